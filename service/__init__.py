@@ -1,0 +1,1 @@
+"""The prediction service: everything that the container ships, and nothing of training."""

@@ -1,0 +1,236 @@
+"""The contract of a model: what a valid row is, and what an answer can be.
+
+Training infers a contract from the table and writes it as ``contract.json``; the file travels with the
+model, and the service makes its types from it. Every transport validates against those types, so this
+module is the only place that knows what a valid row is.
+
+Two kinds of boundary are kept apart on purpose. A *limit* (``minimum``, ``maximum``, a ``closed``
+category) is somebody's decision and is enforced. An *observed range* (or the categories of an open
+feature) is only what the training table happened to hold: a value outside it is answered, and flagged.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    create_model,
+    model_validator,
+)
+
+FeatureType = Literal["float", "integer", "boolean", "category"]
+TargetType = Literal["text", "integer", "boolean"]
+Label = str | int | bool
+Value = float | int | bool | str | None
+FlagReason = Literal["below_observed_minimum", "above_observed_maximum", "unknown_category"]
+
+LARGEST_EXACT_INTEGER = 2**53
+"""Features are computed on as 64-bit floats; an integer beyond this would be rounded in silence."""
+
+Matrix = NDArray[np.float64] | NDArray[np.object_]
+"""Rows as the estimator takes them, ``(n_rows, n_features)`` in contract order: floats with NaN for a
+missing value where every feature is numeric or boolean, else objects with None for a missing value."""
+
+
+class Flag(NamedTuple):
+    """One value that was answered although the training table held nothing like it."""
+
+    row: int
+    feature: str
+    reason: FlagReason
+
+
+class Row(BaseModel):
+    """Base of the row types: every feature under its own name, and nothing else."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @property
+    def features(self) -> tuple[Value, ...]:
+        """The row's values in contract order."""
+        return tuple(self.__dict__.values())
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Feature(_Part):
+    """One column of the table, as the service accepts it."""
+
+    name: str = Field(min_length=1)
+    type: FeatureType
+    nullable: bool = False
+    """Whether ``null`` is accepted. A nullable feature is sent as ``null``, never left out."""
+    description: str | None = None
+    unit: str | None = None
+    minimum: float | None = None
+    """Enforced: a smaller value is refused."""
+    maximum: float | None = None
+    """Enforced: a larger value is refused."""
+    observed_minimum: float | None = None
+    observed_maximum: float | None = None
+    categories: tuple[str, ...] = ()
+    """The values that training saw, sorted; for a category only."""
+    closed: bool = False
+    """Whether a value outside ``categories`` is refused rather than flagged."""
+    example: Value = None
+    """A typical value, for documentation."""
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        bounds = (self.minimum, self.maximum, self.observed_minimum, self.observed_maximum)
+        if not self.is_number and any(bound is not None for bound in bounds):
+            raise ValueError(f"feature {self.name!r} is a {self.type}: it has no minimum or maximum")
+        if self.type != "category" and (self.categories or self.closed):
+            raise ValueError(f"feature {self.name!r} is a {self.type}: it has no categories")
+        if self.closed and not self.categories:
+            raise ValueError(f"feature {self.name!r} is closed but names no categories")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"feature {self.name!r} has its minimum above its maximum")
+        return self
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the feature has an order: a float or an integer."""
+        return self.type in ("float", "integer")
+
+    def row_field(self) -> tuple[Any, Any]:
+        """The (annotation, field) pair that stands for this feature in a row type."""
+        about = ", ".join(filter(None, (self.description, self.unit and f"in {self.unit}")))
+        annotation = self._annotation()
+        return annotation | None if self.nullable else annotation, Field(
+            alias=self.name,
+            title=self.name,
+            description=about or None,
+            examples=None if self.example is None else [self.example],
+            json_schema_extra=self._schema_notes(),
+        )
+
+    def _annotation(self) -> Any:
+        if self.type == "boolean":
+            return Annotated[bool, Strict()]
+        if self.type == "category":
+            return Literal[self.categories] if self.closed else Annotated[str, Strict()]
+        if self.type == "float":
+            return Annotated[float, Strict(), Field(ge=self.minimum, le=self.maximum)]
+        exact = LARGEST_EXACT_INTEGER
+        minimum = -exact if self.minimum is None else max(self.minimum, -exact)
+        maximum = exact if self.maximum is None else min(self.maximum, exact)
+        return Annotated[int, Strict(), Field(ge=minimum, le=maximum), BeforeValidator(_whole_float_to_int)]
+
+    def _schema_notes(self) -> dict[str, Any]:
+        notes: dict[str, Any] = {}
+        if self.unit:
+            notes["x-unit"] = self.unit
+        if self.observed_minimum is not None:
+            notes["x-observed-range"] = [self.observed_minimum, self.observed_maximum]
+        if self.categories and not self.closed:
+            notes["x-observed-categories"] = list(self.categories)
+        return notes
+
+
+class Target(_Part):
+    """What is predicted."""
+
+    name: str = Field(min_length=1)
+    type: TargetType
+    classes: tuple[Label, ...] = Field(min_length=2)
+    """In the order of the probabilities of every answer."""
+    description: str | None = None
+
+
+class Contract(_Part):
+    """Everything that a client, a row and an answer must agree on."""
+
+    format_version: Literal[1] = 1
+    features: tuple[Feature, ...] = Field(min_length=1)
+    target: Target
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [feature.name for feature in self.features]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"features named twice: {', '.join(twice)}")
+        return self
+
+    @cached_property
+    def is_numeric(self) -> bool:
+        """Whether no feature is a category, so that rows fit a matrix of floats."""
+        return all(feature.type != "category" for feature in self.features)
+
+    @cached_property
+    def row_type(self) -> type[Row]:
+        """The pydantic type of one row."""
+        # A column may be called anything ("class", "a b"), a Python attribute may not: hence aliases.
+        fields = {f"feature_{i}": feature.row_field() for i, feature in enumerate(self.features)}
+        row_type: type[Row] = create_model("Row", __base__=Row, **fields)  # type: ignore[call-overload]
+        return row_type
+
+    @property
+    def label_type(self) -> type[Label]:
+        """The Python type of a predicted label."""
+        return {"text": str, "integer": int, "boolean": bool}[self.target.type]
+
+    def matrix(self, rows: Sequence[Row]) -> Matrix:
+        """Validated rows as the estimator takes them."""
+        values = [row.features for row in rows]
+        if self.is_numeric:
+            return np.array(values, dtype=np.float64)
+        return np.array(values, dtype=np.object_)
+
+    def flags(self, matrix: Matrix) -> list[Flag]:
+        """The values that the training table held nothing like, ordered by row."""
+        return sorted([*self._flag_numbers(matrix), *self._flag_categories(matrix)])
+
+    def _flag_numbers(self, matrix: Matrix) -> Iterator[Flag]:
+        positions, low, high = self._observed_ranges
+        if not positions:
+            return
+        numbers = matrix[:, positions].astype(np.float64)
+        outside: tuple[tuple[FlagReason, NDArray[np.bool_]], ...] = (
+            ("below_observed_minimum", numbers < low),
+            ("above_observed_maximum", numbers > high),
+        )
+        for reason, mask in outside:
+            for row, column in np.argwhere(mask).tolist():
+                yield Flag(row, self.features[positions[column]].name, reason)
+
+    def _flag_categories(self, matrix: Matrix) -> Iterator[Flag]:
+        for position, known in self._known_categories:
+            for row, value in enumerate(matrix[:, position]):
+                if value is not None and value not in known:
+                    yield Flag(row, self.features[position].name, "unknown_category")
+
+    @cached_property
+    def _observed_ranges(self) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
+        observed = [
+            (position, feature.observed_minimum, feature.observed_maximum)
+            for position, feature in enumerate(self.features)
+            if feature.observed_minimum is not None and feature.observed_maximum is not None
+        ]
+        ranges = np.array(observed, dtype=np.float64).reshape(len(observed), 3)
+        return [position for position, *_ in observed], ranges[:, 1], ranges[:, 2]
+
+    @cached_property
+    def _known_categories(self) -> list[tuple[int, frozenset[str]]]:
+        return [
+            (position, frozenset(feature.categories))
+            for position, feature in enumerate(self.features)
+            if feature.type == "category" and not feature.closed
+        ]
+
+
+def _whole_float_to_int(value: object) -> object:
+    # Many clients write 3 as 3.0 (a dataframe column with a gap in it, for one); it is the same number.
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
