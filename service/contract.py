@@ -34,6 +34,9 @@ FlagReason = Literal["below_observed_minimum", "above_observed_maximum", "unknow
 LARGEST_EXACT_INTEGER = 2**53
 """Features are computed on as 64-bit floats; an integer beyond this would be rounded in silence."""
 
+LARGEST_NUMBER = 1e30
+"""Estimators square and scale what they get, some in 32 bits; a larger number would overflow in them."""
+
 Matrix = NDArray[np.float64] | NDArray[np.object_]
 """Rows as the estimator takes them, ``(n_rows, n_features)`` in contract order: floats with NaN for a
 missing value where every feature is numeric or boolean, else objects with None for a missing value."""
@@ -119,12 +122,13 @@ class Feature(_Part):
             return Annotated[bool, Strict()]
         if self.type == "category":
             return Literal[self.categories] if self.closed else Annotated[str, Strict()]
+        largest = LARGEST_NUMBER if self.type == "float" else LARGEST_EXACT_INTEGER
+        minimum = -largest if self.minimum is None else max(self.minimum, -largest)
+        maximum = largest if self.maximum is None else min(self.maximum, largest)
+        limits = Field(ge=minimum, le=maximum)
         if self.type == "float":
-            return Annotated[float, Strict(), Field(ge=self.minimum, le=self.maximum)]
-        exact = LARGEST_EXACT_INTEGER
-        minimum = -exact if self.minimum is None else max(self.minimum, -exact)
-        maximum = exact if self.maximum is None else min(self.maximum, exact)
-        return Annotated[int, Strict(), Field(ge=minimum, le=maximum), BeforeValidator(_whole_float_to_int)]
+            return Annotated[float, Strict(), limits]
+        return Annotated[int, Strict(), limits, BeforeValidator(_whole_float_to_int)]
 
     def _schema_notes(self) -> dict[str, Any]:
         notes: dict[str, Any] = {}

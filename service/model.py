@@ -88,6 +88,11 @@ class PublishedModel:
         return self.estimator.predict_proba(matrix)
 
 
+def newest(tag: str) -> str:
+    """The tag with the version that it means now; raises ModelNotPublished when the store has none."""
+    return str(_stored(tag).tag)
+
+
 def read_contract(tag: str) -> Contract:
     """The contract alone, without loading the estimator.
 

@@ -1,0 +1,50 @@
+# The commands of the README. `make install` is the step that the others begin with.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 3000
+MODEL ?= iris_classifier
+
+BIN := .venv/bin
+
+# Neither BentoML nor MLflow is to report from here to their makers.
+export BENTOML_DO_NOT_TRACK := True
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: install serve train test lint format load lock clean
+
+install: .venv/installed
+
+.venv/installed: requirements/dev.txt
+	@$(PYTHON) -m venv .venv 2>/dev/null || sh .ci/install-venv $(PYTHON)
+	@echo "Installing into .venv; the first time takes a minute or two."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+serve: install ## train if no model is published yet, and serve it: PORT=3000 HOST=127.0.0.1 MODEL=iris_classifier
+	@[ "$(MODEL)" != iris_classifier ] || $(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@exec $(BIN)/bentoml serve --host $(HOST) --port $(PORT) --arg model=$(MODEL)
+
+train: install ## train on Iris and publish the winner
+	@$(BIN)/python -m training
+
+test: install ## run every test
+	@$(BIN)/pytest --cov --cov-report=term
+
+lint: install ## style, types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+
+format: install
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+load: install ## 30 s of locust against a served bento; fails when the objective is missed
+	@$(BIN)/python -m load_tests
+
+lock: install ## resolve the requirements again; all three lists agree
+	@$(BIN)/python requirements/lock.py
+
+clean:
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -1,0 +1,104 @@
+"""The Bento service: typed ``predict`` and ``predict_batch``, start-up, shutdown. Wiring only.
+
+The module is imported by whoever supervises, builds or serves the bento. It reads the served model's
+contract, because the types of the API come from it; it opens and writes nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from uuid import uuid4
+
+import bentoml
+from bentoml._internal.utils.args import set_arguments
+from bentoml.models import BentoModel
+from pydantic import BaseModel, Field
+
+from service.http.gateway import Gateway
+from service.http.paths import BATCH, PREDICT
+from service.http.routes import make_pages
+from service.messages import Messages
+from service.metrics import make_folder
+from service.model import newest, read_contract
+from service.settings import load_settings
+from service.worker import Worker
+
+
+class Arguments(BaseModel):
+    """The Bento arguments, ``--arg NAME=VALUE``; a built bento keeps them."""
+
+    model: str = Field(default="iris_classifier", description="The BentoML model: NAME or NAME:VERSION")
+
+
+settings = load_settings()
+tag = newest(bentoml.use_arguments(Arguments).model)
+# Kept with its version, so that a built bento, and a worker that is started later, serve this very model
+# even when another was published in the meantime. BentoML has no public way to say so.
+set_arguments({"model": tag})
+messages = Messages(read_contract(tag), settings.max_batch_rows)
+worker = Worker(settings, tag)
+
+Row = messages.row_type
+Batch = messages.batch_type
+Answer = messages.answer_type
+
+
+@bentoml.service(
+    name=tag.partition(":")[0],
+    workers=settings.workers,
+    traffic={"timeout": settings.timeout_s},
+    # The service has metrics of its own; BentoML's are labelled by raw path, which anyone can make up.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": settings.access_log}},
+)
+@bentoml.asgi_app(make_pages(worker, messages), path="/")
+class TabularClassifier:
+    """Predicts the class of rows of a table."""
+
+    model = BentoModel(tag)
+
+    @bentoml.on_deployment
+    @staticmethod
+    def prepare() -> None:
+        """Make what the workers share, before there are any."""
+        make_folder()
+
+    @bentoml.on_startup
+    def start(self) -> None:
+        """Load the model and open the audit log."""
+        worker.start()
+
+    @bentoml.on_shutdown
+    async def stop(self) -> None:
+        """Finish what is in hand."""
+        await worker.stop()
+
+    async def __is_ready__(self) -> bool:
+        """Whether a prediction could be recorded, and so given."""
+        return worker.audit.writable
+
+    @bentoml.api(route=PREDICT)
+    async def predict(self, row: Row, /) -> Answer:  # type: ignore[valid-type]
+        """Predict one row."""
+        return await _answer([row])
+
+    @bentoml.api(route=BATCH)
+    async def predict_batch(self, batch: Batch, /) -> Answer:  # type: ignore[valid-type]
+        """Predict rows, in their order."""
+        return await _answer(batch.instances)
+
+
+TabularClassifier.add_asgi_middleware(Gateway, worker=worker, messages=messages)
+
+
+async def _answer(rows: Sequence[Row]) -> Answer:  # type: ignore[valid-type]
+    """What the API methods answer when they are called within Python; over HTTP the gateway answers."""
+    received, started = datetime.now(UTC), perf_counter()
+    predictions = await worker.engine.predict(rows)
+    return messages.answer(
+        predictions,
+        worker.model.lineage,
+        request_id=str(uuid4()),
+        timestamp=received,
+        processing_time_ms=(perf_counter() - started) * 1e3,
+    )

@@ -1,0 +1,114 @@
+"""The log's file: opened for writing or for reading, or refused with the reason.
+
+WAL, so that readers never wait for the writers nor writers for them, and ``synchronous=FULL``, so that
+what is committed has survived the loss of power: an answer that left is on disk.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import apsw
+
+from service.audit import schema
+from service.errors import AuditUnusable
+
+BUSY_TIMEOUT_MS = 5_000
+"""How long a process waits for its turn to write. A turn is one commit, some milliseconds."""
+
+_CHECKPOINT_PAGES = 4_000
+"""WAL length, 16 MB, at which a commit also moves it into the database. At SQLite's own 4 MB that happens
+about every tenth commit under load, and index pages are moved that the next commit changes again."""
+
+_WAL_LIMIT_BYTES = 64 * 1024**2
+"""What the WAL file is cut back to after a burst, or after a reader that held a checkpoint up."""
+
+_REASONS: dict[type[apsw.Error], str] = {
+    apsw.NotADBError: "it is not a SQLite database",
+    apsw.CantOpenError: "there is no file that can be opened or made",
+    apsw.ReadOnlyError: "it cannot be written to",
+    apsw.BusyError: "another process keeps it locked",
+    apsw.FullError: "the disk is full",
+    apsw.CorruptError: "it is damaged",
+}
+
+
+def open_for_writing(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
+    """Open the log, made and brought to the latest schema as need be; raises AuditUnusable."""
+    with _refusing(path):
+        # Absolute, so that no name, such as ":memory:", means something else to SQLite.
+        connection = apsw.Connection(str(path.absolute()))
+        with _closing_on_error(connection):
+            connection.set_busy_timeout(busy_timeout_ms)
+            if connection.readonly("main"):
+                raise AuditUnusable(path, _REASONS[apsw.ReadOnlyError])
+            behind = _number(connection, path) < schema.latest_number()
+            _use_wal(connection, busy_timeout_ms)
+            connection.pragma("synchronous", "FULL")
+            connection.pragma("journal_size_limit", _WAL_LIMIT_BYTES)
+            connection.wal_autocheckpoint(_CHECKPOINT_PAGES)
+            if behind:
+                schema.migrate(connection)
+    return connection
+
+
+def open_for_reading(path: Path) -> apsw.Connection:
+    """Open the log as it is; raises AuditUnusable, also where there is none.
+
+    Even a reader leaves the ``-wal`` and ``-shm`` files of a log that nobody writes: SQLite needs them to
+    read, and a connection that may not write may not delete them. The next writer takes them over.
+    """
+    if not path.exists():
+        raise AuditUnusable(path, "there is no such file")
+    with _refusing(path):
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags)
+        with _closing_on_error(connection):
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            if _number(connection, path) < schema.latest_number():
+                raise AuditUnusable(path, "its schema is older than this service; start the service on it once")
+    return connection
+
+
+def _number(connection: apsw.Connection, path: Path) -> int:
+    number, latest = schema.schema_number(connection), schema.latest_number()
+    if number > latest:
+        raise AuditUnusable(path, f"its schema is number {number}, and this service knows only {latest}")
+    return number
+
+
+def _use_wal(connection: apsw.Connection, busy_timeout_ms: int) -> None:
+    # Where several processes turn a new file to WAL, SQLite tells all but one that it is busy at once,
+    # whatever the timeout: each holds a lock that the other waits for.
+    deadline = monotonic() + busy_timeout_ms / 1e3
+    while True:
+        try:
+            connection.pragma("journal_mode", "WAL")
+        except apsw.BusyError:
+            if monotonic() > deadline:
+                raise
+            sleep(0.01)
+        else:
+            return
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    if path.is_dir():
+        raise AuditUnusable(path, "it is a folder")
+    try:
+        yield
+    except schema.ForeignDatabase as error:
+        raise AuditUnusable(path, "it is a SQLite database of something else") from error
+    except apsw.Error as error:
+        raise AuditUnusable(path, _REASONS.get(type(error), str(error))) from error
+
+
+@contextmanager
+def _closing_on_error(connection: apsw.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

@@ -1,0 +1,113 @@
+"""What is recorded of one request, and the form in which it is kept.
+
+A record is made on the event loop and encoded in the writer's thread, so it holds the bodies as the bytes
+that went over the wire and does no work of its own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Literal
+
+Label = str | int | bool
+LabelType = Literal["text", "integer", "boolean"]
+
+ANSWERED = HTTPStatus.OK
+"""The status of an answered prediction; a request with any other status was refused, or failed."""
+
+REFUSED_BODY_LIMIT_BYTES = 64 * 1024
+"""How much is kept of the body of a request that was not answered: enough to see what was wrong with it,
+too little to fill the disk with."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One request and what was said to it, as they went over the wire."""
+
+    request_id: str
+    received_utc: datetime
+    """Aware."""
+    transport: str
+    route: str
+    status: int
+    duration_ms: float
+    client: str | None
+    model_name: str
+    model_version: str
+    rows: int
+    request: bytes
+    """The body as it was sent; need not be JSON, nor even text, if it was refused."""
+    response: bytes
+    """The body as it was answered."""
+    predictions: Sequence[tuple[Label, float]] = ()
+    """Label and confidence of each row, in order; none for a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSummary:
+    """The rows of one record that got the same label.
+
+    This is what filters look at: one small row for each request and label, however many rows it had.
+    """
+
+    label: Label
+    rows: int
+    min_confidence: float
+    max_confidence: float
+
+
+def summarize(predictions: Iterable[tuple[Label, float]]) -> list[LabelSummary]:
+    """One summary for each label, in the order in which the labels first appear."""
+    # Keyed by the type too: to a dict 1 and True are the same label.
+    confidences: dict[tuple[type[Label], Label], list[float]] = {}
+    for label, confidence in predictions:
+        confidences.setdefault((type(label), label), []).append(confidence)
+    return [
+        LabelSummary(label, len(values), min(values), max(values))
+        for (_, label), values in confidences.items()
+    ]
+
+
+def label_text(label: Label) -> str:
+    """A label's plain text, as a query parameter has it: ``setosa``, ``1``, ``true``."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def label_type(label: Label) -> LabelType:
+    """A label's type in the words of the contract; it tells the text ``1`` from the number."""
+    if isinstance(label, bool):
+        return "boolean"
+    return "integer" if isinstance(label, int) else "text"
+
+
+def label_from(text: str, type_: LabelType) -> Label:
+    """The label of that plain text and type."""
+    if type_ == "boolean":
+        return text == "true"
+    return int(text) if type_ == "integer" else text
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment as the log has it, ``2026-07-04T09:30:00.000000Z``: text that sorts as the moments do."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def first_bytes(body: bytes, limit_bytes: int) -> bytes:
+    """The beginning of a body, cut so that no UTF-8 character is split."""
+    if len(body) <= limit_bytes:
+        return body
+    end = limit_bytes
+    while end > limit_bytes - 3 and body[end] & 0b1100_0000 == 0b1000_0000:
+        end -= 1
+    return body[:end]
+
+
+def text_or_bytes(body: bytes) -> str | bytes:
+    """A body as its column holds it: TEXT where it is valid UTF-8, else BLOB, so nothing is lost."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body

@@ -1,0 +1,42 @@
+"""Errors as RFC 9457 problem details."""
+
+from http import HTTPStatus
+
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+
+from service.errors import RequestError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemFinding(BaseModel):
+    """One thing wrong with a request."""
+
+    loc: list[str | int] = Field(description="Path into the body or query: names and indexes.")
+    msg: str
+
+
+class Problem(BaseModel):
+    """Problem details, RFC 9457."""
+
+    type: str = Field(description="Stable name of the kind of error, as a URN.")
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[ProblemFinding] | None = Field(default=None, description="What is wrong, value by value.")
+
+
+def problem_json(error: RequestError, request_id: str) -> bytes:
+    """The body of the answer to a request that raised the error."""
+    body = {
+        "type": f"urn:tabento:{error.kind}",
+        "title": HTTPStatus(error.status).phrase,
+        "status": int(error.status),
+        "detail": error.detail,
+        "request_id": request_id,
+    }
+    if error.findings:
+        body["errors"] = [{"loc": finding.loc, "msg": finding.msg} for finding in error.findings]
+    return to_json(body)

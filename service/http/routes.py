@@ -1,0 +1,106 @@
+"""The pages beside the prediction routes: what is served, how it is, what it answered."""
+
+from collections import Counter
+from pathlib import Path
+
+from anyio import to_thread
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from service.audit.reader import HistoryFilters
+from service.errors import Finding, QueryInvalid, RequestError
+from service.http import openapi, paths
+from service.http.exchange import REQUEST_ID
+from service.http.problem import MEDIA_TYPE, problem_json
+from service.messages import Health, Messages, ModelInfo
+from service.metrics import CONTENT_TYPE
+from service.worker import Worker
+
+_HERE = Path(__file__).parent
+
+
+def make_pages(worker: Worker, messages: Messages) -> Starlette:
+    """The ASGI application of all routes but the prediction routes and BentoML's own."""
+    document = openapi.document(messages)
+
+    async def index(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return FileResponse(_HERE / "index.html")
+        return JSONResponse({"name": worker.tag, "routes": openapi.summaries(document)})
+
+    async def docs(_: Request) -> Response:
+        return FileResponse(_HERE / "docs.html")
+
+    async def docs_json(_: Request) -> Response:
+        return JSONResponse(document)
+
+    async def health(_: Request) -> Response:
+        lineage = worker.model.lineage
+        state = Health(
+            status="ok" if worker.audit.writable else "failing",
+            model=worker.model.tag,
+            model_name=lineage.model_name,
+            model_version=lineage.model_version,
+            audit_writable=worker.audit.writable,
+            uptime_s=round(worker.uptime_s, 3),
+        )
+        return _json(state, 200 if state.audit_writable else 503)
+
+    async def model_info(_: Request) -> Response:
+        model = worker.model
+        return _json(
+            ModelInfo(
+                tag=model.tag,
+                model_name=model.lineage.model_name,
+                model_version=model.lineage.model_version,
+                classes=list(model.contract.target.classes),
+                contract=model.contract,
+                lineage=model.lineage,
+                max_batch_rows=worker.settings.max_batch_rows,
+            )
+        )
+
+    async def history(request: Request) -> Response:
+        filters = _filters(request)
+        return _json(await to_thread.run_sync(worker.history.history, filters))
+
+    async def metrics(_: Request) -> Response:
+        page = await to_thread.run_sync(worker.metrics.page)
+        return Response(page, headers={"content-type": CONTENT_TYPE})
+
+    return Starlette(
+        routes=[
+            Route(paths.INDEX, index),
+            Route(paths.DOCS, docs),
+            Route(paths.OPENAPI, docs_json),
+            Route(paths.HEALTH, health),
+            Route(paths.MODEL, model_info),
+            Route(paths.HISTORY, history),
+            Route(paths.METRICS, metrics),
+        ],
+        exception_handlers={RequestError: _refuse},  # type: ignore[dict-item]
+    )
+
+
+def _json(content: BaseModel, status: int = 200) -> Response:
+    return Response(content.model_dump_json(exclude_none=True), status, media_type="application/json")
+
+
+def _filters(request: Request) -> HistoryFilters:
+    query = request.query_params.multi_items()
+    twice = [name for name, count in Counter(name for name, _ in query).items() if count > 1]
+    if twice:
+        raise QueryInvalid([Finding((name,), "Given more than once") for name in twice])
+    try:
+        return HistoryFilters.model_validate(dict(query))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        raise QueryInvalid([Finding(detail["loc"], detail["msg"]) for detail in details]) from error
+
+
+async def _refuse(request: Request, error: RequestError) -> Response:
+    body = problem_json(error, request.scope[REQUEST_ID])
+    return Response(body, error.status, media_type=MEDIA_TYPE)

@@ -1,0 +1,175 @@
+"""The native API's messages: the bodies that clients send and get, as types made from a contract.
+
+The same types declare the ``@bentoml.api`` methods, validate in the gateway and make the OpenAPI
+document, so that the three cannot disagree.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import from_json
+
+from service.contract import Contract, FlagReason, Label, Row
+from service.engine import Predictions
+from service.errors import BodyMalformed, Finding, RequestError, RowsInvalid, TooManyRows
+from service.model import Lineage
+
+MAX_FINDINGS = 100
+"""Findings that one refusal lists; the rest are counted."""
+
+RowT = TypeVar("RowT", bound=Row)
+LabelT = TypeVar("LabelT", bound=Label)
+
+
+class Batch(BaseModel, Generic[RowT]):
+    """Rows that are predicted together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instances: list[RowT]
+
+
+class FlaggedValue(BaseModel):
+    """A value that was answered although the training table held nothing like it."""
+
+    row: int
+    """Index of the row in the request."""
+    feature: str
+    reason: FlagReason
+
+
+class Answer(BaseModel, Generic[LabelT]):
+    """The predictions for the rows of one request, in their order."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    predictions: list[LabelT]
+    probabilities: list[list[float]] = Field(
+        description="A list per row, in the class order that /model/info gives."
+    )
+    model_name: str
+    model_version: str
+    processing_time_ms: float
+    timestamp: datetime = Field(description="When the request was received, UTC.")
+    request_id: str
+    flags: list[FlaggedValue] | None = Field(
+        default=None,
+        description="Values outside what the training table held; left out when there are none.",
+    )
+
+
+class ModelInfo(BaseModel):
+    """The model that is served: what it takes, what it gives, where it comes from."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    tag: str = Field(description="The BentoML model.")
+    model_name: str
+    model_version: str
+    classes: list[Label] = Field(description="In the order of every answer's probabilities.")
+    contract: Contract
+    lineage: Lineage
+    max_batch_rows: int
+
+
+class Health(BaseModel):
+    """Whether the worker that answers can do its work."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    status: str = Field(description="`ok`, or `failing` where the audit log cannot be written.")
+    model: str
+    model_name: str
+    model_version: str
+    audit_writable: bool
+    uptime_s: float
+
+
+class Messages:
+    """The message types of one contract, and the way from a body to rows."""
+
+    def __init__(self, contract: Contract, max_batch_rows: int) -> None:
+        self.contract = contract
+        self.max_batch_rows = max_batch_rows
+
+    @property
+    def row_type(self) -> type[Row]:
+        """What ``POST /predict`` takes."""
+        return self.contract.row_type
+
+    @cached_property
+    def batch_type(self) -> type[Batch[Row]]:
+        """What ``POST /predict/batch`` takes."""
+        row_type = self.contract.row_type
+        instances = Field(min_length=1, max_length=self.max_batch_rows)
+        return create_model("Batch", __base__=Batch[Row], instances=(list[row_type], instances))  # type: ignore[valid-type]
+
+    @cached_property
+    def answer_type(self) -> type[Answer[Label]]:
+        """What both answer."""
+        label_type = self.contract.label_type
+        return create_model(
+            "Answer",
+            __base__=Answer[Label],
+            predictions=(list[label_type], Field()),  # type: ignore[valid-type]
+        )
+
+    def parse_row(self, body: bytes) -> Sequence[Row]:
+        """The one row of a body of ``POST /predict``; raises BodyMalformed or RowsInvalid."""
+        try:
+            return (self.row_type.__pydantic_validator__.validate_json(body),)
+        except ValidationError as error:
+            raise self._refusal(error, body) from error
+
+    def parse_batch(self, body: bytes) -> Sequence[Row]:
+        """The rows of a body of ``POST /predict/batch``.
+
+        Raises BodyMalformed, RowsInvalid or TooManyRows.
+        """
+        try:
+            batch: Batch[Row] = self.batch_type.__pydantic_validator__.validate_json(body)
+        except ValidationError as error:
+            raise self._refusal(error, body) from error
+        return batch.instances
+
+    def answer(
+        self,
+        predictions: Predictions,
+        lineage: Lineage,
+        *,
+        request_id: str,
+        timestamp: datetime,
+        processing_time_ms: float,
+    ) -> Answer[Label]:
+        """The answer that gives the predictions of a model."""
+        # Not validated: all of it comes from the service itself.
+        return self.answer_type.model_construct(
+            predictions=predictions.labels,
+            probabilities=predictions.probabilities,
+            model_name=lineage.model_name,
+            model_version=lineage.model_version,
+            processing_time_ms=processing_time_ms,
+            timestamp=timestamp,
+            request_id=request_id,
+            flags=[FlaggedValue.model_construct(**flag._asdict()) for flag in predictions.flags] or None,
+        )
+
+    def write(self, answer: Answer[Label]) -> bytes:
+        """The JSON text of an answer."""
+        return self.answer_type.__pydantic_serializer__.to_json(answer, exclude_none=True)
+
+    def _refusal(self, error: ValidationError, body: bytes) -> RequestError:
+        try:
+            # pydantic's parser takes NaN and Infinity, which JSON does not have. No feature takes them, so
+            # a body that has them always comes to this point, and only here need it be read again.
+            from_json(body, allow_inf_nan=False)
+        except ValueError as reason:
+            return BodyMalformed(str(reason))
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        if any(detail["type"] == "too_long" and detail["loc"] == ("instances",) for detail in details):
+            return TooManyRows(self.max_batch_rows)
+        findings = [Finding(detail["loc"], detail["msg"]) for detail in details[:MAX_FINDINGS]]
+        return RowsInvalid(findings, total=len(details))

@@ -1,0 +1,170 @@
+"""Every Prometheus metric of the service, and the page that shows them.
+
+Labels are bounded: routes are those that exist (anything else is ``other``), labels and features are the
+contract's. All workers of a service write memory-mapped files in one folder, made by the supervising
+process before they start, and whichever worker is asked for /metrics adds them up.
+
+The folder is the service's own: BentoML's default, one per BentoML home, is emptied whenever another
+service starts on the same home.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from service.contract import Flag, Label
+from service.model import PublishedModel
+
+FOLDER_VARIABLE = "TABENTO_METRICS_DIR"
+_CLIENT_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4, 8, 16)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 10_000)
+CONFIDENCE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+
+
+def make_folder() -> None:
+    """Make the folder that the workers of this service share; it goes when this process ends."""
+    folder = tempfile.mkdtemp(prefix="tabento-metrics-")
+    os.environ[FOLDER_VARIABLE] = folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def use_folder() -> None:
+    """Let this worker's metrics be kept in the folder that its supervisor made, if it did."""
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        os.environ[_CLIENT_VARIABLE] = folder
+
+
+class Metrics:
+    """The metrics of one worker."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "tabento_requests", "Requests answered.", ["route", "method", "status"], registry=registry
+        )
+        self.duration = Histogram(
+            "tabento_request_duration_seconds",
+            "From the request's first byte read to its answer handed over.",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.call_rows = Histogram(
+            "tabento_batch_rows", "Rows per call of the model.", buckets=ROWS, registry=registry
+        )
+        self.call_seconds = Histogram(
+            "tabento_model_call_seconds", "Time of a call of the model.", buckets=SECONDS, registry=registry
+        )
+        self.predictions = Counter(
+            "tabento_predictions", "Rows predicted, by label.", ["label"], registry=registry
+        )
+        self.confidence = Histogram(
+            "tabento_confidence",
+            "Probability of the predicted label.",
+            buckets=CONFIDENCE,
+            registry=registry,
+        )
+        self.flagged = Counter(
+            "tabento_flagged_values",
+            "Values answered although the training table held nothing like them.",
+            ["feature", "reason"],
+            registry=registry,
+        )
+        self.audit_records = Counter(
+            "tabento_audit_records", "Audit records, by outcome.", ["outcome"], registry=registry
+        )
+        self.audit_queue = Gauge(
+            "tabento_audit_queue_records",
+            "Audit records that wait to be committed.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.model_info = Gauge(
+            "tabento_model_info",
+            "The model that is served; always 1.",
+            ["model_name", "model_version", "tag", "run_id", "data_sha256"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+
+    def name_model(self, model: PublishedModel) -> None:
+        """Show which model is served, and every label it can give from the start, at 0."""
+        lineage = model.lineage
+        self.model_info.labels(
+            lineage.model_name, lineage.model_version, model.tag, lineage.run_id, lineage.data_sha256
+        ).set(1)
+        for label in model.contract.target.classes:
+            self.predictions.labels(label_text(label))
+
+    def count_call(self, rows: int, seconds: float) -> None:
+        """Count a call of the model."""
+        self.call_rows.observe(rows)
+        self.call_seconds.observe(seconds)
+
+    def count_predictions(
+        self, labels: Iterable[Label], confidences: Iterable[float], flags: Iterable[Flag]
+    ) -> None:
+        """Count predicted rows."""
+        counts: dict[Label, int] = {}
+        for label in labels:
+            counts[label] = counts.get(label, 0) + 1
+        for label, count in counts.items():
+            self.predictions.labels(label_text(label)).inc(count)
+        for confidence in confidences:
+            self.confidence.observe(confidence)
+        for flag in flags:
+            self.flagged.labels(flag.feature, flag.reason).inc()
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self.requests.labels(route, method if method in METHODS else OTHER, str(status)).inc()
+        self.duration.labels(route).observe(seconds)
+
+    def count_record(self, outcome: str, queued: int) -> None:
+        """Count an audit record, ``written`` or ``failed``, and show how many wait."""
+        self.audit_records.labels(outcome).inc()
+        self.audit_queue.set(queued)
+
+    def page(self) -> bytes:
+        """The metrics of all workers in Prometheus' text format."""
+        folder = os.environ.get(_CLIENT_VARIABLE)
+        if folder is None:
+            return generate_latest(self.registry)
+        _forget_dead_workers(Path(folder))
+        merged = CollectorRegistry()
+        MultiProcessCollector(merged, path=folder)  # type: ignore[no-untyped-call]
+        return generate_latest(merged)
+
+
+def label_text(label: Label) -> str:
+    """A predicted label as text: JSON's ``true`` rather than Python's ``True``."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    # A worker that was killed cannot take its gauges along; its counters must stay, they did happen.
+    for file in folder.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not Path(f"/proc/{pid}").exists() and Path("/proc").exists():
+            file.unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""Every setting that is read while the service runs: from the environment, once, at start.
+
+Which model is served is no setting but a Bento argument (``--arg model=NAME``), so that a built bento
+keeps it.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import SettingInvalid
+
+PREFIX = "TABENTO_"
+
+
+class Settings(BaseSettings):
+    """The settings; each is the environment variable ``TABENTO_`` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True)
+
+    audit_db: Path = Path("tabento-audit.db")
+    """The audit log, a SQLite file that is made where it does not exist. All workers write the same."""
+
+    workers: int = Field(default=1, ge=1, le=256)
+    """Worker processes; each loads the model."""
+
+    max_batch_rows: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Rows that one request to /predict/batch may have."""
+
+    max_call_rows: int = Field(default=1_024, ge=1, le=1_000_000)
+    """Rows that one call of the model takes at most; the rows of a larger batch take several calls, and
+    other requests get their turn between them."""
+
+    body_limit_bytes: int = Field(default=32 * 1024**2, ge=1_024)
+    """Length of a request's body that is still read."""
+
+    timeout_s: float = Field(default=30.0, gt=0, le=3_600)
+    """Time after which a request without an answer is given up with 504."""
+
+    access_log: bool = False
+    """Whether BentoML writes a line per request."""
+
+
+def load_settings() -> Settings:
+    """Read the environment; raises SettingInvalid with the variable's name and what is wrong with it."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = PREFIX + str(first["loc"][0]).upper()
+        raise SettingInvalid(variable, first["input"], first["msg"]) from error

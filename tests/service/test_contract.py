@@ -1,0 +1,225 @@
+"""Contract -> types -> validation -> matrix -> flags."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from service.contract import (
+    LARGEST_EXACT_INTEGER,
+    LARGEST_NUMBER,
+    Contract,
+    Feature,
+    Flag,
+    Row,
+    Target,
+    Value,
+)
+
+TARGET = Target(name="kind", type="text", classes=("a", "b"))
+
+names = st.text(min_size=1, max_size=12)
+numbers = st.floats(-1e9, 1e9)
+
+
+def contract(*features: Feature, target: Target = TARGET) -> Contract:
+    return Contract(features=features, target=target)
+
+
+def a_row(made: Contract, **values: Value) -> Row:
+    return made.row_type.model_validate(values)
+
+
+@st.composite
+def features(draw: st.DrawFn, name: str) -> Feature:
+    kind = draw(st.sampled_from(["float", "integer", "boolean", "category"]))
+    about: dict[str, Any] = {"name": name, "type": kind, "nullable": draw(st.booleans())}
+    if kind in ("float", "integer"):
+        low, high = sorted(draw(st.tuples(st.integers(-1000, 1000), st.integers(-1000, 1000))))
+        if draw(st.booleans()):
+            about |= {"minimum": low, "maximum": high}
+        if draw(st.booleans()):
+            about |= {"observed_minimum": low, "observed_maximum": high}
+    if kind == "category":
+        about["categories"] = tuple(sorted(draw(st.sets(names, min_size=1, max_size=4))))
+        about["closed"] = draw(st.booleans())
+    return Feature(**about)
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> Contract:
+    return contract(
+        *[draw(features(name)) for name in draw(st.lists(names, min_size=1, max_size=5, unique=True))]
+    )
+
+
+def valid_values(feature: Feature) -> st.SearchStrategy[Value]:
+    low = -1e6 if feature.minimum is None else feature.minimum
+    high = 1e6 if feature.maximum is None else feature.maximum
+    values: st.SearchStrategy[Any] = {
+        "float": st.floats(low, high),
+        "integer": st.integers(math.ceil(low), math.floor(high)),
+        "boolean": st.booleans(),
+        "category": st.sampled_from(feature.categories) if feature.closed else st.text(max_size=8),
+    }[feature.type]
+    return values | st.none() if feature.nullable else values
+
+
+def test_a_contract_survives_its_file() -> None:
+    whole = contract(
+        Feature(name="a", type="float", nullable=True, minimum=0, observed_minimum=1, observed_maximum=2),
+        Feature(name="b", type="category", categories=("x", "y"), closed=True, example="x"),
+    )
+    assert Contract.model_validate_json(whole.model_dump_json()) == whole
+
+
+@given(st.data())
+def test_every_row_that_keeps_the_contract_is_accepted_and_kept_as_it_is(data: st.DataObject) -> None:
+    made = data.draw(contracts())
+    row = {feature.name: data.draw(valid_values(feature)) for feature in made.features}
+    assert made.row_type.model_validate(row).features == tuple(row.values())
+
+
+@given(st.data())
+def test_a_row_without_one_of_its_features_or_with_another_is_refused(data: st.DataObject) -> None:
+    made = data.draw(contracts())
+    row = {feature.name: data.draw(valid_values(feature)) for feature in made.features}
+    less = data.draw(st.sampled_from(sorted(row)))
+    with pytest.raises(ValidationError) as missing:
+        made.row_type.model_validate({name: value for name, value in row.items() if name != less})
+    assert [(error["loc"], error["type"]) for error in missing.value.errors()] == [((less,), "missing")]
+    more = data.draw(names.filter(lambda name: name not in row))
+    with pytest.raises(ValidationError) as extra:
+        made.row_type.model_validate({**row, more: 1})
+    assert [(error["loc"], error["type"]) for error in extra.value.errors()] == [((more,), "extra_forbidden")]
+
+
+@pytest.mark.parametrize(
+    ("feature", "refused"),
+    [
+        (
+            Feature(name="f", type="float", minimum=0, maximum=1),
+            [-0.1, 1.1, "0.5", True, None, math.nan, math.inf],
+        ),
+        (Feature(name="f", type="float"), [LARGEST_NUMBER * 2, -LARGEST_NUMBER * 2]),
+        (Feature(name="f", type="integer", minimum=0, maximum=9), [-1, 10, 1.5, "1", True, None]),
+        (Feature(name="f", type="integer"), [LARGEST_EXACT_INTEGER + 1, 10**400]),
+        (Feature(name="f", type="boolean"), [0, 1, "true", None]),
+        (Feature(name="f", type="category", categories=("a",)), [1, True, None]),
+        (Feature(name="f", type="category", categories=("a",), closed=True), ["b", "", None]),
+    ],
+    ids=lambda value: value.type if isinstance(value, Feature) else "",
+)
+def test_values_that_break_the_contract_are_refused(feature: Feature, refused: list[Any]) -> None:
+    row_type = contract(feature).row_type
+    for value in refused:
+        with pytest.raises(ValidationError):
+            row_type.model_validate({"f": value})
+
+
+def test_a_whole_number_may_be_written_as_a_float() -> None:
+    row = contract(Feature(name="n", type="integer")).row_type.model_validate_json('{"n": 3.0}')
+    assert row.features == (3,)
+
+
+@pytest.mark.parametrize("name", ["class", "a b", "model_config", "features", "_x", "copy", "é", "0"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    row_type = contract(Feature(name=name, type="float")).row_type
+    assert row_type.model_validate({name: 1.5}).features == (1.5,)
+    assert list(row_type.model_json_schema()["properties"]) == [name]
+
+
+@pytest.mark.parametrize(
+    ("about", "sentence"),
+    [
+        ({"type": "boolean", "minimum": 0}, "no minimum or maximum"),
+        ({"type": "category", "observed_maximum": 1}, "no minimum or maximum"),
+        ({"type": "float", "categories": ("a",)}, "no categories"),
+        ({"type": "integer", "closed": True}, "no categories"),
+        ({"type": "category", "closed": True}, "names no categories"),
+        ({"type": "float", "minimum": 2, "maximum": 1}, "minimum above its maximum"),
+    ],
+)
+def test_a_feature_that_contradicts_itself_is_refused_by_name(about: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=f"'width'.*{sentence}"):
+        Feature(name="width", **about)
+
+
+def test_features_of_the_same_name_are_refused() -> None:
+    with pytest.raises(ValidationError, match="named twice: a"):
+        contract(Feature(name="a", type="float"), Feature(name="a", type="float"))
+
+
+def test_rows_without_categories_become_floats_with_nan_for_missing() -> None:
+    made = contract(Feature(name="x", type="float", nullable=True), Feature(name="y", type="boolean"))
+    rows = [a_row(made, x=None, y=True), a_row(made, x=2, y=False)]
+    matrix = made.matrix(rows)
+    assert matrix.dtype == np.float64
+    np.testing.assert_array_equal(matrix, [[np.nan, 1.0], [2.0, 0.0]])
+
+
+def test_rows_with_categories_become_objects_with_none_for_missing() -> None:
+    made = contract(Feature(name="x", type="float"), Feature(name="c", type="category", nullable=True))
+    matrix = made.matrix([a_row(made, x=1.5, c=None), a_row(made, x=2, c="a")])
+    assert matrix.tolist() == [[1.5, None], [2.0, "a"]]
+
+
+def test_only_values_outside_what_training_saw_are_flagged() -> None:
+    made = contract(
+        Feature(name="x", type="float", nullable=True, observed_minimum=0, observed_maximum=1),
+        Feature(name="open", type="category", nullable=True, categories=("a", "b")),
+        Feature(name="closed", type="category", categories=("p",), closed=True),
+        Feature(name="y", type="integer", observed_minimum=5, observed_maximum=5),
+    )
+    rows = [
+        a_row(made, x=0.5, open="a", closed="p", y=5),
+        a_row(made, x=-1, open="z", closed="p", y=6),
+        a_row(made, x=None, open=None, closed="p", y=5),
+    ]
+    assert made.flags(made.matrix(rows)) == [
+        Flag(1, "open", "unknown_category"),
+        Flag(1, "x", "below_observed_minimum"),
+        Flag(1, "y", "above_observed_maximum"),
+    ]
+
+
+def test_a_contract_without_observations_flags_nothing() -> None:
+    made = contract(Feature(name="x", type="float"))
+    assert made.flags(made.matrix([a_row(made, x=1e9)])) == []
+
+
+@pytest.mark.parametrize(("kind", "python_type"), [("text", str), ("integer", int), ("boolean", bool)])
+def test_labels_have_the_type_of_the_target(kind: Any, python_type: type) -> None:
+    assert (
+        contract(
+            Feature(name="x", type="float"), target=Target(name="t", type=kind, classes=("a", "b"))
+        ).label_type
+        is python_type
+    )
+
+
+def test_the_schema_of_a_row_tells_units_limits_and_what_was_seen() -> None:
+    made = contract(
+        Feature(
+            name="width",
+            type="float",
+            unit="cm",
+            description="Petal width",
+            minimum=0,
+            example=1.5,
+            observed_minimum=1,
+            observed_maximum=2,
+        ),
+        Feature(name="site", type="category", categories=("north", "south")),
+    )
+    schema = made.row_type.model_json_schema()
+    width, site = schema["properties"]["width"], schema["properties"]["site"]
+    assert (width["description"], width["minimum"], width["examples"]) == ("Petal width, in cm", 0, [1.5])
+    assert (width["x-unit"], width["x-observed-range"]) == ("cm", [1.0, 2.0])
+    assert site["x-observed-categories"] == ["north", "south"]
+    assert schema["required"] == ["width", "site"]
+    assert schema["additionalProperties"] is False
