@@ -4,16 +4,24 @@ The module is imported by whoever supervises, builds or serves the bento. It rea
 contract, because the types of the API come from it; it opens and writes nothing.
 """
 
-from collections.abc import Sequence
+import logging
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 import bentoml
 from bentoml._internal.utils.args import set_arguments
+from bentoml.exceptions import BentoMLException
 from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
+from service.audit.writer import AuditLog
+from service.errors import ModelUnusable, StartError
 from service.http.gateway import Gateway
 from service.http.paths import BATCH, PREDICT
 from service.http.routes import make_pages
@@ -23,6 +31,8 @@ from service.model import newest, read_contract
 from service.settings import load_settings
 from service.worker import Worker
 
+logger = logging.getLogger(__name__)
+
 
 class Arguments(BaseModel):
     """The Bento arguments, ``--arg NAME=VALUE``; a built bento keeps them."""
@@ -30,17 +40,33 @@ class Arguments(BaseModel):
     model: str = Field(default="iris_classifier", description="The BentoML model: NAME or NAME:VERSION")
 
 
-settings = load_settings()
-tag = newest(bentoml.use_arguments(Arguments).model)
-# Kept with its version, so that a built bento, and a worker that is started later, serve this very model
-# even when another was published in the meantime. BentoML has no public way to say so.
-set_arguments({"model": tag})
-messages = Messages(read_contract(tag), settings.max_batch_rows)
+@contextmanager
+def told_in_a_sentence() -> Iterator[None]:
+    """Let BentoML's commands say why they cannot start; they show a traceback of any error but their own."""
+    try:
+        yield
+    except StartError as error:
+        raise BentoMLException(str(error)) from error
+
+
+with told_in_a_sentence():
+    settings = load_settings()
+    tag = newest(bentoml.use_arguments(Arguments).model)
+    # Kept with its version, so that a built bento, and a worker that is started later, serve this very
+    # model even when another was published in the meantime. BentoML has no public way to say so.
+    set_arguments({"model": tag})
+    messages = Messages(read_contract(tag), settings.max_batch_rows)
 worker = Worker(settings, tag)
 
-Row = messages.row_type
-Batch = messages.batch_type
-Answer = messages.answer_type
+if TYPE_CHECKING:
+    from service.contract import Label
+    from service.contract import Row as RowBody
+    from service.messages import Answer, Batch
+
+    BatchBody: TypeAlias = Batch[RowBody]
+    AnswerBody: TypeAlias = Answer[Label]
+else:
+    RowBody, BatchBody, AnswerBody = messages.row_type, messages.batch_type, messages.answer_type
 
 
 @bentoml.service(
@@ -60,13 +86,21 @@ class TabularClassifier:
     @bentoml.on_deployment
     @staticmethod
     def prepare() -> None:
-        """Make what the workers share, before there are any."""
+        """Make what the workers share, before there are any, and end here if that cannot be."""
+        with told_in_a_sentence():
+            AuditLog.open(settings.audit_db).close()
         make_folder()
 
     @bentoml.on_startup
     def start(self) -> None:
         """Load the model and open the audit log."""
-        worker.start()
+        try:
+            worker.start()
+        except ModelUnusable as error:
+            # Another worker would fail as this one does: the supervisor must end, not try for ever.
+            logger.critical("%s", error)
+            os.kill(os.getppid(), signal.SIGTERM)
+            raise
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
@@ -78,20 +112,20 @@ class TabularClassifier:
         return worker.audit.writable
 
     @bentoml.api(route=PREDICT)
-    async def predict(self, row: Row, /) -> Answer:  # type: ignore[valid-type]
+    async def predict(self, row: RowBody, /) -> AnswerBody:
         """Predict one row."""
         return await _answer([row])
 
     @bentoml.api(route=BATCH)
-    async def predict_batch(self, batch: Batch, /) -> Answer:  # type: ignore[valid-type]
+    async def predict_batch(self, batch: BatchBody, /) -> AnswerBody:
         """Predict rows, in their order."""
         return await _answer(batch.instances)
 
 
-TabularClassifier.add_asgi_middleware(Gateway, worker=worker, messages=messages)
+TabularClassifier.add_asgi_middleware(Gateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
 
 
-async def _answer(rows: Sequence[Row]) -> Answer:  # type: ignore[valid-type]
+async def _answer(rows: Sequence[RowBody]) -> AnswerBody:
     """What the API methods answer when they are called within Python; over HTTP the gateway answers."""
     received, started = datetime.now(UTC), perf_counter()
     predictions = await worker.engine.predict(rows)

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
 from pydantic_core import from_json
 
 from service.contract import Contract, FlagReason, Label, Row
@@ -104,7 +104,12 @@ class Messages:
     def batch_type(self) -> type[Batch[Row]]:
         """What ``POST /predict/batch`` takes."""
         row_type = self.contract.row_type
-        instances = Field(min_length=1, max_length=self.max_batch_rows)
+        instances = Field(
+            min_length=1,
+            max_length=self.max_batch_rows,
+            description=f"At most {self.max_batch_rows} rows; more are refused with 413.",
+            json_schema_extra=_without_max_items,
+        )
         return create_model("Batch", __base__=Batch[Row], instances=(list[row_type], instances))  # type: ignore[valid-type]
 
     @cached_property
@@ -173,3 +178,8 @@ class Messages:
             return TooManyRows(self.max_batch_rows)
         findings = [Finding(detail["loc"], detail["msg"]) for detail in details[:MAX_FINDINGS]]
         return RowsInvalid(findings, total=len(details))
+
+
+def _without_max_items(schema: dict[str, JsonValue]) -> None:
+    # How many rows are served at once is a limit of the service, not a property of a valid body.
+    del schema["maxItems"]

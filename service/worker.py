@@ -47,7 +47,6 @@ class Worker:
             return
         self._started = None
         await self.engine.close()
-        self.history.close()
         self.audit.close()
 
     @property

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from service.audit.reader import HistoryFilters, HistoryPage
+from service.audit.history import HistoryFilters
+from service.audit.reader import HistoryPage
 from service.errors import (
     AuditUnavailable,
     BodyMalformed,
@@ -26,6 +27,8 @@ from service.http import paths
 from service.http.problem import MEDIA_TYPE, Problem
 from service.messages import Health, Messages, ModelInfo
 
+API_VERSION = 1
+
 Document = dict[str, Any]
 Content = dict[str, Document]
 
@@ -39,10 +42,10 @@ _PREDICTION_REFUSALS = (
 )
 
 
-def document(messages: Messages) -> Document:
+def document(messages: Messages, title: str) -> Document:
     """The OpenAPI 3.1 document of the service whose messages these are."""
-    taken = [messages.row_type, messages.batch_type]
-    given = [messages.answer_type, HistoryPage, ModelInfo, Health, Problem]
+    taken: list[type[BaseModel]] = [messages.row_type, messages.batch_type]
+    given: list[type[BaseModel]] = [messages.answer_type, HistoryPage, ModelInfo, Health, Problem]
     typed: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         *((model, "validation") for model in taken),
         *((model, "serialization") for model in given),
@@ -56,8 +59,8 @@ def document(messages: Messages) -> Document:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Tabento",
-            "version": "1",
+            "title": title,
+            "version": str(API_VERSION),
             "description": f"Predicts {target.name}: {', '.join(map(str, target.classes))}.",
         },
         "paths": {
@@ -91,6 +94,7 @@ def _post(summary: str, body: Content, answer: Content, refused: Content) -> Doc
         responses[str(int(error.status))] = _response(error, refused)
     return {
         "post": {
+            "tags": ["predictions"],
             "summary": summary,
             "requestBody": {"required": True, "content": body},
             "responses": responses,
@@ -107,7 +111,14 @@ def _get(
     responses = {"200": {"description": summary, "content": answer}}
     for error, content in (refusals or {}).items():
         responses[str(int(error.status))] = _response(error, content)
-    return {"get": {"summary": summary, "parameters": list(parameters), "responses": responses}}
+    return {
+        "get": {
+            "tags": ["operations"],
+            "summary": summary,
+            "parameters": list(parameters),
+            "responses": responses,
+        }
+    }
 
 
 def _response(error: type[RequestError], content: Content) -> Document:

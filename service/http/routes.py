@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from service.audit.reader import HistoryFilters
+from service.audit.history import HistoryFilters
 from service.errors import Finding, QueryInvalid, RequestError
 from service.http import openapi, paths
 from service.http.exchange import REQUEST_ID
@@ -24,12 +24,14 @@ _HERE = Path(__file__).parent
 
 def make_pages(worker: Worker, messages: Messages) -> Starlette:
     """The ASGI application of all routes but the prediction routes and BentoML's own."""
-    document = openapi.document(messages)
+    document = openapi.document(messages, title=worker.tag.partition(":")[0])
 
     async def index(request: Request) -> Response:
+        # One address, two answers: without this a browser takes the page from its cache for the JSON.
+        headers = {"vary": "accept", "cache-control": "no-cache"}
         if "text/html" in request.headers.get("accept", ""):
-            return FileResponse(_HERE / "index.html")
-        return JSONResponse({"name": worker.tag, "routes": openapi.summaries(document)})
+            return FileResponse(_HERE / "index.html", headers=headers)
+        return JSONResponse({"model": worker.tag, "routes": openapi.summaries(document)}, headers=headers)
 
     async def docs(_: Request) -> Response:
         return FileResponse(_HERE / "docs.html")
@@ -86,7 +88,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
 
 
 def _json(content: BaseModel, status: int = 200) -> Response:
-    return Response(content.model_dump_json(exclude_none=True), status, media_type="application/json")
+    return Response(content.model_dump_json(), status, media_type="application/json")
 
 
 def _filters(request: Request) -> HistoryFilters:

@@ -1,0 +1,19 @@
+"""Service-level objectives of the load test. All requests must succeed besides."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What must hold for the requests of one name."""
+
+    name: str
+    p95_ms: float
+
+
+# For 2 cores that locust and the service share.
+OBJECTIVES = (
+    Objective("/predict", p95_ms=150),
+    Objective("/predict/batch", p95_ms=300),
+    Objective("/predictions/history", p95_ms=300),
+)

@@ -1,0 +1,77 @@
+"""What the tests share: stores in temporary folders, models published by the real training, real servers."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.servers import PROJECT, Serve, Server, free_port, run
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment whose BentoML and MLflow stores are temporary folders."""
+    home = tmp_path_factory.mktemp("stores")
+    return {
+        **os.environ,
+        "BENTOML_HOME": str(home / "bentoml"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
+        "BENTOML_DO_NOT_TRACK": "True",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TABENTO_AUDIT_DB": str(home / "nowhere" / "unset.db"),
+        "PYTHONPATH": str(PROJECT),
+    }
+
+
+@pytest.fixture(scope="session")
+def iris(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of the Iris model, trained and published by the real command."""
+    run("-m", "training", env=stores, cwd=tmp_path_factory.mktemp("training"))
+    return "iris_classifier"
+
+
+@pytest.fixture(scope="session")
+def serve(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start ``bentoml serve`` on a free port; what still runs at the end is stopped."""
+    with ExitStack() as stack:
+
+        def start(
+            target: str = ".", model: str | None = None, cwd: Path = PROJECT, **settings: str
+        ) -> Server:
+            folder = tmp_path_factory.mktemp("server")
+            port = free_port()
+            audit_db = folder / "audit.db"
+            command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1"]
+            command += ["--port", str(port), *(["--arg", f"model={model}"] if model else [])]
+            output = folder / "output"
+            with output.open("wb") as log:
+                process = subprocess.Popen(
+                    command,
+                    cwd=cwd,
+                    env={**stores, "TABENTO_AUDIT_DB": str(audit_db), **settings},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            server = Server(process, f"http://127.0.0.1:{port}", audit_db, output)
+            stack.callback(server.stop)
+            server.await_ready()
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def iris_server(serve: Serve, iris: str) -> Server:
+    """The Iris service with one worker, shared by the tests that only ask it things."""
+    return serve(model=iris)
+
+
+@pytest.fixture
+def client(iris_server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=iris_server.url) as client:
+        yield client

@@ -1,0 +1,170 @@
+"""The real commands, as a user runs them: train, build, serve from elsewhere, call, reconcile, stop."""
+
+import json
+import re
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import bentoml
+import httpx
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.servers import Serve, Server, run
+
+SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+VIRGINICA = {"sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6.0, "petal_width": 2.5}
+
+
+def build(model: str, stores: dict[str, str]) -> str:
+    done = run("-m", "bentoml", "build", "--arg", f"model={model}", "--output", "tag", env=stores)
+    tag = re.search(r"__tag__:(\S+)", done.stdout)
+    assert tag, done.stdout
+    return tag[1]
+
+
+@pytest.fixture(scope="module")
+def bento(iris: str, stores: dict[str, str]) -> str:
+    return build(iris, stores)
+
+
+@pytest.fixture(scope="module")
+def server(bento: str, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """The built bento, served from another folder with two workers."""
+    return serve(bento, cwd=tmp_path_factory.mktemp("elsewhere"), TABENTO_WORKERS="2", PYTHONPATH="")
+
+
+def exported(server: Server, stores: dict[str, str]) -> list[dict[str, Any]]:
+    done = run("-m", "service.audit", "--db", server.audit_db, "export", "--format", "jsonl", env=stores)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def counted(server: Server, name: str, **labels: str) -> float:
+    page = httpx.get(f"{server.url}/metrics").text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    return [child for child in children if "_bentoml_impl.worker.service" in " ".join(child.cmdline())]
+
+
+def test_what_clients_got_what_metrics_counted_and_what_the_log_holds_are_the_same(
+    server: Server, stores: dict[str, str]
+) -> None:
+    bodies = [SETOSA, VIRGINICA, {**SETOSA, "petal_width": -1}]
+
+    def ask(i: int) -> httpx.Response:
+        # A connection for each request, so that both workers get some.
+        if i % 5 == 0:
+            return httpx.post(
+                f"{server.url}/predict/batch", json={"instances": [SETOSA, VIRGINICA]}, timeout=30
+            )
+        return httpx.post(f"{server.url}/predict", json=bodies[i % 3], timeout=30)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, range(300)))
+
+    by_status = Counter(answer.status_code for answer in answers)
+    assert set(by_status) == {200, 422}
+    labels = Counter(label for a in answers if a.status_code == 200 for label in a.json()["predictions"])
+    assert len(workers(server)) == 2
+
+    for status, number in by_status.items():
+        assert counted(server, "tabento_requests_total", method="POST", status=str(status)) == number
+    for label, number in labels.items():
+        assert counted(server, "tabento_predictions_total", label=label) == number
+    assert counted(server, "tabento_audit_records_total", outcome="written") == 300
+
+    log = {record["request_id"]: record for record in exported(server, stores)}
+    assert len(log) == 300
+    for answer in answers:
+        record = log[answer.headers["x-request-id"]]
+        assert record["status"] == answer.status_code
+        assert record["response"] == answer.json()
+        assert record["request"] == json.loads(answer.request.content)
+
+
+def test_bentomls_own_client_calls_the_api(server: Server) -> None:
+    with bentoml.SyncHTTPClient(server.url) as client:
+        one = client.predict(SETOSA)
+        two = client.predict_batch({"instances": [VIRGINICA, SETOSA]})
+    assert one["predictions"] == ["setosa"]
+    assert two["predictions"] == ["virginica", "setosa"]
+
+
+def test_a_killed_worker_is_replaced_and_the_counts_go_on(server: Server) -> None:
+    before = counted(server, "tabento_predictions_total")
+    victim = workers(server)[0]
+    victim.kill()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if len(alive := workers(server)) == 2 and victim.pid not in {worker.pid for worker in alive}:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the worker was not replaced")
+    server.await_ready()
+    for _ in range(10):
+        assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
+    assert counted(server, "tabento_predictions_total") == before + 10
+    assert counted(server, "tabento_model_info") == 1
+
+
+def test_a_bento_keeps_its_model_when_another_is_published(
+    bento: str, iris: str, serve: Serve, stores: dict[str, str], tmp_path: Path
+) -> None:
+    built_with = json.loads(run("-m", "bentoml", "get", bento, "-o", "json", env=stores).stdout)["models"][0][
+        "tag"
+    ]
+    run("-m", "training", "--seed", "7", env=stores, cwd=tmp_path)
+    newest = json.loads(run("-m", "bentoml", "models", "get", iris, "-o", "json", env=stores).stdout)
+    assert f"{newest['name']}:{newest['version']}" != built_with
+    served = serve(bento, cwd=tmp_path)
+    try:
+        assert httpx.get(f"{served.url}/model/info").json()["tag"] == built_with
+    finally:
+        assert served.stop() == 0
+
+
+def test_a_stopped_server_leaves_a_whole_log_and_no_process(
+    bento: str, serve: Serve, stores: dict[str, str], tmp_path: Path
+) -> None:
+    server = serve(bento, cwd=tmp_path, TABENTO_WORKERS="2")
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    answer = httpx.post(f"{server.url}/predict", json=SETOSA)
+    assert server.stop() == 0
+    assert not any(child.is_running() for child in children)
+    assert [record["request_id"] for record in exported(server, stores)] == [answer.headers["x-request-id"]]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"TABENTO_WORKERS": "none"}, "TABENTO_WORKERS=none cannot be used"),
+        ({"TABENTO_AUDIT_DB": "/proc/audit.db"}, "The audit log /proc/audit.db cannot be used"),
+    ],
+)
+def test_a_start_that_cannot_work_ends_with_a_sentence(
+    iris: str, serve: Serve, settings: dict[str, str], sentence: str
+) -> None:
+    assert iris
+    with pytest.raises(pytest.fail.Exception, match=re.escape(sentence)) as failed:
+        serve(**settings)
+    assert "Traceback" not in str(failed.value)
+
+
+def test_a_model_that_is_not_published_is_named_with_the_way_to_one(iris: str, serve: Serve) -> None:
+    assert iris
+    with pytest.raises(pytest.fail.Exception, match=r"no model 'penguins'.*python -m training"):
+        serve(model="penguins")

@@ -1,0 +1,76 @@
+"""The project's own commands as processes: run to their end, or served on a free port."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 30
+
+
+def run(
+    *command: str | Path, env: Mapping[str, str], cwd: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's commands with this Python; its output comes with the failure, if it fails."""
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, f"{command} exited with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A running ``bentoml serve``."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    audit_db: Path
+    output: Path
+
+    @property
+    def log(self) -> str:
+        return self.output.read_text()
+
+    def await_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        pytest.fail(f"the server did not become ready:\n{self.log}")
+
+    def stop(self) -> int:
+        """Ask it to stop as an orchestrator would, and give its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            pytest.fail(f"the server did not stop within {STOP_TIMEOUT_S} s:\n{self.log}")
+
+
+Serve = Callable[..., Server]
