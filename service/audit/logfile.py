@@ -5,32 +5,23 @@ opens a new one: whatever the failure was, writing goes on as soon as the file c
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
-from os import stat
 from pathlib import Path
 
 import apsw
 
+from service.audit.body import REFUSED_BODY_LIMIT_BYTES, first_bytes, keep
 from service.audit.database import open_for_writing
-from service.audit.record import (
-    ANSWERED,
-    REFUSED_BODY_LIMIT_BYTES,
-    AuditRecord,
-    first_bytes,
-    label_text,
-    label_type,
-    summarize,
-    text_or_bytes,
-    utc_text,
-)
+from service.audit.record import ANSWERED, AuditRecord, label_text, label_type, summarize, utc_text
 from service.audit.schema import APPLICATION_ID
 
 _LAST_ID = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'request'), 0)"
 
 _ROWS_PER_STATEMENT = (64, 16, 4, 1)
 """apsw lets go of the GIL for each step of a statement, and a busy event loop gives it back only after the
-interpreter's switch interval, 5 ms. With a row to a statement a group of 500 took a second under load;
-with 64 it is the event loop that sets the pace. Four sizes keep the statements few enough to stay cached."""
+interpreter's switch interval of 5 ms. Beside such a loop 500 records took 1 s with a row to a statement,
+0.1 s with 64. The smaller sizes take the rest; four statements a table are few enough to stay cached."""
 
 Value = str | bytes | int | float | None
 
@@ -51,15 +42,16 @@ class LogFile:
         Without records it is a trial: the header is written anew, and reaches the disk or fails to as a
         record would.
         """
-        rows = [_request_row(record) for record in records]
-        labels = [_label_rows(record) for record in records]
+        times = [utc_text(record.received_utc) for record in records]
+        rows = list(map(_request_row, records, times))
+        labels = [(i, row) for i, record in enumerate(records) for row in _label_rows(record, times[i])]
         connection = self._opened()
         try:
             connection.execute("BEGIN IMMEDIATE")
             # Ids are given here, under the write lock: they tell the order of commit across processes.
             first: int = connection.execute(_LAST_ID).get + 1
             _insert(connection, "request", [(first + i, *row) for i, row in enumerate(rows)])
-            _insert(connection, "request_label", [(first + i, *row) for i, of in enumerate(labels) for row in of])
+            _insert(connection, "request_label", [(first + i, *row) for i, row in labels])
             if not records:
                 connection.pragma("application_id", APPLICATION_ID)
             connection.execute("COMMIT")
@@ -74,8 +66,11 @@ class LogFile:
             self._connection = None
 
     def _opened(self) -> apsw.Connection:
-        # A log that was moved away or deleted still takes commits, which nobody will ever find.
+        # A log that was moved away or deleted would still take commits, which nobody would ever find. The
+        # WAL did not move along, so what is only there yet goes into the moved file first.
         if self._connection is not None and _inode(self._path) != self._inode:
+            with suppress(apsw.Error):
+                self._connection.wal_checkpoint()
             self.close()
         if self._connection is None:
             self._connection = open_for_writing(self._path, self._busy_timeout_ms)
@@ -85,18 +80,18 @@ class LogFile:
 
 def _inode(path: Path) -> tuple[int, int] | None:
     try:
-        status = stat(path)
+        status = path.stat()
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
 
 
-def _request_row(record: AuditRecord) -> tuple[Value, ...]:
+def _request_row(record: AuditRecord, received_utc: str) -> tuple[Value, ...]:
     body = record.request
     kept = body if record.status == ANSWERED else first_bytes(body, REFUSED_BODY_LIMIT_BYTES)
     return (
         record.request_id,
-        utc_text(record.received_utc),
+        received_utc,
         record.transport,
         record.route,
         record.status,
@@ -105,14 +100,13 @@ def _request_row(record: AuditRecord) -> tuple[Value, ...]:
         record.model_name,
         record.model_version,
         record.rows,
-        text_or_bytes(kept),
+        keep(kept),
         len(body) - len(kept),
-        text_or_bytes(record.response),
+        keep(record.response),
     )
 
 
-def _label_rows(record: AuditRecord) -> Iterator[tuple[Value, ...]]:
-    received_utc = utc_text(record.received_utc)
+def _label_rows(record: AuditRecord, received_utc: str) -> Iterator[tuple[Value, ...]]:
     for summary in summarize(record.predictions):
         label = summary.label
         confidences = summary.min_confidence, summary.max_confidence
@@ -120,6 +114,7 @@ def _label_rows(record: AuditRecord) -> Iterator[tuple[Value, ...]]:
 
 
 def _insert(connection: apsw.Connection, table: str, rows: Sequence[tuple[Value, ...]]) -> None:
+    # The values are in the order of the table's columns.
     start = 0
     for size in _ROWS_PER_STATEMENT:
         while len(rows) - start >= size:

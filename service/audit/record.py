@@ -1,4 +1,4 @@
-"""What is recorded of one request, and the form in which it is kept.
+"""What is recorded of one request, and the text forms of its labels and moments.
 
 A record is made on the event loop and encoded in the writer's thread, so it holds the bodies as the bytes
 that went over the wire and does no work of its own.
@@ -15,10 +15,6 @@ LabelType = Literal["text", "integer", "boolean"]
 
 ANSWERED = HTTPStatus.OK
 """The status of an answered prediction; a request with any other status was refused, or failed."""
-
-REFUSED_BODY_LIMIT_BYTES = 64 * 1024
-"""How much is kept of the body of a request that was not answered: enough to see what was wrong with it,
-too little to fill the disk with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +88,4 @@ def utc_text(moment: datetime) -> str:
     """A moment as the log has it, ``2026-07-04T09:30:00.000000Z``: text that sorts as the moments do."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def first_bytes(body: bytes, limit_bytes: int) -> bytes:
-    """The beginning of a body, cut so that no UTF-8 character is split."""
-    if len(body) <= limit_bytes:
-        return body
-    end = limit_bytes
-    while end > limit_bytes - 3 and body[end] & 0b1100_0000 == 0b1000_0000:
-        end -= 1
-    return body[:end]
-
-
-def text_or_bytes(body: bytes) -> str | bytes:
-    """A body as its column holds it: TEXT where it is valid UTF-8, else BLOB, so nothing is lost."""
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

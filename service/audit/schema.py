@@ -89,15 +89,15 @@ def latest_number() -> int:
 
 def schema_number(connection: apsw.Connection) -> int:
     """The number of the schema that the file has, 0 if it is empty; raises ForeignDatabase."""
+    number = 0
     with connection:  # One snapshot: another process may be creating the file at this moment.
         application_id = connection.pragma("application_id")
         tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-        if application_id == 0 and tables == 0:
-            return 0
-        if application_id != APPLICATION_ID:
+        if application_id == APPLICATION_ID:
+            number = connection.execute("SELECT coalesce(max(number), 0) FROM migration").get
+        elif application_id != 0 or tables != 0:
             raise ForeignDatabase
-        number: int = connection.execute("SELECT max(number) FROM migration").get
-        return number
+    return number
 
 
 def migrate(connection: apsw.Connection) -> None:

@@ -114,7 +114,7 @@ class AuditLog:
     def _run(self) -> None:
         while not self._ended:
             group = self._next_group()
-            if group or self._failing:
+            if group or (self._failing and not self._ended):
                 self._commit(group)
         self._file.close()
 

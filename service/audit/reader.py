@@ -1,0 +1,138 @@
+"""The reader: the history of answered predictions page by page, and every request for the export.
+
+A connection is opened for each read, which takes 0.2 ms: threads share nothing, nothing is left to close,
+and a log that was replaced is simply read. A read sees all that was committed before it, and holds up no
+writer.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import apsw
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from service.audit.body import length_bytes, show
+from service.audit.database import open_for_reading, refusing
+from service.audit.history import COLUMNS, Bindings, HistoryFilters, RequestRow, history_statement
+from service.audit.record import LabelSummary, label_from
+from service.errors import Finding, QueryInvalid
+
+__all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
+
+PAGE_LIMIT_BYTES = 4 * 1024**2
+"""Length of the bodies at which a page ends, whatever its limit."""
+
+_CHUNK_ROWS = 1_000
+"""Rows that the export reads in one transaction: while one is open, no checkpoint can reset the WAL."""
+
+_RECORDS = f"""
+    SELECT {COLUMNS} FROM request AS r WHERE r.id > :seen AND r.id <= :last ORDER BY r.id LIMIT :rows
+"""  # noqa: S608 - no text from outside
+_LABELS = """
+    SELECT label, label_type, rows, min_confidence, max_confidence FROM request_label WHERE request = ?
+"""
+
+
+class LoggedRequest(BaseModel):
+    """One request as the log has it."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), use_attribute_docstrings=True)
+
+    id: int
+    """Its place in the log."""
+    request_id: str
+    received_utc: datetime
+    transport: str
+    route: str
+    status: int
+    duration_ms: float
+    client: str | None
+    model_name: str
+    model_version: str
+    rows: int
+    predictions: tuple[LabelSummary, ...]
+    """For each label of the answer: how many rows got it, and how confidently."""
+    request: JsonValue
+    """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is no text."""
+    request_cut_bytes: int
+    """How much is missing at the end of `request`; only the body of a refused request is ever cut."""
+    response: JsonValue
+
+
+class HistoryPage(BaseModel):
+    """Answered predictions, newest first."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    items: tuple[LoggedRequest, ...]
+    next_before: int | None
+    """What `before` must be for the next page; nothing if this is the last."""
+
+
+class AuditReader:
+    """The log as it can be read, from any thread, while others write it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def history(self, filters: HistoryFilters) -> HistoryPage:
+        """A page of answered predictions; raises QueryInvalid for an unknown ``before``, AuditUnusable."""
+        items: list[LoggedRequest] = []
+        body_bytes = 0
+        with self._connection() as connection:
+            before_utc = None if filters.before is None else _received_utc(connection, filters.before)
+            for row in _rows(connection, *history_statement(filters, before_utc)):
+                if len(items) == filters.limit or body_bytes >= PAGE_LIMIT_BYTES:
+                    return HistoryPage(items=tuple(items), next_before=items[-1].id)
+                items.append(_logged_request(connection, row))
+                body_bytes += length_bytes(row.request_json) + length_bytes(row.response_json)
+        return HistoryPage(items=tuple(items), next_before=None)
+
+    def records(self) -> Iterator[LoggedRequest]:
+        """Every request that is logged by now, oldest first, one at a time; raises AuditUnusable."""
+        with self._connection() as connection:
+            last: int = connection.execute("SELECT coalesce(max(id), 0) FROM request").get
+            seen = 0
+            while seen < last:
+                for row in _rows(connection, _RECORDS, {"seen": seen, "last": last, "rows": _CHUNK_ROWS}):
+                    yield _logged_request(connection, row)
+                    seen = row.id
+
+    @contextmanager
+    def _connection(self) -> Iterator[apsw.Connection]:
+        with closing(open_for_reading(self.path)) as connection, refusing(self.path):
+            yield connection
+
+
+def _rows(connection: apsw.Connection, statement: str, bindings: Bindings) -> Iterator[RequestRow]:
+    return map(RequestRow._make, connection.execute(statement, bindings))
+
+
+def _received_utc(connection: apsw.Connection, id_: int) -> str:
+    received_utc: str | None = connection.execute("SELECT received_utc FROM request WHERE id = ?", (id_,)).get
+    if received_utc is None:
+        raise QueryInvalid([Finding(("before",), f"The log has no request {id_}")])
+    return received_utc
+
+
+def _logged_request(connection: apsw.Connection, row: RequestRow) -> LoggedRequest:
+    labels = connection.execute(_LABELS, (row.id,))
+    return LoggedRequest(
+        id=row.id,
+        request_id=row.request_id,
+        received_utc=datetime.fromisoformat(row.received_utc),
+        transport=row.transport,
+        route=row.route,
+        status=row.status,
+        duration_ms=row.duration_ms,
+        client=row.client,
+        model_name=row.model_name,
+        model_version=row.model_version,
+        rows=row.rows,
+        predictions=tuple(LabelSummary(label_from(text, type_), *counts) for text, type_, *counts in labels),
+        request=show(row.request_json),
+        request_cut_bytes=row.request_cut_bytes,
+        response=show(row.response_json),
+    )

@@ -1,0 +1,124 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.audit.reader import AuditReader
+from tests.service.audit.logs import ANSWERED, PROJECT, REFUSED, numbered, write
+
+
+def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "service.audit", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+    )
+
+
+def test_the_export_has_every_request_oldest_first(tmp_path: Path) -> None:
+    not_text = replace(REFUSED, request_id="r-2", request=b"\xff")
+    not_json = replace(REFUSED, request_id="r-3", request="größe=1\n".encode())
+    write(tmp_path / "audit.db", ANSWERED, not_text, not_json)
+
+    done = command("--db", tmp_path / "audit.db", "export", "--format", "jsonl")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[0] == {
+        "id": 1,
+        "request_id": "r-1",
+        "received_utc": "2026-07-04T09:00:00Z",
+        "transport": "http",
+        "route": "/predict",
+        "status": 200,
+        "duration_ms": 1.25,
+        "client": "192.0.2.7",
+        "model_name": "iris_logistic_regression",
+        "model_version": "3",
+        "rows": 1,
+        "predictions": [{"label": "setosa", "rows": 1, "min_confidence": 0.97, "max_confidence": 0.97}],
+        "request": {"petal_length": 1.4, "petal_width": None},
+        "request_cut_bytes": 0,
+        "response": {"prediction": "setosa", "confidence": 0.97},
+    }
+    assert [(line["request_id"], line["request"]) for line in lines[1:]] == [
+        ("r-2", {"base64": "/w=="}),
+        ("r-3", "größe=1\n"),
+    ]
+
+
+def test_the_export_goes_on_beyond_one_transaction(tmp_path: Path) -> None:
+    write(tmp_path / "audit.db", *numbered(2_500))
+
+    done = command("--db", tmp_path / "audit.db", "export")
+
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [*range(1, 2_501)]
+
+
+def test_the_export_ends_where_the_log_ended_when_it_began(tmp_path: Path) -> None:
+    write(tmp_path / "audit.db", *numbered(3))
+    records = AuditReader(tmp_path / "audit.db").records()
+    first = next(records)
+    write(tmp_path / "audit.db", *numbered(3, first=4))
+
+    assert [request.id for request in (first, *records)] == [1, 2, 3]
+
+
+def test_an_export_that_is_read_no_further_ends_quietly(tmp_path: Path) -> None:
+    write(
+        tmp_path / "audit.db",
+        *(replace(record, request=b'"%s"' % (b"x" * 10_000)) for record in numbered(200)),
+    )
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "service.audit", "--db", str(tmp_path / "audit.db"), "export"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_the_path_is_the_one_given_or_configured(tmp_path: Path) -> None:
+    given = command("--db", "given.db", "path", TABENTO_AUDIT_DB="configured.db")
+    configured = command("path", TABENTO_AUDIT_DB=str(tmp_path / "configured.db"))
+
+    assert (given.returncode, given.stdout) == (0, "given.db\n")
+    assert (configured.returncode, configured.stdout) == (0, f"{tmp_path / 'configured.db'}\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "there is no such file"), ("date,label\n" * 100, "it is not a SQLite database")],
+    ids=["missing", "something else"],
+)
+def test_what_is_no_log_is_refused_with_a_sentence(tmp_path: Path, content: str | None, reason: str) -> None:
+    path = tmp_path / "audit.db"
+    if content is not None:
+        path.write_text(content)
+
+    done = command("--db", path, "export")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"The audit log {path} cannot be used: {reason}.")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["export", "--format", "xml"], ["erase"], []], ids=str)
+def test_a_wrong_call_is_refused(arguments: list[str]) -> None:
+    done = command(*arguments)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: python -m service.audit")

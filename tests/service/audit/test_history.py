@@ -1,0 +1,239 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain, combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from service.audit.database import open_for_reading
+from service.audit.history import HistoryFilters, history_statement
+from service.audit.reader import PAGE_LIMIT_BYTES, AuditReader
+from service.audit.record import AuditRecord, label_text
+from service.errors import AuditUnusable, QueryInvalid
+from tests.service.audit.logs import ANSWERED, NINE, REFUSED, numbered, request_ids, write
+
+LABELS = ("setosa", "versicolor", "1", 1, True)
+MODELS = ("iris_logistic_regression", "iris_random_forest")
+
+
+def varied(number: int) -> AuditRecord:
+    """Record ``number`` of a log in which every filter has something to tell apart, and times repeat."""
+    return replace(
+        REFUSED if number % 7 == 3 else ANSWERED,
+        request_id=f"r-{number % 20}",
+        received_utc=NINE + timedelta(seconds=number * 31 % 17),
+        model_name=MODELS[number % 2],
+        duration_ms=float(number),
+        predictions=[] if number % 7 == 3 else [(LABELS[number % 5], 0.9), (LABELS[number % 3], 0.8)],
+    )
+
+
+VARIED = [varied(number) for number in range(1, 81)]
+"""A record's ``duration_ms`` is its id."""
+
+
+@pytest.fixture(scope="module")
+def varied_log(tmp_path_factory: pytest.TempPathFactory) -> AuditReader:
+    db = tmp_path_factory.mktemp("varied") / "audit.db"
+    write(db, *VARIED)
+    return AuditReader(db)
+
+
+def expected_ids(filters: HistoryFilters) -> list[int]:
+    """The ids of VARIED that the filters let through, newest first: the rule said once more, naively."""
+    chosen = [
+        (record.received_utc, int(record.duration_ms))
+        for record in VARIED
+        if record.status == 200
+        and (filters.label is None or filters.label in [label_text(label) for label, _ in record.predictions])
+        and (filters.model is None or filters.model == record.model_name)
+        and (filters.since is None or filters.since <= record.received_utc)
+        and (filters.until is None or filters.until > record.received_utc)
+        and (filters.request_id is None or filters.request_id == record.request_id)
+    ]
+    return [id_ for _, id_ in sorted(chosen, reverse=True)]
+
+
+def all_pages(reader: AuditReader, filters: HistoryFilters) -> list[list[int]]:
+    page = reader.history(filters)
+    pages = [[item.id for item in page.items]]
+    while page.next_before is not None:
+        page = reader.history(filters.model_copy(update={"before": page.next_before}))
+        pages.append([item.id for item in page.items])
+    return pages
+
+
+MOMENTS = st.integers(-1, 18).map(lambda second: NINE + timedelta(seconds=second))
+FILTERS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"limit": st.integers(1, 100)},
+    optional={
+        "label": st.sampled_from(["setosa", "versicolor", "1", "true", "absent"]),
+        "model": st.sampled_from([*MODELS, "absent"]),
+        "since": MOMENTS,
+        "until": MOMENTS,
+        "request_id": st.sampled_from(["r-1", "r-2", "r-9", "absent"]),
+    },
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(FILTERS)
+def test_paging_gives_each_record_once_and_in_order(varied_log: AuditReader, asked: dict[str, Any]) -> None:
+    assume("since" not in asked or "until" not in asked or asked["since"] < asked["until"])
+    filters = HistoryFilters(**asked)
+    pages = all_pages(varied_log, filters)
+
+    assert list(chain.from_iterable(pages)) == expected_ids(filters)
+    assert all(len(page) == filters.limit for page in pages[:-1])
+    assert pages[-1] or len(pages) == 1
+
+
+def test_pages_stay_as_they_are_while_records_arrive(tmp_path: Path) -> None:
+    write(tmp_path / "audit.db", *numbered(10))
+    reader = AuditReader(tmp_path / "audit.db")
+    filters = HistoryFilters(limit=4)
+    seen: list[str] = []
+    for arrival in range(3):
+        page = reader.history(filters)
+        seen += request_ids(page.items)
+        write(tmp_path / "audit.db", *numbered(3, first=100 * (arrival + 1)))
+        filters = HistoryFilters(limit=4, before=page.next_before)
+
+    assert seen == [f"r-{number}" for number in range(10, 0, -1)]
+    assert page.next_before is None
+
+
+def test_the_last_page_says_so_even_when_it_is_full(tmp_path: Path) -> None:
+    write(tmp_path / "audit.db", *numbered(4))
+    first = AuditReader(tmp_path / "audit.db").history(HistoryFilters(limit=2))
+    last = AuditReader(tmp_path / "audit.db").history(HistoryFilters(limit=2, before=first.next_before))
+
+    assert (request_ids(first.items), first.next_before) == (["r-4", "r-3"], 3)
+    assert (request_ids(last.items), last.next_before) == (["r-2", "r-1"], None)
+
+
+@pytest.mark.parametrize("body_bytes", [PAGE_LIMIT_BYTES + 10, PAGE_LIMIT_BYTES * 3 // 4])
+def test_a_page_ends_at_its_length_but_holds_an_item(tmp_path: Path, body_bytes: int) -> None:
+    body = b'"' + b"x" * body_bytes + b'"'
+    write(tmp_path / "audit.db", *(replace(record, response=body) for record in numbered(5)))
+
+    on_a_page = 1 if body_bytes > PAGE_LIMIT_BYTES else 2
+    pages = all_pages(AuditReader(tmp_path / "audit.db"), HistoryFilters())
+    assert [len(page) for page in pages] == ([1] * 5 if on_a_page == 1 else [2, 2, 1])
+
+
+def test_a_label_filter_takes_the_plain_text_and_items_keep_the_type(tmp_path: Path) -> None:
+    labels: list[str | int | bool] = ["1", 1, True, "true", "setosa"]
+    records = [
+        replace(record, predictions=[(label, 0.9)]) for record, label in zip(numbered(5), labels, strict=True)
+    ]
+    write(tmp_path / "audit.db", *records)
+    reader = AuditReader(tmp_path / "audit.db")
+
+    def found(label: str) -> list[object]:
+        return [item.predictions[0].label for item in reader.history(HistoryFilters(label=label)).items]
+
+    assert [(type(label), label) for label in found("1")] == [(int, 1), (str, "1")]
+    assert [(type(label), label) for label in found("true")] == [(str, "true"), (bool, True)]
+    assert found("setosa") == ["setosa"]
+    assert found("True") == []
+
+
+def test_an_empty_log_has_an_empty_page(tmp_path: Path) -> None:
+    write(tmp_path / "audit.db")
+
+    assert AuditReader(tmp_path / "audit.db").history(HistoryFilters()).model_dump() == {
+        "items": (),
+        "next_before": None,
+    }
+
+
+def test_an_unknown_cursor_is_refused(varied_log: AuditReader) -> None:
+    with pytest.raises(QueryInvalid) as caught:
+        varied_log.history(HistoryFilters(before=1_000))
+
+    assert [finding.loc for finding in caught.value.findings] == [("before",)]
+    assert "no request 1000" in caught.value.findings[0].msg
+
+
+def test_a_damaged_log_is_refused_with_a_reason(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(200))
+    db.write_bytes(db.read_bytes()[:8_192] + b"\x7f" * (db.stat().st_size - 8_192))
+
+    with pytest.raises(AuditUnusable, match="it is damaged"):
+        AuditReader(db).history(HistoryFilters())
+
+
+def test_filters_are_made_of_query_parameters() -> None:
+    filters = HistoryFilters.model_validate(
+        {
+            "limit": "5",
+            "before": "17",
+            "label": "1",
+            "since": "2026-07-04T11:00:00+02:00",
+            "until": "2026-07-04T09:00:00.000001Z",
+        }
+    )
+
+    assert (filters.limit, filters.before, filters.label) == (5, 17, "1")
+    assert filters.since == NINE
+    assert filters.since.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"limit": "0"}, "greater than or equal to 1"),
+        ({"limit": "1001"}, "less than or equal to 1000"),
+        ({"limit": "many"}, "valid integer"),
+        ({"before": "0"}, "greater than or equal to 1"),
+        ({"before": str(2**63)}, "less than or equal to"),
+        ({"since": "yesterday"}, "a date and time with its time zone is needed"),
+        ({"since": "2026"}, "a date and time with its time zone is needed"),
+        ({"since": "2026-07-04"}, "should have timezone info"),
+        ({"since": "2026-07-04T09:00:00"}, "should have timezone info"),
+        ({"since": datetime(2026, 7, 4)}, "should have timezone info"),
+        ({"since": "2026-07-04T09:00:00 02:00"}, "valid datetime"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "out of range"),
+        ({"since": "2026-07-04T09:00:00Z", "until": "2026-07-04T11:00:00+02:00"}, "since must be earlier"),
+        ({"colour": "red"}, "Extra inputs are not permitted"),
+    ],
+    ids=str,
+)
+def test_filters_that_make_no_sense_are_refused(asked: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        HistoryFilters.model_validate(asked)
+
+
+EVERY_FILTER: dict[str, Any] = {
+    "label": "setosa",
+    "model": MODELS[0],
+    "since": NINE,
+    "until": NINE + timedelta(hours=1),
+    "request_id": "r-1",
+    "before": 40,
+}
+COMBINATIONS = [names for size in range(7) for names in combinations(EVERY_FILTER, size)]
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
+def test_no_combination_of_filters_sorts_or_scans_the_table(
+    varied_log: AuditReader, names: tuple[str, ...]
+) -> None:
+    filters = HistoryFilters(**{name: EVERY_FILTER[name] for name in names})
+    statement, bindings = history_statement(filters, "2026-07-04T09:00:09.000000Z")
+    connection = open_for_reading(varied_log.path)
+    plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings)]
+    connection.close()
+
+    assert not [step for step in plan if "TEMP B-TREE" in step]
+    walks = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
+    assert walks[0].startswith("SEARCH" if names else "SCAN r USING INDEX answered_request")
+    assert all(step.startswith("SEARCH") for step in walks[1:])
+    if {"since", "until", "before"} & set(names):
+        assert "received_utc" in walks[0]
