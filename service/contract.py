@@ -42,6 +42,11 @@ Matrix = NDArray[np.float64] | NDArray[np.object_]
 missing value where every feature is numeric or boolean, else objects with None for a missing value."""
 
 
+def label_text(label: Label) -> str:
+    """A label as metrics and query parameters have it: ``setosa``, ``1``, ``true``."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
 class Flag(NamedTuple):
     """One value that was answered although the training table held nothing like it."""
 

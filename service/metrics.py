@@ -26,7 +26,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from service.contract import Flag, Label
+from service.contract import Flag, Label, label_text
 from service.model import PublishedModel
 
 FOLDER_VARIABLE = "TABENTO_METRICS_DIR"
@@ -155,11 +155,6 @@ class Metrics:
         merged = CollectorRegistry()
         MultiProcessCollector(merged, path=folder)  # type: ignore[no-untyped-call]
         return generate_latest(merged)
-
-
-def label_text(label: Label) -> str:
-    """A predicted label as text: JSON's ``true`` rather than Python's ``True``."""
-    return str(label).lower() if isinstance(label, bool) else str(label)
 
 
 def _forget_dead_workers(folder: Path) -> None:

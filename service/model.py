@@ -28,7 +28,12 @@ LINEAGE_KEY = "lineage"
 PROBABILITY_TOLERANCE = 1e-9
 """How far a golden row's probability may be from what it was when the model was published."""
 
-TRUSTED_TYPES: tuple[str, ...] = ("sklearn.tree._tree.Tree",)
+TRUSTED_TYPES: tuple[str, ...] = (
+    "numpy.asarray",
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+)
 """What a skops file may hold beyond the types that skops itself trusts."""
 
 

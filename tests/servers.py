@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 PROJECT = Path(__file__).parents[1]
 START_TIMEOUT_S = 60
@@ -33,6 +34,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def metric(url: httpx.URL | str, name: str, **labels: str) -> float:
+    """The sum of the samples of a metric that have these labels."""
+    page = httpx.get(f"{str(url).rstrip('/')}/metrics").text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 @dataclass

@@ -6,7 +6,7 @@ scan; a filter that the index does not hold is looked up in the rows that the wa
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -15,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    model_validator,
 )
 
 from service.audit.body import KeptBody
@@ -47,6 +46,9 @@ COLUMNS = ", ".join(f"r.{column}" for column in RequestRow._fields)
 """What makes a RequestRow of ``request AS r``."""
 
 
+_CURSOR = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z~[0-9]{1,18}$"
+
+
 def _written_out(value: object) -> object:
     # Pydantic takes "2026" for so many seconds after 1970.
     if isinstance(value, str) and "-" not in value:
@@ -71,7 +73,7 @@ class HistoryFilters(BaseModel):
 
     limit: int = Field(default=100, ge=1, le=1_000)
     """Items on a page; a page of large batches ends earlier."""
-    before: int | None = Field(default=None, ge=1, le=2**63 - 1)
+    before: str | None = Field(default=None, pattern=_CURSOR)
     """Where to go on: the `next_before` of the page before."""
     label: str | None = None
     """Requests with at least one row of this label, written plainly: `setosa`, `1`, `true`."""
@@ -82,12 +84,6 @@ class HistoryFilters(BaseModel):
     until: Moment | None = None
     """Received before this moment."""
     request_id: str | None = None
-
-    @model_validator(mode="after")
-    def _since_is_before_until(self) -> Self:
-        if self.since is not None and self.until is not None and self.since >= self.until:
-            raise ValueError("since must be earlier than until")
-        return self
 
 
 _ANSWERED = "r.status = 200"
@@ -123,8 +119,13 @@ _BY_LABEL = _Walk(
 )
 
 
-def history_statement(filters: HistoryFilters, before_utc: str | None) -> tuple[str, Bindings]:
-    """The statement and its bindings; ``before_utc`` is when the request ``filters.before`` was received.
+def cursor_after(received_utc: str, id_: int) -> str:
+    """The ``before`` of the page that follows this item. It needs no item to be there any more."""
+    return f"{received_utc}~{id_}"
+
+
+def history_statement(filters: HistoryFilters) -> tuple[str, Bindings]:
+    """The statement and its bindings.
 
     It gives one row more than the page may have, by which to tell that the page is not the last.
     """
@@ -135,7 +136,7 @@ def history_statement(filters: HistoryFilters, before_utc: str | None) -> tuple[
         (filters.model, "r.model_name = :model"),
         (filters.since, f"{walk.received_utc} >= :since"),
         (filters.until, f"{walk.received_utc} < :until"),
-        (filters.before, f"({walk.received_utc}, {walk.id}) < (:before_utc, :before)"),
+        (filters.before, f"({walk.received_utc}, {walk.id}) < (:before_utc, :before_id)"),
     )
     conditions = [condition for value, condition in asked if value is not None]
     statement = f"""
@@ -144,8 +145,17 @@ def history_statement(filters: HistoryFilters, before_utc: str | None) -> tuple[
         ORDER BY {walk.received_utc} DESC, {walk.id} DESC
         LIMIT :limit + 1
     """  # noqa: S608 - no text from outside
-    moments = {"since": _text(filters.since), "until": _text(filters.until), "before_utc": before_utc}
-    return statement, filters.model_dump() | moments
+    before_utc, _, before_id = (filters.before or "~0").partition("~")
+    return statement, {
+        "limit": filters.limit,
+        "label": filters.label,
+        "model": filters.model,
+        "request_id": filters.request_id,
+        "since": _text(filters.since),
+        "until": _text(filters.until),
+        "before_utc": before_utc,
+        "before_id": int(before_id),
+    }
 
 
 def _text(moment: datetime | None) -> str | None:

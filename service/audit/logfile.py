@@ -13,8 +13,9 @@ import apsw
 
 from service.audit.body import REFUSED_BODY_LIMIT_BYTES, first_bytes, keep
 from service.audit.database import open_for_writing
-from service.audit.record import ANSWERED, AuditRecord, label_text, label_type, summarize, utc_text
+from service.audit.record import ANSWERED, AuditRecord, label_type, summarize, utc_text
 from service.audit.schema import APPLICATION_ID
+from service.contract import label_text
 
 _LAST_ID = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'request'), 0)"
 

@@ -15,9 +15,15 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from service.audit.body import length_bytes, show
 from service.audit.database import open_for_reading, refusing
-from service.audit.history import COLUMNS, Bindings, HistoryFilters, RequestRow, history_statement
+from service.audit.history import (
+    COLUMNS,
+    Bindings,
+    HistoryFilters,
+    RequestRow,
+    cursor_after,
+    history_statement,
+)
 from service.audit.record import LabelSummary, label_from
-from service.errors import Finding, QueryInvalid
 
 __all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
 
@@ -67,7 +73,7 @@ class HistoryPage(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     items: tuple[LoggedRequest, ...]
-    next_before: int | None
+    next_before: str | None
     """What `before` must be for the next page; nothing if this is the last."""
 
 
@@ -78,14 +84,15 @@ class AuditReader:
         self.path = path
 
     def history(self, filters: HistoryFilters) -> HistoryPage:
-        """A page of answered predictions; raises QueryInvalid for an unknown ``before``, AuditUnusable."""
+        """A page of answered predictions; raises AuditUnusable."""
         items: list[LoggedRequest] = []
         body_bytes = 0
         with self._connection() as connection:
-            before_utc = None if filters.before is None else _received_utc(connection, filters.before)
-            for row in _rows(connection, *history_statement(filters, before_utc)):
+            cursor = ""
+            for row in _rows(connection, *history_statement(filters)):
                 if len(items) == filters.limit or body_bytes >= PAGE_LIMIT_BYTES:
-                    return HistoryPage(items=tuple(items), next_before=items[-1].id)
+                    return HistoryPage(items=tuple(items), next_before=cursor)
+                cursor = cursor_after(row.received_utc, row.id)
                 items.append(_logged_request(connection, row))
                 body_bytes += length_bytes(row.request_json) + length_bytes(row.response_json)
         return HistoryPage(items=tuple(items), next_before=None)
@@ -108,13 +115,6 @@ class AuditReader:
 
 def _rows(connection: apsw.Connection, statement: str, bindings: Bindings) -> Iterator[RequestRow]:
     return map(RequestRow._make, connection.execute(statement, bindings))
-
-
-def _received_utc(connection: apsw.Connection, id_: int) -> str:
-    received_utc: str | None = connection.execute("SELECT received_utc FROM request WHERE id = ?", (id_,)).get
-    if received_utc is None:
-        raise QueryInvalid([Finding(("before",), f"The log has no request {id_}")])
-    return received_utc
 
 
 def _logged_request(connection: apsw.Connection, row: RequestRow) -> LoggedRequest:

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Literal
 
-Label = str | int | bool
-LabelType = Literal["text", "integer", "boolean"]
+from service.contract import Label, TargetType
 
 ANSWERED = HTTPStatus.OK
 """The status of an answered prediction; a request with any other status was refused, or failed."""
@@ -65,19 +63,14 @@ def summarize(predictions: Iterable[tuple[Label, float]]) -> list[LabelSummary]:
     ]
 
 
-def label_text(label: Label) -> str:
-    """A label's plain text, as a query parameter has it: ``setosa``, ``1``, ``true``."""
-    return str(label).lower() if isinstance(label, bool) else str(label)
-
-
-def label_type(label: Label) -> LabelType:
+def label_type(label: Label) -> TargetType:
     """A label's type in the words of the contract; it tells the text ``1`` from the number."""
     if isinstance(label, bool):
         return "boolean"
     return "integer" if isinstance(label, int) else "text"
 
 
-def label_from(text: str, type_: LabelType) -> Label:
+def label_from(text: str, type_: TargetType) -> Label:
     """The label of that plain text and type."""
     if type_ == "boolean":
         return text == "true"

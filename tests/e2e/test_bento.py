@@ -5,6 +5,7 @@ import re
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,9 @@ import bentoml
 import httpx
 import psutil
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from tests.servers import Serve, Server, run
-
-SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
-VIRGINICA = {"sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6.0, "petal_width": 2.5}
+from tests.iris import SETOSA, VIRGINICA
+from tests.servers import Serve, Server, metric, run
 
 
 def build(model: str, stores: dict[str, str]) -> str:
@@ -43,19 +41,13 @@ def exported(server: Server, stores: dict[str, str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def counted(server: Server, name: str, **labels: str) -> float:
-    page = httpx.get(f"{server.url}/metrics").text
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(page)
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    )
-
-
 def workers(server: Server) -> list[psutil.Process]:
-    children = psutil.Process(server.process.pid).children(recursive=True)
-    return [child for child in children if "_bentoml_impl.worker.service" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # one that is just ending
+            if "_bentoml_impl.worker.service" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_what_clients_got_what_metrics_counted_and_what_the_log_holds_are_the_same(
@@ -80,10 +72,10 @@ def test_what_clients_got_what_metrics_counted_and_what_the_log_holds_are_the_sa
     assert len(workers(server)) == 2
 
     for status, number in by_status.items():
-        assert counted(server, "tabento_requests_total", method="POST", status=str(status)) == number
+        assert metric(server.url, "tabento_requests_total", method="POST", status=str(status)) == number
     for label, number in labels.items():
-        assert counted(server, "tabento_predictions_total", label=label) == number
-    assert counted(server, "tabento_audit_records_total", outcome="written") == 300
+        assert metric(server.url, "tabento_predictions_total", label=label) == number
+    assert metric(server.url, "tabento_audit_records_total", outcome="written") == 300
 
     log = {record["request_id"]: record for record in exported(server, stores)}
     assert len(log) == 300
@@ -103,7 +95,7 @@ def test_bentomls_own_client_calls_the_api(server: Server) -> None:
 
 
 def test_a_killed_worker_is_replaced_and_the_counts_go_on(server: Server) -> None:
-    before = counted(server, "tabento_predictions_total")
+    before = metric(server.url, "tabento_predictions_total")
     victim = workers(server)[0]
     victim.kill()
     deadline = time.monotonic() + 30
@@ -116,8 +108,8 @@ def test_a_killed_worker_is_replaced_and_the_counts_go_on(server: Server) -> Non
     server.await_ready()
     for _ in range(10):
         assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
-    assert counted(server, "tabento_predictions_total") == before + 10
-    assert counted(server, "tabento_model_info") == 1
+    assert metric(server.url, "tabento_predictions_total") == before + 10
+    assert metric(server.url, "tabento_model_info") == 1
 
 
 def test_a_bento_keeps_its_model_when_another_is_published(

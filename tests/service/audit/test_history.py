@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from service.audit.database import open_for_reading
 from service.audit.history import HistoryFilters, history_statement
 from service.audit.reader import PAGE_LIMIT_BYTES, AuditReader
-from service.audit.record import AuditRecord, label_text
-from service.errors import AuditUnusable, QueryInvalid
+from service.audit.record import AuditRecord
+from service.contract import label_text
+from service.errors import AuditUnusable
 from tests.service.audit.logs import ANSWERED, NINE, REFUSED, numbered, request_ids, write
 
 LABELS = ("setosa", "versicolor", "1", 1, True)
@@ -112,7 +113,8 @@ def test_the_last_page_says_so_even_when_it_is_full(tmp_path: Path) -> None:
     first = AuditReader(tmp_path / "audit.db").history(HistoryFilters(limit=2))
     last = AuditReader(tmp_path / "audit.db").history(HistoryFilters(limit=2, before=first.next_before))
 
-    assert (request_ids(first.items), first.next_before) == (["r-4", "r-3"], 3)
+    assert request_ids(first.items) == ["r-4", "r-3"]
+    assert first.next_before is not None
     assert (request_ids(last.items), last.next_before) == (["r-2", "r-1"], None)
 
 
@@ -152,14 +154,6 @@ def test_an_empty_log_has_an_empty_page(tmp_path: Path) -> None:
     }
 
 
-def test_an_unknown_cursor_is_refused(varied_log: AuditReader) -> None:
-    with pytest.raises(QueryInvalid) as caught:
-        varied_log.history(HistoryFilters(before=1_000))
-
-    assert [finding.loc for finding in caught.value.findings] == [("before",)]
-    assert "no request 1000" in caught.value.findings[0].msg
-
-
 def test_a_damaged_log_is_refused_with_a_reason(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, *numbered(200))
@@ -173,14 +167,14 @@ def test_filters_are_made_of_query_parameters() -> None:
     filters = HistoryFilters.model_validate(
         {
             "limit": "5",
-            "before": "17",
+            "before": "2026-07-04T09:00:00.000000Z~17",
             "label": "1",
             "since": "2026-07-04T11:00:00+02:00",
             "until": "2026-07-04T09:00:00.000001Z",
         }
     )
 
-    assert (filters.limit, filters.before, filters.label) == (5, 17, "1")
+    assert (filters.limit, filters.before, filters.label) == (5, "2026-07-04T09:00:00.000000Z~17", "1")
     assert filters.since == NINE
     assert filters.since.tzinfo is UTC
 
@@ -191,8 +185,8 @@ def test_filters_are_made_of_query_parameters() -> None:
         ({"limit": "0"}, "greater than or equal to 1"),
         ({"limit": "1001"}, "less than or equal to 1000"),
         ({"limit": "many"}, "valid integer"),
-        ({"before": "0"}, "greater than or equal to 1"),
-        ({"before": str(2**63)}, "less than or equal to"),
+        ({"before": "17"}, "should match pattern"),
+        ({"before": f"2026-07-04T09:00:00.000000Z~{2**63}"}, "should match pattern"),
         ({"since": "yesterday"}, "a date and time with its time zone is needed"),
         ({"since": "2026"}, "a date and time with its time zone is needed"),
         ({"since": "2026-07-04"}, "should have timezone info"),
@@ -200,7 +194,6 @@ def test_filters_are_made_of_query_parameters() -> None:
         ({"since": datetime(2026, 7, 4)}, "should have timezone info"),
         ({"since": "2026-07-04T09:00:00 02:00"}, "valid datetime"),
         ({"since": "0001-01-01T00:00:00+14:00"}, "out of range"),
-        ({"since": "2026-07-04T09:00:00Z", "until": "2026-07-04T11:00:00+02:00"}, "since must be earlier"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
     ],
     ids=str,
@@ -216,7 +209,7 @@ EVERY_FILTER: dict[str, Any] = {
     "since": NINE,
     "until": NINE + timedelta(hours=1),
     "request_id": "r-1",
-    "before": 40,
+    "before": "2026-07-04T09:00:09.000000Z~40",
 }
 COMBINATIONS = [names for size in range(7) for names in combinations(EVERY_FILTER, size)]
 
@@ -226,7 +219,7 @@ def test_no_combination_of_filters_sorts_or_scans_the_table(
     varied_log: AuditReader, names: tuple[str, ...]
 ) -> None:
     filters = HistoryFilters(**{name: EVERY_FILTER[name] for name in names})
-    statement, bindings = history_statement(filters, "2026-07-04T09:00:09.000000Z")
+    statement, bindings = history_statement(filters)
     connection = open_for_reading(varied_log.path)
     plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings)]
     connection.close()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audit.record import Label, LabelSummary, label_from, label_text, label_type, summarize, utc_text
+from service.audit.record import LabelSummary, label_from, label_type, summarize, utc_text
+from service.contract import Label, label_text
 
 LABELS = st.one_of(st.text(), st.integers(), st.booleans())
 

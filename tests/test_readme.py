@@ -1,0 +1,70 @@
+"""The README tells the truth: its tables come from the code, its answers from the service."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.metrics import Metrics
+from service.settings import PREFIX, Settings
+from tests.servers import PROJECT
+
+README = (PROJECT / "README.md").read_text()
+CURLS = re.findall(r"^\$ curl localhost:3000(\S+) .*?-d '(.*?)'\n(.*?)$", README, re.MULTILINE | re.DOTALL)
+DIFFERS = {"processing_time_ms", "timestamp", "request_id"}
+
+
+def settings_table() -> str:
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | `{field.default}` | {' '.join(str(field.description).split())} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | |", "|---|---|---|", *rows])
+
+
+def metrics_table() -> str:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    labels = {
+        metric._name: metric._labelnames
+        for metric in vars(metrics).values()
+        if hasattr(metric, "_labelnames")
+    }
+    rows = []
+    for family in registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        by = ", ".join(f"`{label}`" for label in labels[family.name])
+        rows.append(f"| `{name}` | {family.type} | {by} | {family.documentation} |")
+    return "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *rows])
+
+
+def test_the_readme_has_every_setting_with_its_default() -> None:
+    assert settings_table() in README
+
+
+def test_the_readme_has_every_metric_with_its_labels() -> None:
+    assert metrics_table() in README
+
+
+def test_the_readme_shows_requests_with_their_answers() -> None:
+    assert [path for path, *_ in CURLS] == ["/predict", "/predict"]
+
+
+@pytest.mark.parametrize(("path", "body", "shown"), CURLS)
+def test_an_answer_that_the_readme_shows_is_the_answer_of_the_service(
+    client: httpx.Client, path: str, body: str, shown: str
+) -> None:
+    answer = client.post(path, content=body, headers={"content-type": "application/json"}).json()
+    assert lasting(answer) == lasting(json.loads(shown))
+
+
+def lasting(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: "" if name in DIFFERS else value for name, value in answer.items()}
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
+def test_a_file_that_the_readme_links_to_is_there(path: str) -> None:
+    assert (PROJECT / path).exists()

@@ -1,0 +1,128 @@
+"""Tables to train on, temporary stores, and trainings that several tests look at."""
+
+import csv
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.models import ModelStore
+from rich.console import Console
+
+from training.candidates import CANDIDATES
+from training.cli import TABLES
+from training.data import Dataset, load_dataset
+from training.evaluation import FITS
+from training.overrides import read_overrides
+from training.report import Narrator
+from training.train import Settings, Training, train
+
+WriteCsv = Callable[..., Path]
+
+
+@contextmanager
+def stores_in(folder: Path) -> Iterator[None]:
+    """BentoML's and MLflow's stores in the folder, and both libraries' global state put back after."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # MLflow 3.17 still asks SQLAlchemy 2.1 for it.
+        warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        BentoMLContainer.model_store.set(ModelStore(folder / "bentoml"))
+        try:
+            yield
+        finally:
+            BentoMLContainer.model_store.reset()
+            mlflow.set_tracking_uri("")
+
+
+@pytest.fixture(scope="session")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stores of all trainings of this session lie; making them takes seconds."""
+    folder = tmp_path_factory.mktemp("stores")
+    (folder / "bentoml").mkdir()
+    return folder
+
+
+@pytest.fixture
+def stores(store_folder: Path) -> Iterator[Path]:
+    """The stores, opened for one test."""
+    with stores_in(store_folder):
+        yield store_folder
+
+
+@pytest.fixture
+def narrator() -> Iterator[Narrator]:
+    with Narrator(Console(quiet=True), fits=0) as narrator:
+        yield narrator
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path) -> WriteCsv:
+    """Write rows under a header, and give the file's path."""
+
+    def write(header: Sequence[str], rows: Sequence[Sequence[object]], name: str = "table.csv") -> Path:
+        path = tmp_path / name
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *rows])
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def iris() -> Dataset:
+    return load_dataset(
+        TABLES / "iris.csv", "species", overrides=read_overrides(TABLES / "iris.contract.json")
+    )
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A table with a column of every type, with and without gaps."""
+    path = tmp_path_factory.mktemp("mixed") / "mixed.csv"
+    random = np.random.default_rng(7)
+    header = ["age", "visits", "member", "city", "income", "rooms", "active", "plan", "outcome"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(_mixed_row(random) for _ in range(240))
+    return load_dataset(path, "outcome")
+
+
+def _mixed_row(random: np.random.Generator) -> list[object]:
+    outcome = str(random.choice(["left", "stays", "unsure"]))
+    shift = {"left": 0.0, "stays": 2.0, "unsure": -2.0}[outcome]
+    with_gaps = [
+        round(random.normal(40 + 5 * shift, 8), 2),
+        int(random.integers(0, 9)),
+        str(random.random() < 0.5 + shift / 5).lower(),
+        str(random.choice(["Oslo", "Lima", "São Paulo", "new, york"])),
+    ]
+    whole = [
+        round(random.lognormal(3 + shift / 4), 3),
+        int(random.integers(1, 6)),
+        str(random.random() < 0.3).upper(),
+        str(random.choice(["basic", "plus"])),
+    ]
+    return [*("" if random.random() < 0.15 else value for value in with_gaps), *whole, outcome]
+
+
+@pytest.fixture(scope="session")
+def iris_training(iris: Dataset, store_folder: Path) -> Training:
+    return _trained("iris_classifier", iris, store_folder)
+
+
+@pytest.fixture(scope="session")
+def mixed_training(mixed: Dataset, store_folder: Path) -> Training:
+    return _trained("mixed", mixed, store_folder)
+
+
+def _trained(name: str, dataset: Dataset, folder: Path) -> Training:
+    settings = Settings(name, test_size=0.2, seed=42, folder=folder)
+    with stores_in(folder), Narrator(Console(quiet=True), fits=len(CANDIDATES) * FITS) as narrator:
+        return train(dataset, dataset.split(0.2, 42), settings, narrator)

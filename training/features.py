@@ -1,0 +1,55 @@
+"""The contract that a table implies: what each feature was seen to be, and what was decided about it."""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from service.contract import Contract, Feature, FeatureType, Target, Value
+from training.columns import Column
+from training.errors import OverridesInvalid
+from training.overrides import FeatureOverride, Overrides
+
+Held = float | str | None
+"""A value of the frame: NaN or None where it is missing."""
+
+
+def infer_contract(columns: Mapping[str, Column], target: Target, overrides: Overrides) -> Contract:
+    """The contract of columns that all hold values; raises OverridesInvalid where a decision cannot be."""
+    features = tuple(describe_feature(name, column, overrides.of(name)) for name, column in columns.items())
+    return Contract(features=features, target=target)
+
+
+def describe_feature(name: str, column: Column, override: FeatureOverride) -> Feature:
+    """A feature as its values show it, with what the override decides in place of that."""
+    facts: dict[str, object] = {
+        "name": name,
+        "type": column.type,
+        "nullable": bool(column.values.isna().any()),
+        "example": _typical(column),
+    }
+    observed = column.values.dropna()
+    if column.type in ("float", "integer"):
+        facts |= {"observed_minimum": float(observed.min()), "observed_maximum": float(observed.max())}
+    if column.type == "category":
+        facts["categories"] = tuple(sorted(observed.unique()))
+    try:
+        return Feature.model_validate(facts | override.model_dump(exclude_none=True))
+    except ValidationError as error:
+        raise OverridesInvalid(str(each["ctx"]["error"]) for each in error.errors()) from error
+
+
+def _typical(column: Column) -> Value:
+    """The middle number or the most frequent value; always one that the table holds."""
+    observed = column.values.dropna()
+    if column.type in ("float", "integer"):
+        return to_value(float(observed.quantile(0.5, interpolation="lower")), column.type)
+    return to_value(observed.mode().iloc[0], column.type)
+
+
+def to_value(held: Held, feature_type: FeatureType) -> Value:
+    """A value as JSON has it, from a value as the frame or the estimator has it."""
+    if held is None or held != held:  # NaN is the one value that differs from itself
+        return None
+    if feature_type == "boolean":
+        return bool(held)
+    return int(held) if feature_type == "integer" else held

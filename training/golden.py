@@ -1,0 +1,86 @@
+"""Golden rows: what a published model is held against, wherever it is loaded.
+
+Rows of the test split, which are like what will come, and rows that are made to be unlike: with every
+gap, unknown category and out-of-range number that the contract lets through, because it is there that two
+versions of a library differ.
+"""
+
+from collections.abc import Iterable, Iterator
+from math import ceil, floor
+
+import numpy as np
+from pydantic import TypeAdapter
+from sklearn.pipeline import Pipeline
+
+from service.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Matrix, Value
+from service.model import Golden
+from training.features import to_value
+
+TEST_ROWS = 16
+ROWS_WITH_GAPS = 8
+ALTERED_ROWS = 4
+"""Rows of the test split that are altered in each way."""
+
+JsonRow = dict[str, Value]
+
+
+def golden_rows(pipeline: Pipeline, contract: Contract, test: Matrix) -> Golden:
+    """A few tens of rows with the probabilities that the pipeline gives them, as the service asks it."""
+    rows = json_rows(contract, test)
+    with_gaps = [row for row in rows if None in row.values()]
+    chosen = [*rows[:TEST_ROWS], *with_gaps[:ROWS_WITH_GAPS], *_altered(contract, rows[:ALTERED_ROWS])]
+    distinct = [row for place, row in enumerate(chosen) if row not in chosen[:place]]
+    adapter = TypeAdapter(list[contract.row_type])  # type: ignore[name-defined]
+    probabilities = pipeline.predict_proba(contract.matrix(adapter.validate_python(distinct)))
+    return Golden(rows=distinct, probabilities=np.asarray(probabilities).tolist())
+
+
+def json_rows(contract: Contract, matrix: Matrix) -> list[JsonRow]:
+    """Rows as a client sends them, from rows ``(n_rows, n_features)`` as the estimator takes them."""
+    return [
+        {
+            feature.name: to_value(value, feature.type)
+            for feature, value in zip(contract.features, row, strict=True)
+        }
+        for row in matrix.tolist()
+    ]
+
+
+def _altered(contract: Contract, rows: Iterable[JsonRow]) -> Iterator[JsonRow]:
+    for row in rows:
+        for alter in (_missing, _unknown, _below, _above):
+            yield {feature.name: alter(feature, row[feature.name]) for feature in contract.features}
+
+
+def _missing(feature: Feature, value: Value) -> Value:
+    return None if feature.nullable else value
+
+
+def _unknown(feature: Feature, value: Value) -> Value:
+    if feature.type != "category" or feature.closed:
+        return value
+    # Longer than any that is known, hence none of them.
+    return "?" * (1 + max(map(len, feature.categories)))
+
+
+def _below(feature: Feature, value: Value) -> Value:
+    return _beyond(feature, value, -1)
+
+
+def _above(feature: Feature, value: Value) -> Value:
+    return _beyond(feature, value, +1)
+
+
+def _beyond(feature: Feature, value: Value, direction: int) -> Value:
+    """A number outside the observed range by that range's width, or as far as the limits let it."""
+    low, high = feature.observed_minimum, feature.observed_maximum
+    if low is None or high is None:
+        return value
+    width = high - low or 1.0
+    largest = LARGEST_NUMBER if feature.type == "float" else LARGEST_EXACT_INTEGER
+    lowest = max(-largest if feature.minimum is None else feature.minimum, -largest)
+    highest = min(largest if feature.maximum is None else feature.maximum, largest)
+    number = max(low - width, lowest) if direction < 0 else min(high + width, highest)
+    if feature.type == "float":
+        return float(number)
+    return ceil(number) if direction < 0 else floor(number)

@@ -1,0 +1,161 @@
+"""The course of a training, from a checked dataset to a published champion.
+
+The order is the promise: nothing is registered before every candidate was judged, nothing is published
+that is not registered, and the alias moves last, when the published model was loaded back and verified.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+
+from mlflow.exceptions import MlflowException
+
+from service.model import Lineage
+from training.candidates import CANDIDATES, Candidate
+from training.champion import Choice, choose_champion
+from training.data import FOLDS, Dataset, Split
+from training.errors import TrackingFailed
+from training.evaluation import REPEATS, Evaluation, evaluate
+from training.experiment import (
+    Experiment,
+    LoggedCandidate,
+    log_candidate,
+    log_champion,
+    open_experiment,
+    tracking_uri,
+    training_run,
+)
+from training.golden import golden_rows
+from training.publish import publish
+from training.registry import ALIAS, crown, register
+from training.report import Narrator
+
+LIBRARIES = ("bentoml", "mlflow", "numpy", "pandas", "scikit-learn", "skops")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training is asked for, beside its table."""
+
+    name: str
+    """Of the registered model, the experiment and the BentoML model."""
+    test_size: float
+    seed: int
+    folder: Path
+    """Where MLflow's own store goes when no other is named."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training: the published champion, and what it was chosen from."""
+
+    settings: Settings
+    dataset: Dataset
+    choice: Choice
+    candidates: tuple[LoggedCandidate, ...]
+    experiment: Experiment
+    run_id: str
+    """Of the run that the candidates' runs are nested in."""
+    lineage: Lineage
+    tag: str
+    """Under which the champion lies in the BentoML store."""
+
+
+def train(
+    dataset: Dataset,
+    split: Split,
+    settings: Settings,
+    narrator: Narrator,
+    candidates: Sequence[Candidate] = CANDIDATES,
+) -> Training:
+    """Compare the candidates, log them, and publish the winner.
+
+    Raises TrackingFailed and PublicationFailed; the alias then stays where it was.
+    """
+    try:
+        narrator.step("Opening the MLflow experiment")
+        experiment = open_experiment(settings.name, settings.folder)
+        parameters = {
+            "test_size": settings.test_size,
+            "seed": settings.seed,
+            "folds": FOLDS,
+            "repeats": REPEATS,
+        }
+        with training_run(experiment, dataset, parameters) as run_id:
+            logged = tuple(
+                _compete(candidate, dataset, split, experiment, settings, narrator)
+                for candidate in candidates
+            )
+            choice = choose_champion([each.evaluation for each in logged])
+            log_champion(choice.champion, choice.reason)
+            champion = next(each for each in logged if each.evaluation is choice.champion)
+            lineage, tag = _publish(champion, dataset, experiment, settings, narrator)
+    except MlflowException as error:
+        raise TrackingFailed(tracking_uri(settings.folder), str(error)) from error
+    return Training(settings, dataset, choice, logged, experiment, run_id, lineage, tag)
+
+
+def _compete(
+    candidate: Candidate,
+    dataset: Dataset,
+    split: Split,
+    experiment: Experiment,
+    settings: Settings,
+    narrator: Narrator,
+) -> LoggedCandidate:
+    narrator.step(f"Cross-validating {candidate.title}")
+    evaluation = evaluate(candidate, dataset.contract, split, settings.seed, on_fit=narrator.advance)
+    narrator.step(f"Logging {candidate.title}")
+    return log_candidate(evaluation, dataset, experiment)
+
+
+def _publish(
+    champion: LoggedCandidate,
+    dataset: Dataset,
+    experiment: Experiment,
+    settings: Settings,
+    narrator: Narrator,
+) -> tuple[Lineage, str]:
+    evaluation = champion.evaluation
+    narrator.step(f"Registering {evaluation.candidate.title}")
+    model_version = register(settings.name, champion)
+    lineage = _lineage(champion, model_version, dataset, experiment, settings)
+    narrator.step(f"Publishing {settings.name} and verifying it")
+    golden = golden_rows(evaluation.pipeline, dataset.contract, evaluation.test.matrix)
+    tag = publish(evaluation.pipeline, dataset.contract, golden, lineage)
+    crown(settings.name, model_version, tag)
+    return lineage, tag
+
+
+def _lineage(
+    champion: LoggedCandidate,
+    model_version: str,
+    dataset: Dataset,
+    experiment: Experiment,
+    settings: Settings,
+) -> Lineage:
+    evaluation = champion.evaluation
+    return Lineage(
+        model_name=model_name(settings.name, evaluation),
+        model_version=model_version,
+        registered_model=settings.name,
+        candidate=evaluation.candidate.name,
+        alias=ALIAS,
+        run_id=champion.run_id,
+        experiment=experiment.name,
+        trained_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=settings.seed,
+        data_name=dataset.table.name,
+        data_sha256=dataset.table.sha256,
+        data_rows=len(dataset.labels),
+        metrics=evaluation.metrics,
+        libraries={"python": python_version(), **{library: version(library) for library in LIBRARIES}},
+    )
+
+
+def model_name(name: str, champion: Evaluation) -> str:
+    """What answers call a model: ``iris_logistic_regression`` for the champion of ``iris_classifier``."""
+    return f"{name.removesuffix('_classifier')}_{champion.candidate.name}"
