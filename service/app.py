@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
-from uuid import uuid4
 
 import bentoml
 from bentoml._internal.utils.args import set_arguments
@@ -22,6 +21,7 @@ from pydantic import BaseModel, Field
 
 from service.audit.writer import AuditLog
 from service.errors import ModelUnusable, StartError
+from service.http.exchange import new_uuid7
 from service.http.gateway import Gateway
 from service.http.paths import BATCH, PREDICT
 from service.http.routes import make_pages
@@ -132,7 +132,7 @@ async def _answer(rows: Sequence[RowBody]) -> AnswerBody:
     return messages.answer(
         predictions,
         worker.model.lineage,
-        request_id=str(uuid4()),
+        request_id=str(new_uuid7()),
         timestamp=received,
         processing_time_ms=(perf_counter() - started) * 1e3,
     )

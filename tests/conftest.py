@@ -1,10 +1,10 @@
 """What the tests share: stores in temporary folders, models published by the real training, real servers."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -30,39 +30,42 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def iris(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of the Iris model, trained and published by the real command."""
-    run("-m", "training", env=stores, cwd=tmp_path_factory.mktemp("training"))
-    return "iris_classifier"
+    """The tag of the Iris model, trained and published by the real command."""
+    done = run("-m", "training", "--json", env=stores, cwd=tmp_path_factory.mktemp("training"))
+    tag: str = json.loads(done.stdout)["tag"]
+    return tag
 
 
 @pytest.fixture(scope="session")
 def serve(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Start ``bentoml serve`` on a free port; what still runs at the end is stopped."""
-    with ExitStack() as stack:
+    started: list[Server] = []
 
-        def start(
-            target: str = ".", model: str | None = None, cwd: Path = PROJECT, **settings: str
-        ) -> Server:
-            folder = tmp_path_factory.mktemp("server")
-            port = free_port()
-            audit_db = folder / "audit.db"
-            command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1"]
-            command += ["--port", str(port), *(["--arg", f"model={model}"] if model else [])]
-            output = folder / "output"
-            with output.open("wb") as log:
-                process = subprocess.Popen(
-                    command,
-                    cwd=cwd,
-                    env={**stores, "TABENTO_AUDIT_DB": str(audit_db), **settings},
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            server = Server(process, f"http://127.0.0.1:{port}", audit_db, output)
-            stack.callback(server.stop)
-            server.await_ready()
-            return server
+    def start(target: str = ".", model: str | None = None, cwd: Path = PROJECT, **settings: str) -> Server:
+        folder = tmp_path_factory.mktemp("server")
+        port = free_port()
+        audit_db = folder / "audit.db"
+        command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1"]
+        command += ["--port", str(port), *(["--arg", f"model={model}"] if model else [])]
+        output = folder / "output"
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env={**stores, "TABENTO_AUDIT_DB": str(audit_db), **settings},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        server = Server(process, f"http://127.0.0.1:{port}", audit_db, output)
+        started.append(server)
+        server.await_ready()
+        return server
 
-        yield start
+    yield start
+    for server in started:
+        server.terminate()
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -73,10 +73,14 @@ class Server:
             time.sleep(0.05)
         pytest.fail(f"the server did not become ready:\n{self.log}")
 
-    def stop(self) -> int:
-        """Ask it to stop as an orchestrator would, and give its exit code."""
+    def terminate(self) -> None:
+        """Ask it to stop, as an orchestrator would."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Stop it, and give its exit code."""
+        self.terminate()
         try:
             return self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -109,13 +108,3 @@ def test_the_history_finds_labels_that_are_no_text(loans: httpx.Client) -> None:
     items = loans.get("/predictions/history", params={"label": "true"}).json()["items"]
     assert items
     assert all(True in item["response"]["predictions"] for item in items)
-
-
-def test_the_table_with_gaps_trains_the_same_model_twice(stores: dict[str, str], tmp_path: Path) -> None:
-    make_table().to_parquet(tmp_path / "loans.parquet")
-    options = ["--data", "loans.parquet", "--target", "repaid", "--name", "loans_again", "--json"]
-    first, second = (
-        json.loads(run("-m", "training", *options, env=stores, cwd=tmp_path).stdout)["candidates"]
-        for _ in range(2)
-    )
-    assert [each["metrics"] for each in first] == [each["metrics"] for each in second]

@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import bentoml
 import httpx
 import psutil
 import pytest
@@ -86,12 +85,15 @@ def test_what_clients_got_what_metrics_counted_and_what_the_log_holds_are_the_sa
         assert record["request"] == json.loads(answer.request.content)
 
 
-def test_bentomls_own_client_calls_the_api(server: Server) -> None:
-    with bentoml.SyncHTTPClient(server.url) as client:
-        one = client.predict(SETOSA)
-        two = client.predict_batch({"instances": [VIRGINICA, SETOSA]})
-    assert one["predictions"] == ["setosa"]
-    assert two["predictions"] == ["virginica", "setosa"]
+def test_bentomls_own_client_calls_the_api(server: Server, stores: dict[str, str]) -> None:
+    program = f"""
+import bentoml, json
+with bentoml.SyncHTTPClient({server.url!r}) as client:
+    one = client.predict({SETOSA})
+    two = client.predict_batch({{"instances": [{VIRGINICA}, {SETOSA}]}})
+print(json.dumps(one["predictions"] + two["predictions"]))
+"""
+    assert json.loads(run("-c", program, env=stores).stdout) == ["setosa", "virginica", "setosa"]
 
 
 def test_a_killed_worker_is_replaced_and_the_counts_go_on(server: Server) -> None:
@@ -115,12 +117,13 @@ def test_a_killed_worker_is_replaced_and_the_counts_go_on(server: Server) -> Non
 def test_a_bento_keeps_its_model_when_another_is_published(
     bento: str, iris: str, serve: Serve, stores: dict[str, str], tmp_path: Path
 ) -> None:
-    built_with = json.loads(run("-m", "bentoml", "get", bento, "-o", "json", env=stores).stdout)["models"][0][
+    info = json.loads(run("-m", "bentoml", "get", bento, "-o", "json", env=stores).stdout)
+    built_with = info["args"]["model"]
+    assert [model["tag"] for model in info["services"][0]["models"]] == [built_with]
+    newest = json.loads(run("-m", "training", "--seed", "7", "--json", env=stores, cwd=tmp_path).stdout)[
         "tag"
     ]
-    run("-m", "training", "--seed", "7", env=stores, cwd=tmp_path)
-    newest = json.loads(run("-m", "bentoml", "models", "get", iris, "-o", "json", env=stores).stdout)
-    assert f"{newest['name']}:{newest['version']}" != built_with
+    assert built_with == iris != newest
     served = serve(bento, cwd=tmp_path)
     try:
         assert httpx.get(f"{served.url}/model/info").json()["tag"] == built_with
