@@ -90,6 +90,9 @@ class TabularClassifier:
         with told_in_a_sentence():
             AuditLog.open(settings.audit_db).close()
         make_folder()
+        # Workers are what uses more cores. Threads within a call of the model cost more than they bring for
+        # rows as few as come together here, and OpenMP's spin against those of the other workers.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
     @bentoml.on_startup
     def start(self) -> None:

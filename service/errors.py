@@ -68,7 +68,7 @@ class ModelUnusable(StartError):
 
     def __init__(self, tag: str, reason: str) -> None:
         super().__init__(
-            f"Model {tag} cannot be served: {reason}. Train and publish it again with this environment."
+            f"Model {tag} cannot be served: {reason.rstrip('.')}. Train and publish it again with this environment."
         )
 
 
@@ -172,11 +172,14 @@ class RowsFailed(RequestError):
 
     status, kind = HTTPStatus.INTERNAL_SERVER_ERROR, "rows-failed"
 
-    def __init__(self, rows: Sequence[int]) -> None:
-        self.rows = rows
-        super().__init__(
-            "The model failed on 1 row." if len(rows) == 1 else f"The model failed on {len(rows)} rows.",
+    def __init__(self, rows: Sequence[int], prefix: Location | None = None) -> None:
+        """Take the rows' indexes, and the path to the list that they stand in, where there is one."""
+        findings = (
+            [] if prefix is None else [Finding((*prefix, row), "The model failed on it") for row in rows]
         )
+        number = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+        super().__init__(f"The model failed on {number}.", findings)
+        self.rows = rows
 
 
 class InternalFailure(RequestError):

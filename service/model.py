@@ -119,10 +119,14 @@ def load_model(tag: str) -> PublishedModel:
         lineage = Lineage.model_validate(stored.info.metadata[LINEAGE_KEY])
         golden = Golden.model_validate_json(Path(stored.path_of(GOLDEN_FILE)).read_bytes())
         estimator = read_estimator(Path(stored.path_of(ESTIMATOR_FILE)))
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ModelUnusable(str(stored.tag), str(error)) from error
-    model = PublishedModel(str(stored.tag), contract, lineage, estimator)
-    _verify(model, golden)
+        model = PublishedModel(str(stored.tag), contract, lineage, estimator)
+        _verify(model, golden)
+    except ModelUnusable:
+        raise
+    except Exception as error:
+        # The files come from elsewhere, and what reading them can raise has no end: whatever it is, this
+        # model cannot be served here.
+        raise ModelUnusable(str(stored.tag), f"{type(error).__name__}: {error}") from error
     return model
 
 

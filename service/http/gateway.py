@@ -12,13 +12,21 @@ JSON, recorded, sent. Nothing of an answer leaves before its record is committed
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.audit.record import AuditRecord
 from service.contract import Row
 from service.engine import Predictions
-from service.errors import InternalFailure, MethodNotAllowed, RequestError, RouteUnknown
+from service.errors import (
+    InternalFailure,
+    Location,
+    MethodNotAllowed,
+    RequestError,
+    RouteUnknown,
+    RowsFailed,
+)
 from service.http.exchange import ClientGone, Exchange, Reply
 from service.http.paths import BATCH, PATHS, PREDICT
 from service.http.problem import MEDIA_TYPE
@@ -36,6 +44,12 @@ GATEWAY_TIMEOUT = 504
 NO_PREDICTIONS = Predictions([], [], [], [])
 
 
+class _PredictionRoute(NamedTuple):
+    parse: Callable[[bytes], Sequence[Row]]
+    rows_at: Location | None
+    """Where the rows stand in the body."""
+
+
 class Gateway:
     """The outermost of the service's own ASGI layers."""
 
@@ -43,9 +57,9 @@ class Gateway:
         self._app = app
         self._worker = worker
         self._messages = messages
-        self._parsers: dict[str, Callable[[bytes], Sequence[Row]]] = {
-            PREDICT: messages.parse_row,
-            BATCH: messages.parse_batch,
+        self._routes = {
+            PREDICT: _PredictionRoute(messages.parse_row, rows_at=None),
+            BATCH: _PredictionRoute(messages.parse_batch, rows_at=("instances",)),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +69,7 @@ class Gateway:
             return
         exchange = Exchange(scope, receive, send)
         try:
-            if exchange.method == "POST" and exchange.path in self._parsers:
+            if exchange.method == "POST" and exchange.path in self._routes:
                 await self._predict(exchange)
             else:
                 await self._pass_on(exchange, scope, receive, send)
@@ -70,14 +84,17 @@ class Gateway:
             )
 
     async def _predict(self, exchange: Exchange) -> None:
+        route = self._routes[exchange.path]
         predictions = NO_PREDICTIONS
         try:
             body = await exchange.read_json(self._worker.settings.body_limit_bytes)
-            rows = self._parsers[exchange.path](body)
+            rows = route.parse(body)
             predictions = await self._worker.engine.predict(rows)
             reply = self._answer(exchange, predictions)
         except ClientGone:
             raise
+        except RowsFailed as error:
+            reply = exchange.refusal(RowsFailed(error.rows, route.rows_at))
         except Exception as error:
             reply = exchange.refusal(_foreseen(error, exchange))
         if exchange.body is not None:

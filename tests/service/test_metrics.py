@@ -1,0 +1,78 @@
+"""Metrics are right for several workers, and bounded in their labels."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.contract import Flag, label_text
+from service.metrics import FOLDER_VARIABLE, Metrics
+from tests.servers import PROJECT
+
+WORKER = """
+import sys
+from prometheus_client import CollectorRegistry
+from service.metrics import Metrics, use_folder
+use_folder()
+metrics = Metrics(CollectorRegistry())
+metrics.count_record("written", queued=3)
+metrics.count_request("/predict", "POST", 200, 0.001)
+print("ready", flush=True)
+sys.stdin.readline()
+print(metrics.page().decode() if sys.argv[1] == "page" else "")
+"""
+
+
+def worker(folder: Path, says: str) -> subprocess.Popen[str]:
+    # BentoML gives its workers a folder of its own choice.
+    bentoml = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "bentoml")}
+    env = {**os.environ, **bentoml, FOLDER_VARIABLE: str(folder), "PYTHONPATH": str(PROJECT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER, says],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def samples(page: str) -> dict[str, float]:
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+def test_workers_are_added_up_and_a_killed_one_leaves_only_its_counts(tmp_path: Path) -> None:
+    with worker(tmp_path, "nothing") as killed, worker(tmp_path, "page") as alive:
+        killed.kill()
+        killed.wait()
+        page, _ = alive.communicate("\n", timeout=20)
+    found = samples(page)
+    assert found["tabento_audit_records_total"] == 2
+    assert found["tabento_requests_total"] == 2
+    assert found["tabento_audit_queue_records"] == 3
+
+
+def test_a_worker_alone_shows_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    metrics = Metrics(CollectorRegistry())
+    metrics.count_predictions([True, True, False], [0.9, 0.8, 0.7], [Flag(0, "x", "unknown_category")])
+    page = metrics.page().decode()
+    assert 'tabento_predictions_total{label="true"} 2.0' in page
+    assert 'tabento_flagged_values_total{feature="x",reason="unknown_category"} 1.0' in page
+
+
+@pytest.mark.parametrize(
+    ("label", "text"), [("setosa", "setosa"), (1, "1"), (True, "true"), (False, "false")]
+)
+def test_a_label_is_shown_as_json_has_it(label: str | int | bool, text: str) -> None:
+    assert label_text(label) == text

@@ -1,0 +1,79 @@
+"""A model is served only if it is what was published."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import bentoml
+import pytest
+from bentoml._internal.models import ModelStore
+
+from service.errors import ModelNotPublished, ModelUnusable
+from service.model import CONTRACT_FILE, ESTIMATOR_FILE, GOLDEN_FILE, load_model, newest, read_contract
+
+
+def test_a_published_model_is_loaded_with_its_contract_and_lineage(
+    publish_picky: Callable[[str], str],
+) -> None:
+    model = load_model(publish_picky("letters"))
+    assert model.contract.target.classes == ("A", "B")
+    assert model.lineage.model_name == "letters_logistic_regression"
+    rows = [model.contract.row_type.model_validate({"letter": letter}) for letter in "ba"]
+    assert model.predict_proba(model.contract.matrix(rows)).argmax(axis=1).tolist() == [1, 0]
+
+
+def test_the_newest_version_is_meant_where_none_is_named(publish_picky: Callable[[str], str]) -> None:
+    first, second = publish_picky("versions"), publish_picky("versions")
+    assert newest("versions") == second
+    assert newest(first) == first
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("use", [newest, read_contract, load_model])
+def test_a_model_that_is_not_there_is_named_with_the_way_to_it(use: Callable[[str], object]) -> None:
+    with pytest.raises(ModelNotPublished, match=r"no model 'nowhere'.*python -m training.*--arg model=NAME"):
+        use("nowhere")
+
+
+def test_a_file_that_is_missing_is_told(publish_picky: Callable[[str], str], store: ModelStore) -> None:
+    for file in (ESTIMATOR_FILE, CONTRACT_FILE, GOLDEN_FILE):
+        tag = publish_picky("incomplete")
+        Path(store.get(tag).path_of(file)).unlink()
+        with pytest.raises(ModelUnusable, match=rf"{tag} cannot be served: .*{file}"):
+            load_model(tag)
+
+
+def test_a_model_that_is_no_longer_what_was_published_is_refused(
+    publish_picky: Callable[[str], str], store: ModelStore
+) -> None:
+    def change(file: str, old: str, new: str) -> str:
+        tag = publish_picky("changed")
+        path = Path(store.get(tag).path_of(file))
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        return tag
+
+    golden = json.loads(Path(store.get(publish_picky("changed")).path_of(GOLDEN_FILE)).read_text())
+    probability = str(golden["probabilities"][0][0])
+    changes = [
+        (GOLDEN_FILE, probability, str(float(probability) + 1e-8), "golden rows differ by 1e-08"),
+        (GOLDEN_FILE, '"probabilities":[[', '"probabilities":[[0.0,', "ValueError"),
+        (CONTRACT_FILE, '"A"', '"Z"', "classes"),
+        (CONTRACT_FILE, '"letter"', '"other"', "letter"),
+        (CONTRACT_FILE, '"category"', '"colour"', "category"),
+        (GOLDEN_FILE, '"rows"', '"lines"', "rows"),
+    ]
+    for file, old, new, reason in changes:
+        with pytest.raises(ModelUnusable, match=reason):
+            load_model(change(file, old, new))
+
+
+def test_a_model_of_another_making_is_refused(store: ModelStore, publish_picky: Callable[[str], str]) -> None:
+    ours = store.get(publish_picky("ours"))
+    with bentoml.models.create("another") as model:
+        for file in (ESTIMATOR_FILE, CONTRACT_FILE, GOLDEN_FILE):
+            shutil.copy(ours.path_of(file), model.path_of(file))
+    with pytest.raises(ModelUnusable, match="lineage"):
+        load_model("another")
