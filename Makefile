@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 install: .venv/installed
 
 .venv/installed: requirements/dev.txt
-	@$(PYTHON) -m venv .venv 2>/dev/null || sh .ci/install-venv $(PYTHON)
+	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON)
 	@echo "Installing into .venv; the first time takes a minute or two."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
@@ -29,7 +29,7 @@ train: install ## train on Iris and publish the winner
 	@$(BIN)/python -m training
 
 test: install ## run every test
-	@$(BIN)/pytest --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
 
 lint: install ## style, types
 	@$(BIN)/ruff check

@@ -67,9 +67,8 @@ class ModelUnusable(StartError):
     """A published model does not load, or is not what was published."""
 
     def __init__(self, tag: str, reason: str) -> None:
-        super().__init__(
-            f"Model {tag} cannot be served: {reason.rstrip('.')}. Train and publish it again with this environment."
-        )
+        remedy = "Train and publish it again with this environment."
+        super().__init__(f"Model {tag} cannot be served: {reason.rstrip('.')}. {remedy}")
 
 
 class AuditUnusable(StartError):

@@ -31,9 +31,6 @@ _ENVIRONMENT = {
     # MLflow tells of its database's migrations, and prints links to stdout, where --json has its object.
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # Gradient boosting's threads spin while they wait for each other, which on a busy machine takes the time
-    # from those that they wait for: minutes instead of seconds for a small table.
-    "OMP_WAIT_POLICY": "passive",
     # A server that does not answer is given up after seconds, not minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }

@@ -27,6 +27,8 @@ from typing import NamedTuple
 from service.contract import FeatureType
 from service.errors import TabentoError
 
+_SHOWN_ROWS = 5
+
 
 class Violation(NamedTuple):
     """A rule that some values of a column break."""
@@ -47,9 +49,6 @@ class Violation(NamedTuple):
         shown = ", ".join(places[:_SHOWN_ROWS]) + (", ..." if len(places) > _SHOWN_ROWS else "")
         count = "row" if len(places) == 1 else f"{len(places)} rows:"
         return f"{self.column!r} {self.rule} in {count} {shown}"
-
-
-_SHOWN_ROWS = 5
 
 
 class TrainingError(TabentoError):

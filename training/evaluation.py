@@ -27,6 +27,8 @@ from training.candidates import Candidate
 from training.data import FOLDS, Portion, Split
 
 REPEATS = 3
+FITS = FOLDS * REPEATS + 1
+"""Fits that evaluating one candidate takes."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,6 @@ def evaluate(
     return Evaluation(
         candidate, pipeline, cross_validation, split.test, probabilities, metrics, tuple(dict.fromkeys(notes))
     )
-
-
-FITS = FOLDS * REPEATS + 1
-"""Fits that evaluating one candidate takes."""
 
 
 @contextmanager

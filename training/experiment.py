@@ -34,6 +34,7 @@ _DIGEST_LENGTH = 36
 """Characters that MLflow keeps of a dataset's digest; the whole of it is logged as a parameter."""
 
 _SERVED_BY = ("numpy", "scikit-learn", "skops")
+_NUMBER_TYPES = {"float": DataType.double, "integer": DataType.long, "boolean": DataType.boolean}
 _LABEL_TYPES = {"text": DataType.string, "integer": DataType.long, "boolean": DataType.boolean}
 
 
@@ -132,7 +133,7 @@ def log_champion(champion: Evaluation, reason: str) -> None:
 
 
 def signature_of(contract: Contract) -> ModelSignature:
-    """What MLflow's users send and get; integers go as doubles, since pandas has gaps only in those."""
+    """What MLflow's users send and get, in the types that pandas reads the table's columns as."""
     inputs: list[ColSpec | TensorSpec] = [
         ColSpec(_column_type(feature), feature.name, required=not feature.nullable)
         for feature in contract.features
@@ -143,16 +144,16 @@ def signature_of(contract: Contract) -> ModelSignature:
 def _column_type(feature: Feature) -> DataType:
     if feature.type == "category":
         return DataType.string
-    return DataType.boolean if feature.type == "boolean" and not feature.nullable else DataType.double
+    # With gaps, integers and booleans are floats to pandas.
+    return DataType.double if feature.nullable else _NUMBER_TYPES[feature.type]
 
 
 def _input_example(dataset: Dataset) -> pd.DataFrame:
-    booleans = {
-        feature.name: bool
-        for feature in dataset.contract.features
-        if _column_type(feature) == DataType.boolean
+    features = dataset.contract.features
+    numbers = {
+        feature.name: _column_type(feature).to_pandas() for feature in features if feature.type != "category"
     }
-    return dataset.frame.head(INPUT_EXAMPLE_ROWS).astype(booleans)
+    return dataset.frame.head(INPUT_EXAMPLE_ROWS).astype(numbers)
 
 
 def _mlflow_dataset(dataset: Dataset) -> PandasDataset:

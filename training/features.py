@@ -50,6 +50,8 @@ def to_value(held: Held, feature_type: FeatureType) -> Value:
     """A value as JSON has it, from a value as the frame or the estimator has it."""
     if held is None or held != held:  # NaN is the one value that differs from itself
         return None
+    if feature_type == "category":
+        return str(held)
     if feature_type == "boolean":
         return bool(held)
-    return int(held) if feature_type == "integer" else held
+    return int(held) if feature_type == "integer" else float(held)

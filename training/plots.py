@@ -4,6 +4,8 @@ Drawn with matplotlib's figures themselves, not with pyplot: pyplot keeps every 
 looks for a screen.
 """
 
+from math import ceil
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +14,7 @@ from sklearn.metrics import confusion_matrix
 
 from training.evaluation import Evaluation
 
-_INK, _GRID, _BLUE = "#1f2933", "#d9dee3", "#2f6f9f"
+_INK, _GRID, _GUIDE = "#1f2933", "#d9dee3", "#8a97a3"
 _MAX_BINS, _ROWS_A_BIN = 10, 10
 _MAX_LABELLED_CLASSES = 15
 """Counts are written into the cells up to this many classes; beyond it they would not be readable."""
@@ -29,8 +31,10 @@ def draw_confusion_matrix(evaluation: Evaluation) -> Figure:
     figure = Figure(figsize=(side + 1.2, side), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names)
+    every = ceil(len(names) / (2 * _MAX_LABELLED_CLASSES))
+    labelled = range(0, len(names), every)
+    axes.set_xticks(labelled, names[::every], rotation=30, ha="right", rotation_mode="anchor")
+    axes.set_yticks(labelled, names[::every])
     if len(names) <= _MAX_LABELLED_CLASSES:
         for row, column in np.ndindex(*counts.shape):
             colour = "white" if shares[row, column] > 0.5 else _INK
@@ -54,7 +58,7 @@ def draw_calibration(evaluation: Evaluation) -> Figure:
     bins = min(_MAX_BINS, max(2, len(evaluation.test.labels) // _ROWS_A_BIN))
     figure = Figure(figsize=(7.2, 5.2), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color="#8a97a3", linestyle="--", linewidth=1, label="perfectly calibrated")
+    axes.plot([0, 1], [0, 1], color=_GUIDE, linestyle="--", linewidth=1, label="perfectly calibrated")
     for position in positions:
         shares, means = calibration_curve(
             evaluation.test.labels == classes[position],

@@ -12,6 +12,7 @@ import pytest
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 from rich.console import Console
+from threadpoolctl import threadpool_limits
 
 from training.candidates import CANDIDATES
 from training.cli import TABLES
@@ -21,6 +22,14 @@ from training.overrides import read_overrides
 from training.report import Narrator
 from training.train import Settings, Training, train
 
+LIBRARIES_OWN_WARNINGS = (
+    "The ``noload`` loader strategy is deprecated",  # by SQLAlchemy 2.1
+    "Operation with range is deprecated",  # by pandas 3.1
+    ".*Any type hint is inferred as AnyType",  # by itself, of its own types
+    "GitWildMatchPattern .* is deprecated",  # BentoML 1.4.39, by pathspec
+)
+"""What MLflow 3.17 (and where said so, BentoML) is warned of, whatever is asked of it."""
+
 WriteCsv = Callable[..., Path]
 
 
@@ -28,8 +37,8 @@ WriteCsv = Callable[..., Path]
 def stores_in(folder: Path) -> Iterator[None]:
     """BentoML's and MLflow's stores in the folder, and both libraries' global state put back after."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        # MLflow 3.17 still asks SQLAlchemy 2.1 for it.
-        warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
+        for message in LIBRARIES_OWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         BentoMLContainer.model_store.set(ModelStore(folder / "bentoml"))
@@ -38,6 +47,13 @@ def stores_in(folder: Path) -> Iterator[None]:
         finally:
             BentoMLContainer.model_store.reset()
             mlflow.set_tracking_uri("")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As training itself does: see ``train``."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +65,7 @@ def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stores(store_folder: Path) -> Iterator[Path]:
+def own_stores(store_folder: Path) -> Iterator[Path]:
     """The stores, opened for one test."""
     with stores_in(store_folder):
         yield store_folder
@@ -75,14 +91,14 @@ def write_csv(tmp_path: Path) -> WriteCsv:
 
 
 @pytest.fixture(scope="session")
-def iris() -> Dataset:
+def iris_dataset() -> Dataset:
     return load_dataset(
         TABLES / "iris.csv", "species", overrides=read_overrides(TABLES / "iris.contract.json")
     )
 
 
 @pytest.fixture(scope="session")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def mixed_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A table with a column of every type, with and without gaps."""
     path = tmp_path_factory.mktemp("mixed") / "mixed.csv"
     random = np.random.default_rng(7)
@@ -113,13 +129,13 @@ def _mixed_row(random: np.random.Generator) -> list[object]:
 
 
 @pytest.fixture(scope="session")
-def iris_training(iris: Dataset, store_folder: Path) -> Training:
-    return _trained("iris_classifier", iris, store_folder)
+def iris_training(iris_dataset: Dataset, store_folder: Path) -> Training:
+    return _trained("iris_classifier", iris_dataset, store_folder)
 
 
 @pytest.fixture(scope="session")
-def mixed_training(mixed: Dataset, store_folder: Path) -> Training:
-    return _trained("mixed", mixed, store_folder)
+def mixed_training(mixed_dataset: Dataset, store_folder: Path) -> Training:
+    return _trained("mixed", mixed_dataset, store_folder)
 
 
 def _trained(name: str, dataset: Dataset, folder: Path) -> Training:

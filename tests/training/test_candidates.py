@@ -28,32 +28,36 @@ def served(dataset: Dataset, matrix: Matrix) -> Matrix:
 
 @each_candidate
 def test_json_rows_dataframes_and_training_rows_get_the_same_probabilities(
-    candidate: Candidate, mixed: Dataset
+    candidate: Candidate, mixed_dataset: Dataset
 ) -> None:
-    pipeline = fitted(candidate, mixed)
-    matrix = mixed.frame.to_numpy()
+    pipeline = fitted(candidate, mixed_dataset)
+    matrix = mixed_dataset.frame.to_numpy()
     expected = pipeline.predict_proba(matrix)
-    np.testing.assert_array_equal(pipeline.predict_proba(served(mixed, matrix)), expected)
-    np.testing.assert_array_equal(pipeline.predict_proba(mixed.frame), expected)
-    as_pandas_reads = mixed.frame.astype({"city": "str", "plan": "str"})
+    np.testing.assert_array_equal(pipeline.predict_proba(served(mixed_dataset, matrix)), expected)
+    np.testing.assert_array_equal(pipeline.predict_proba(mixed_dataset.frame), expected)
+    as_pandas_reads = mixed_dataset.frame.astype({"city": "str", "plan": "str"})
     np.testing.assert_array_equal(pipeline.predict_proba(as_pandas_reads), expected)
 
 
 @each_candidate
-def test_a_batch_gets_the_probabilities_that_its_rows_get_alone(candidate: Candidate, mixed: Dataset) -> None:
-    pipeline = fitted(candidate, mixed)
-    matrix = mixed.frame.to_numpy()[:20]
+def test_a_batch_gets_the_probabilities_that_its_rows_get_alone(
+    candidate: Candidate, mixed_dataset: Dataset
+) -> None:
+    pipeline = fitted(candidate, mixed_dataset)
+    matrix = mixed_dataset.frame.to_numpy()[:20]
     alone = [pipeline.predict_proba(matrix[row : row + 1])[0] for row in range(len(matrix))]
     np.testing.assert_allclose(pipeline.predict_proba(matrix), alone, atol=1e-12)
 
 
 @each_candidate
-def test_classes_are_those_of_the_contract_in_its_order(candidate: Candidate, mixed: Dataset) -> None:
-    assert tuple(fitted(candidate, mixed).classes_.tolist()) == mixed.contract.target.classes
+def test_classes_are_those_of_the_contract_in_its_order(candidate: Candidate, mixed_dataset: Dataset) -> None:
+    assert tuple(fitted(candidate, mixed_dataset).classes_.tolist()) == mixed_dataset.contract.target.classes
 
 
 @each_candidate
-def test_unknown_categories_and_gaps_everywhere_are_answered(candidate: Candidate, mixed: Dataset) -> None:
+def test_unknown_categories_and_gaps_everywhere_are_answered(
+    candidate: Candidate, mixed_dataset: Dataset
+) -> None:
     unlike = np.array(
         [
             [None, None, None, None, 20.0, 3, True, "basic"],
@@ -62,12 +66,12 @@ def test_unknown_categories_and_gaps_everywhere_are_answered(candidate: Candidat
         ],
         dtype=object,
     )
-    probabilities = fitted(candidate, mixed).predict_proba(unlike)
+    probabilities = fitted(candidate, mixed_dataset).predict_proba(unlike)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
-def test_iris_is_scaled_and_nothing_else(iris: Dataset) -> None:
-    pipeline = fitted(CANDIDATES[0], iris)
+def test_iris_is_scaled_and_nothing_else(iris_dataset: Dataset) -> None:
+    pipeline = fitted(CANDIDATES[0], iris_dataset)
     assert isinstance(pipeline.named_steps["prepare"], StandardScaler)
 
 
@@ -80,9 +84,9 @@ def test_a_category_of_many_values_becomes_a_bounded_number_of_columns(tmp_path:
     assert fitted(CANDIDATES[0], dataset)[-1].n_features_in_ == MAX_CATEGORIES
 
 
-def test_a_gap_is_a_category_of_its_own(mixed: Dataset) -> None:
-    pipeline = fitted(CANDIDATES[0], mixed)
-    row = mixed.frame.to_numpy()[:1].copy()
+def test_a_gap_is_a_category_of_its_own(mixed_dataset: Dataset) -> None:
+    pipeline = fitted(CANDIDATES[0], mixed_dataset)
+    row = mixed_dataset.frame.to_numpy()[:1].copy()
     row[0, 3] = None
     missing = pipeline[:-1].transform(row)
     row[0, 3] = "Atlantis"

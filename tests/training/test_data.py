@@ -141,13 +141,14 @@ class TestRefused:
 
 class TestNoted:
     def test_columns_that_say_nothing_are_left_out(self, path: Path) -> None:
-        rows = [[*row, "", "same", 3] for row in ROWS]
-        dataset = load_dataset(write(path, rows, [*HEADER, "empty", "text", "number"]), "label")
+        rows = [[*row, "", "same", 3, 0.5] for row in ROWS]
+        dataset = load_dataset(write(path, rows, [*HEADER, "empty", "text", "whole", "half"]), "label")
         assert [feature.name for feature in dataset.contract.features] == ["x", "letter"]
         assert dataset.notes == (
             "'empty' has no values; it was left out",
             "'text' has only one value, 'same'; it was left out",
-            "'number' has only one value, 3; it was left out",
+            "'whole' has only one value, 3; it was left out",
+            "'half' has only one value, 0.5; it was left out",
         )
 
     def test_one_value_with_gaps_is_kept(self, path: Path) -> None:
@@ -222,13 +223,17 @@ class TestOverrides:
 
 
 class TestSplit:
-    def test_classes_keep_their_proportions(self, iris: Dataset) -> None:
-        split = iris.split(0.2, seed=1)
+    def test_classes_keep_their_proportions(self, iris_dataset: Dataset) -> None:
+        split = iris_dataset.split(0.2, seed=1)
         assert np.unique(split.test.labels, return_counts=True)[1].tolist() == [10, 10, 10]
         assert split.train.matrix.shape == (120, 4)
 
-    def test_the_seed_decides_it(self, iris: Dataset) -> None:
-        first, again, other = iris.split(0.2, 1), iris.split(0.2, 1), iris.split(0.2, 2)
+    def test_the_seed_decides_it(self, iris_dataset: Dataset) -> None:
+        first, again, other = (
+            iris_dataset.split(0.2, 1),
+            iris_dataset.split(0.2, 1),
+            iris_dataset.split(0.2, 2),
+        )
         np.testing.assert_array_equal(first.test.matrix, again.test.matrix)
         assert not np.array_equal(first.test.matrix, other.test.matrix)
 
@@ -240,10 +245,10 @@ class TestSplit:
         ],
     )
     def test_a_split_that_leaves_a_class_too_few_rows_is_refused(
-        self, iris: Dataset, test_size: float, reason: str
+        self, iris_dataset: Dataset, test_size: float, reason: str
     ) -> None:
         with pytest.raises(SplitTooSmall, match=reason):
-            iris.split(test_size, seed=0)
+            iris_dataset.split(test_size, seed=0)
 
     def test_a_class_without_a_test_row_is_refused(self, path: Path) -> None:
         rows = [[n / 2, "ab"[n % 2], "rare" if n % 11 == 0 else f"class {n % 2}"] for n in range(66)]

@@ -43,7 +43,7 @@ def test_counts_are_left_out_where_they_could_not_be_read(forest: Evaluation) ->
     many = _with_classes(forest, [f"{n}: costs ${n} and has a long name besides" for n in range(10, 40)])
     axes = draw_confusion_matrix(many).axes[0]
     assert list(axes.texts) == []
-    assert axes.get_yticklabels()[0].get_text() == "10: costs \\$10 and has a …"
+    assert axes.get_yticklabels()[0].get_text() == "10: costs \\$10 and has a…"
 
 
 def _with_classes(evaluation: Evaluation, classes: list[str]) -> Evaluation:

@@ -83,10 +83,13 @@ def test_the_example_of_a_feature_is_one_of_its_values(frame: pd.DataFrame) -> N
         assert feature.example in [row[feature.name] for row in rows]
 
 
-def test_a_mixed_row_has_jsons_own_types(mixed: Dataset) -> None:
+def test_a_mixed_row_has_jsons_own_types(mixed_dataset: Dataset) -> None:
     types = {
-        feature.name: {type(row[feature.name]) for row in json_rows(mixed.contract, mixed.frame.to_numpy())}
-        for feature in mixed.contract.features
+        feature.name: {
+            type(row[feature.name])
+            for row in json_rows(mixed_dataset.contract, mixed_dataset.frame.to_numpy())
+        }
+        for feature in mixed_dataset.contract.features
     }
     none = type(None)
     assert types == {
@@ -101,5 +104,5 @@ def test_a_mixed_row_has_jsons_own_types(mixed: Dataset) -> None:
     }
 
 
-def test_a_numeric_table_is_a_matrix_of_floats(iris: Dataset) -> None:
-    assert iris.frame.to_numpy().dtype == np.float64
+def test_a_numeric_table_is_a_matrix_of_floats(iris_dataset: Dataset) -> None:
+    assert iris_dataset.frame.to_numpy().dtype == np.float64

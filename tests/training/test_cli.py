@@ -1,0 +1,233 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import bentoml
+import httpx
+import mlflow
+import pandas as pd
+import pytest
+
+from service.model import load_model
+from tests.servers import PROJECT, free_port
+from training.cli import TABLES, main
+
+CANDIDATE_NAMES = ["logistic_regression", "k_nearest_neighbours", "random_forest", "gradient_boosting"]
+LABELLED = ["--target", "label", "--name", "points"]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A process's environment with stores of its own, and MLflow's default store."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "BENTOML_"))}
+    return {**kept, "BENTOML_HOME": str(tmp_path / "bentoml"), "PYTHONPATH": str(PROJECT), "COLUMNS": "120"}
+
+
+def run(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "training", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Path:
+    path = tmp_path / "points.csv"
+    frame = pd.DataFrame({"x": [n / 10 for n in range(40)], "n": [n % 5 for n in range(40)]})
+    frame.assign(when="2024-01-05", label=frame["x"] > 2).to_csv(path, index=False)
+    return path
+
+
+def test_without_options_iris_is_trained_published_and_explained(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    done = run(folder, environment)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in folder.iterdir()} == {"mlflow.db", "mlartifacts"}
+    assert done.stderr.splitlines() == [
+        "Reading iris.csv",
+        "Starting MLflow",
+        "Opening the MLflow experiment",
+        *(
+            f"{doing} {candidate}"
+            for candidate in (
+                "logistic regression",
+                "k-nearest neighbours",
+                "random forest",
+                "gradient boosting",
+            )
+            for doing in ("Cross-validating", "Logging")
+        ),
+        "Registering logistic regression",
+        "Publishing iris_classifier and verifying it",
+    ]
+    for expected in (
+        "logistic regression   95.79 ± 1.80     93.33      93.33   93.33  93.33    99.67",
+        "random forest         95.50 ± 1.90     90.00      90.24   90.00  89.97    99.33",
+        "Champion: logistic regression. Logistic regression has the best mean macro F1, 0.9579, and is",
+        "Note: 1 row is a copy of another",
+        "Serve it: bentoml serve\n",
+        f"See the runs: mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db\n",
+    ):
+        assert expected in done.stdout
+    (model,) = json.loads(_bentoml(environment, "models", "list", "-o", "json"))
+    assert model["tag"].startswith("iris_classifier:")
+
+
+def _bentoml(environment: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, "-m", "bentoml", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@contextmanager
+def tracking_server(folder: Path) -> Iterator[str]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/served.db"]
+    command += ["--artifacts-destination", str(folder / "served_artifacts")]
+    # Without its schedulers, and without the coverage that the project's own processes are measured by.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    log = (folder / "server.log").open("wb")
+    process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
+    try:
+        _await(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        try:
+            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("mlflow server ended before it answered")
+
+
+def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(
+    tmp_path: Path, environment: dict[str, str], points: Path
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    with tracking_server(tmp_path) as url:
+        arguments = ["--data", str(points), *LABELLED, "--drop", "when", "--json"]
+        done = run(folder, {**environment, "MLFLOW_TRACKING_URI": url}, *arguments)
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        client = mlflow.MlflowClient(tracking_uri=url)
+        version = client.get_model_version_by_alias("points", "champion")
+        assert version.run_id == result["lineage"]["run_id"]
+        assert client.get_run(result["mlflow"]["run_id"]).info.status == "FINISHED"
+        assert [each.path for each in client.list_artifacts(result["lineage"]["run_id"])] == ["plots"]
+    assert set(result) == {"tag", "reason", "lineage", "candidates", "mlflow", "notes", "next"}
+    assert [candidate["name"] for candidate in result["candidates"]] == CANDIDATE_NAMES
+    assert result["lineage"]["model_name"] == f"points_{result['lineage']['candidate']}"
+    assert result["next"] == ["bentoml serve --arg model=points", url]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_tracking_server_that_does_not_answer_ends_it_with_1(
+    tmp_path: Path, environment: dict[str, str], points: Path
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    arguments = ["--data", str(points), *LABELLED, "--drop", "when"]
+    settings = {"MLFLOW_TRACKING_URI": url, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    done = run(tmp_path, {**environment, **settings}, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"Error: MLflow at {url} failed" in done.stderr
+    assert not (tmp_path / "bentoml" / "models" / "points").exists()
+
+
+@pytest.mark.usefixtures("own_stores")
+def test_a_refused_table_ends_it_with_2_and_leaves_nothing(
+    points: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["--data", str(points), "--target", "label", "--name", "refused_table", "--json"])
+    captured = capsys.readouterr()
+    assert (code, captured.out) == (2, "")
+    assert captured.err.endswith(
+        "Error: Column 'when' holds dates or times, which are not supported; "
+        "leave it out with --drop 'when'.\n"
+    )
+    assert "refused_table" not in {model.tag.name for model in bentoml.models.list()}
+    assert (
+        mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).get_experiment_by_name("refused_table") is None
+    )
+
+
+@pytest.mark.usefixtures("own_stores")
+def test_options_reach_the_published_model_and_the_command_to_serve_it(
+    points: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = tmp_path / "points.contract.json"
+    overrides.write_text('{"features": {"x": {"minimum": 0, "unit": "m"}}}')
+    arguments = ["--data", str(points), *LABELLED, "--drop", "when", "--contract", str(overrides)]
+    assert main([*arguments, "--seed", "7", "--test-size", "0.25"]) == 0
+    assert "Serve it: bentoml serve --arg model=points\n" in capsys.readouterr().out
+    model = load_model("points")
+    assert (model.contract.features[0].unit, model.lineage.seed) == ("m", 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--target", "species"], "--target needs --data"),
+        (["--data", "t.csv"], "--data needs --target and --name"),
+        (["--data", "t.csv", "--target", "y"], "--data needs --target and --name"),
+        (["--name", "Iris"], "'Iris' is no name for a model"),
+        (["--name", "a" * 64], "is no name for a model"),
+        (["--name", "iris/1"], "is no name for a model"),
+        (["--name", "-iris"], "--name: expected one argument"),
+        (["--test-size", "1"], "'1' is no share between 0 and 1"),
+        (["--test-size", "many"], "'many' is no share"),
+        (["--test-size", "nan"], "'nan' is no share"),
+        (["--seed", "-1"], "'-1' is no whole number"),
+        (["--seed", "1.5"], "'1.5' is no whole number"),
+        (["--seed", str(2**32)], "is no whole number from 0 to 4294967295"),
+    ],
+)
+def test_a_bad_option_ends_it_with_2(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_help_and_refusals_come_without_loading_mlflow(tmp_path: Path) -> None:
+    program = (
+        "import sys; from training.cli import main\n"
+        "code = main(['--data', 'nowhere.csv', '--target', 'y', '--name', 'n'])\n"
+        "sys.exit(code if 'mlflow' not in sys.modules else 'mlflow was loaded')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)}
+    )
+    assert done.returncode == 2
+
+
+def test_the_shipped_iris_table_is_scikit_learns() -> None:
+    from sklearn.datasets import load_iris
+
+    frame = pd.read_csv(TABLES / "iris.csv")
+    iris = load_iris()
+    assert (frame.drop(columns="species").to_numpy() == iris.data).all()
+    assert frame["species"].tolist() == iris.target_names[iris.target].tolist()

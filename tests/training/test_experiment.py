@@ -1,0 +1,96 @@
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+
+from training.experiment import open_experiment
+from training.train import Training
+
+pytestmark = pytest.mark.usefixtures("own_stores")
+
+
+@pytest.fixture
+def runs(iris_training: Training, own_stores: Path) -> list[Run]:
+    return [mlflow.get_run(logged.run_id) for logged in _opened(iris_training, own_stores).candidates]
+
+
+def _opened(training: Training, folder: Path) -> Training:
+    open_experiment(training.settings.name, folder)
+    return training
+
+
+def test_a_training_is_one_run_with_a_run_nested_for_each_candidate(
+    iris_training: Training, runs: list[Run]
+) -> None:
+    parent = mlflow.get_run(iris_training.run_id)
+    assert [run.data.tags["mlflow.parentRunId"] for run in runs] == [parent.info.run_id] * 4
+    assert {run.info.experiment_id for run in [parent, *runs]} == {iris_training.experiment.experiment_id}
+    assert {run.info.status for run in [parent, *runs]} == {"FINISHED"}
+    assert parent.data.tags["champion"] == "logistic_regression"
+    assert parent.data.tags["champion_reason"] == iris_training.choice.reason
+    assert parent.data.params.items() >= {"seed": "42", "test_size": "0.2", "target": "species"}.items()
+
+
+def test_a_candidates_run_has_its_parameters_metrics_dataset_and_pictures(
+    iris_training: Training, runs: list[Run]
+) -> None:
+    for logged, run in zip(iris_training.candidates, runs, strict=True):
+        evaluation = logged.evaluation
+        assert run.data.metrics == pytest.approx(evaluation.metrics)
+        assert (
+            run.data.params.items()
+            >= {name: str(value) for name, value in evaluation.candidate.parameters.items()}.items()
+        )
+        sha256 = iris_training.dataset.table.sha256
+        assert run.data.params["data_sha256"] == sha256
+        assert run.inputs is not None
+        (dataset,) = run.inputs.dataset_inputs
+        assert (dataset.dataset.name, dataset.dataset.digest) == ("iris", sha256[:36])
+        folder = Path(urlsplit(run.info.artifact_uri).path)
+        for picture in ("confusion_matrix", "calibration"):
+            assert (folder / "plots" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_artifacts_lie_beside_the_database_and_nowhere_else(
+    iris_training: Training, mixed_training: Training, own_stores: Path
+) -> None:
+    assert iris_training.experiment != mixed_training.experiment
+    assert {path.name for path in own_stores.iterdir()} == {"bentoml", "mlartifacts", "mlflow.db"}
+
+
+def test_the_logged_model_predicts_from_a_dataframe_as_pandas_reads_it(
+    mixed_training: Training, own_stores: Path
+) -> None:
+    candidates = _opened(mixed_training, own_stores).candidates
+    frame = pd.read_csv(mixed_training.dataset.table.path).drop(columns="outcome")
+    for logged in candidates:
+        model = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
+        expected = logged.evaluation.pipeline.predict(mixed_training.dataset.frame)
+        np.testing.assert_array_equal(model.predict(_as_signed(frame)), expected)
+
+
+def _as_signed(frame: pd.DataFrame) -> pd.DataFrame:
+    # Booleans with gaps are read as objects; the signature has them as doubles.
+    return frame.assign(member=frame["member"].astype("float64"))
+
+
+def test_the_champion_is_registered_and_has_the_alias(iris_training: Training, own_stores: Path) -> None:
+    _opened(iris_training, own_stores)
+    version = mlflow.MlflowClient().get_model_version_by_alias("iris_classifier", "champion")
+    assert version.run_id == iris_training.lineage.run_id
+    assert str(version.version) == iris_training.lineage.model_version
+    assert version.tags == {"candidate": "logistic_regression", "bentoml_tag": iris_training.tag}
+    assert (
+        mlflow.pyfunc.load_model("models:/iris_classifier@champion")
+        .predict(iris_training.dataset.frame.head(2))
+        .tolist()
+        == ["setosa"] * 2
+    )
+
+
+def test_an_experiment_is_made_once(own_stores: Path) -> None:
+    assert open_experiment("twice", own_stores) == open_experiment("twice", own_stores)
