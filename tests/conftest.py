@@ -12,6 +12,16 @@ import pytest
 
 from tests.servers import PROJECT, Serve, Server, free_port, run
 
+TRAINING_TESTS = PROJECT / "tests" / "training"
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two groups for two processes: those that share trainings, and those that share servers."""
+    for item in items:
+        group = "training" if TRAINING_TESTS in item.path.parents else "service"
+        item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
