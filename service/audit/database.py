@@ -35,7 +35,9 @@ _REASONS: dict[type[apsw.Error], str] = {
 }
 
 
-def open_for_writing(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
+def open_for_writing(
+    path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS, sync: str = "full"
+) -> apsw.Connection:
     """Open the log, made and brought to the latest schema as need be; raises AuditUnusable."""
     with refusing(path):
         # Absolute, so that no name, such as ":memory:", means something else to SQLite.
@@ -47,7 +49,7 @@ def open_for_writing(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw
                 raise AuditUnusable(path, _REASONS[apsw.ReadOnlyError])
             behind = _number(connection, path) < schema.latest_number()
             _use_wal(connection, wait)
-            connection.pragma("synchronous", "FULL")
+            connection.pragma("synchronous", sync.upper())
             connection.pragma("journal_size_limit", _WAL_LIMIT_BYTES)
             connection.wal_autocheckpoint(_CHECKPOINT_PAGES)
             if behind:
@@ -86,6 +88,8 @@ def refusing(path: Path) -> Iterator[None]:
         raise AuditUnusable(path, "it is a SQLite database of something else") from error
     except apsw.Error as error:
         raise AuditUnusable(path, _REASONS.get(type(error), str(error))) from error
+    except OSError as error:
+        raise AuditUnusable(path, f"{error.filename}: {error.strerror}") from error
 
 
 def _number(connection: apsw.Connection, path: Path) -> int:

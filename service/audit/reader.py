@@ -21,7 +21,7 @@ from service.audit.history import (
     HistoryFilters,
     RequestRow,
     cursor_after,
-    history_statement,
+    matching_requests,
 )
 from service.audit.record import LabelSummary, label_from
 
@@ -60,6 +60,8 @@ class LoggedRequest(BaseModel):
     rows: int
     predictions: tuple[LabelSummary, ...]
     """For each label of the answer: how many rows got it, and how confidently."""
+    flags: int
+    """Values of the request that were unlike all that the training table held."""
     request: JsonValue
     """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is no text."""
     request_cut_bytes: int
@@ -87,9 +89,9 @@ class AuditReader:
         """A page of answered predictions; raises AuditUnusable."""
         items: list[LoggedRequest] = []
         body_bytes = 0
-        with self._connection() as connection:
+        with self._connection() as connection, connection:  # One snapshot for all of a page's statements.
             cursor = ""
-            for row in _rows(connection, *history_statement(filters)):
+            for row in matching_requests(connection, filters):
                 if len(items) == filters.limit or body_bytes >= PAGE_LIMIT_BYTES:
                     return HistoryPage(items=tuple(items), next_before=cursor)
                 cursor = cursor_after(row.received_utc, row.id)
@@ -132,6 +134,7 @@ def _logged_request(connection: apsw.Connection, row: RequestRow) -> LoggedReque
         model_version=row.model_version,
         rows=row.rows,
         predictions=tuple(LabelSummary(label_from(text, type_), *counts) for text, type_, *counts in labels),
+        flags=row.flags,
         request=show(row.request_json),
         request_cut_bytes=row.request_cut_bytes,
         response=show(row.response_json),

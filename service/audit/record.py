@@ -36,6 +36,8 @@ class AuditRecord:
     """The body as it was answered."""
     predictions: Sequence[tuple[Label, float]] = ()
     """Label and confidence of each row, in order; none for a refusal."""
+    flags: int = 0
+    """Values outside what the training table held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +83,6 @@ def utc_text(moment: datetime) -> str:
     """A moment as the log has it, ``2026-07-04T09:30:00.000000Z``: text that sorts as the moments do."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"

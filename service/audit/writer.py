@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import apsw
 
@@ -43,9 +43,11 @@ class AuditLog:
     """The log as one worker process writes it. ``append`` belongs to one event loop."""
 
     @classmethod
-    def open(cls, path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Self:
+    def open(
+        cls, path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, sync: Literal["full", "normal"] = "full"
+    ) -> Self:
         """Open the log, made and migrated as need be, and start its writer; raises AuditUnusable."""
-        return cls(path, LogFile(path, busy_timeout_ms))
+        return cls(path, LogFile(path, busy_timeout_ms, sync))
 
     def __init__(self, path: Path, file: LogFile) -> None:
         self.path = path

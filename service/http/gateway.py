@@ -113,6 +113,7 @@ class Gateway:
             request=body,
             response=reply.body,
             predictions=list(zip(predictions.labels, predictions.confidences, strict=True)),
+            flags=len(predictions.flags),
         )
         outcome = "failed"
         try:
