@@ -27,7 +27,8 @@ from uuid import uuid4
 import apsw
 import psutil
 
-from load_tests.bench_server import BODY, PROJECT, Measured, Service, serving
+from load_tests.bench_client import BODY, Measured, generator, load
+from load_tests.bench_server import PROJECT, Service, serving
 from service.audit.record import AuditRecord
 from service.audit.writer import AuditLog
 
@@ -74,6 +75,7 @@ def main() -> int:
         "commit": _commit(),
         "cores": os.cpu_count(),
         "versions": {name: version(name) for name in ("apsw", "bentoml", "uvicorn", "scikit-learn")},
+        "load": generator(),
         "connections": CONNECTIONS,
         "rounds": asked.rounds,
         "seconds": asked.seconds,
@@ -110,12 +112,12 @@ def through_service(workers: int, rounds: int, seconds: float) -> list[Row]:
             for name, (target, settings) in VARIANTS.items()
         }
         for service in services.values():
-            service.load(CONNECTIONS, 1)
+            load(service.url, CONNECTIONS, 1)
         found: dict[str, list[Measured]] = {name: [] for name in services}
         for number in range(rounds):
             order = list(services) if number % 2 == 0 else list(reversed(services))
             for name in order:
-                found[name].append(services[name].load(CONNECTIONS, seconds))
+                found[name].append(load(services[name].url, CONNECTIONS, seconds))
     medians = {
         name: Measured(
             median(one.per_second for one in all_),
@@ -169,7 +171,7 @@ def _record() -> AuditRecord:
 def bytes_per_prediction() -> float:
     """Bytes of the file for each prediction that the service answered, when the log is closed."""
     with serving() as service:
-        service.load(CONNECTIONS, 4)
+        load(service.url, CONNECTIONS, 4)
         db = service.audit_db
         with closing(apsw.Connection(str(db))) as connection:
             count: int = connection.execute("SELECT count(*) FROM request").get
@@ -196,7 +198,7 @@ def memory_growth(predictions: int) -> dict[str, float]:
 def _load_until(service: Service, predictions: int) -> int:
     answered = 0
     while answered < predictions:
-        measured = service.load(CONNECTIONS, 10)
+        measured = load(service.url, CONNECTIONS, 10)
         answered += round(measured.per_second * 10)
         if measured.errors:
             raise SystemExit(f"{measured.errors} requests failed")
@@ -220,8 +222,8 @@ def as_markdown(report: dict[str, object], rows: list[Row]) -> str:
         "# What the audit log costs",
         "",
         f"`make bench-audit` at {report['commit']}, {report['measured_utc']}, {report['cores']} cores,",
-        f"which the load shares: single Iris rows over {CONNECTIONS} kept connections, medians of",
-        f"{report['rounds']} interleaved rounds of {report['seconds']} s. {report['versions']}",
+        f"shared with the load ({generator()}): single Iris rows, {CONNECTIONS} kept connections, medians",
+        f"of {report['rounds']} interleaved rounds of {report['seconds']} s. {report['versions']}",
         "",
         "| variant | workers | predictions/s | of audit off | p50 ms | p99 ms | failed |",
         "|---|---|---|---|---|---|---|",
