@@ -22,7 +22,7 @@ _CHECKPOINT_PAGES = 4_000
 """WAL length, 16 MB, at which a commit also moves it into the database. At SQLite's own 4 MB that happens
 about every tenth commit under load, and index pages are moved that the next commit changes again."""
 
-_WAL_LIMIT_BYTES = 64 * 1024**2
+WAL_LIMIT_BYTES = 64 * 1024**2
 """What the WAL file is cut back to after a burst, or after a reader that held a checkpoint up."""
 
 _REASONS: dict[type[apsw.Error], str] = {
@@ -50,7 +50,7 @@ def open_for_writing(
             behind = _number(connection, path) < schema.latest_number()
             _use_wal(connection, wait)
             connection.pragma("synchronous", sync.upper())
-            connection.pragma("journal_size_limit", _WAL_LIMIT_BYTES)
+            connection.pragma("journal_size_limit", WAL_LIMIT_BYTES)
             connection.wal_autocheckpoint(_CHECKPOINT_PAGES)
             if behind:
                 schema.migrate(connection)
@@ -97,6 +97,16 @@ def _number(connection: apsw.Connection, path: Path) -> int:
     if number > latest:
         raise AuditUnusable(path, f"its schema is number {number}, and this service knows only {latest}")
     return number
+
+
+@contextmanager
+def waiting(connection: apsw.Connection, patience_ms: int, after_ms: int) -> Iterator[None]:
+    """Wait for other processes so long inside, and as before afterwards."""
+    connection.set_busy_handler(_patience(patience_ms))
+    try:
+        yield
+    finally:
+        connection.set_busy_handler(_patience(after_ms))
 
 
 def _patience(busy_timeout_ms: int) -> Callable[[int], bool]:

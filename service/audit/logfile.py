@@ -8,23 +8,37 @@ same chain if the file holds it as it was left.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import apsw
 
 from service.audit.chain import SALT_BYTES
-from service.audit.database import open_for_writing
-from service.audit.entry import make_entry
+from service.audit.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_writing, waiting
+from service.audit.entry import Entry, make_entry
 from service.audit.facet import Facet
+from service.audit.gap import Gap
 from service.audit.record import AuditRecord
+from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
 from service.audit.tail import ChainHead, Tail
+
+_RESTART_PATIENCE_MS = 50
+_RESTART_INTERVAL_S = 1.0
 
 
 class LogFile:
     """The log as one writer holds it; raises AuditUnusable if it cannot be opened at first."""
 
-    def __init__(self, path: Path, busy_timeout_ms: int, sync: str = "full") -> None:
+    def __init__(
+        self,
+        path: Path,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+        sync: str = "full",
+        limits: Limits = Limits(),  # noqa: B008 - immutable
+    ) -> None:
+        self.limits = limits
         self._path = path
         self._busy_timeout_ms = busy_timeout_ms
         self._sync = sync
@@ -32,26 +46,51 @@ class LogFile:
         self._inode: tuple[int, int] | None = None
         self._head: ChainHead | None = None
         """As it was committed."""
+        self._next_restart = 0.0
         self._facet_ids: dict[Facet, int] = {}
         """Those that were seen in the open file."""
         self._opened()
 
-    def write(self, records: Sequence[AuditRecord]) -> None:
-        """Commit the records in their order; raises whatever prevents it, and then has written none.
+    def write(self, records: Sequence[AuditRecord], gap: Gap | None = None) -> None:
+        """Commit the records in their order, and what was dropped before them.
 
-        Without records it is a trial: the header is written anew, and reaches the disk or fails to as a
-        record would.
+        Raises whatever prevents it, and then has written none.
         """
-        salts = os.urandom(SALT_BYTES * len(records))
-        entries = [
-            make_entry(record, salts[i * SALT_BYTES : (i + 1) * SALT_BYTES])
-            for i, record in enumerate(records)
-        ]
+        entries = _entries(records)
+        with self.transaction() as (_, tail):
+            if gap is not None:
+                tail.add_event("gap", gap.detail())
+            tail.add_records(entries)
+        self._bound_wal()
+
+    def try_to_write(self, record: AuditRecord | None) -> None:
+        """Do as if the record was written; raises whatever prevents it.
+
+        The header is written anew, which reaches the disk or fails to as a record would.
+        """
         with self.transaction() as (connection, tail):
-            if entries:
-                tail.add_records(entries)
-            else:
-                connection.pragma("application_id", APPLICATION_ID)
+            if record is not None:
+                connection.execute("SAVEPOINT trial")
+                Tail(connection, tail.head, {}).add_records(_entries([record]))
+                connection.execute("ROLLBACK TO trial")
+                connection.execute("RELEASE trial")
+            connection.pragma("application_id", APPLICATION_ID)
+
+    def prune_step(self, just_written: int) -> bool:
+        """Remove a few requests if the log is over its limits; whether it may still be over them.
+
+        Twice as many go as came, so that the log shrinks whatever the load.
+        """
+        rows = min(max(STEP_ROWS, 2 * just_written), MAX_STEP_ROWS)
+        now = datetime.now(UTC)
+        if not self._is_to_prune(now):
+            return False
+        with self.transaction() as (connection, tail):
+            # Asked again, now that no other worker can begin to.
+            return self._is_to_prune(now) and prune_step(connection, tail, self.limits, now, rows) == rows
+
+    def _is_to_prune(self, now: datetime) -> bool:
+        return is_over(self._opened(), self.limits, now, self._head and self._head.chain)
 
     @contextmanager
     def transaction(self) -> Iterator[tuple[apsw.Connection, Tail]]:
@@ -68,6 +107,18 @@ class LogFile:
             self.close()
             raise
         self._head = tail.head
+
+    def _bound_wal(self) -> None:
+        # Readers that overlap can keep every checkpoint from coming to the WAL's end, after which alone it
+        # is begun anew. So once it is long, a checkpoint waits for them with the write lock held, during
+        # which readers start at its end; but not for long, and not again and again for one that stays.
+        if self._connection is None or _length_bytes(self._path) <= WAL_LIMIT_BYTES:
+            return
+        if monotonic() < self._next_restart:
+            return
+        self._next_restart = monotonic() + _RESTART_INTERVAL_S
+        with suppress(apsw.Error), waiting(self._connection, _RESTART_PATIENCE_MS, self._busy_timeout_ms):
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def close(self) -> None:
         """Let go of the file; the next write opens it again."""
@@ -91,10 +142,24 @@ class LogFile:
         return self._connection
 
 
+def _entries(records: Sequence[AuditRecord]) -> list[Entry]:
+    salts = os.urandom(SALT_BYTES * len(records))
+    return [
+        make_entry(record, salts[i * SALT_BYTES : (i + 1) * SALT_BYTES]) for i, record in enumerate(records)
+    ]
+
+
 def _holds(connection: apsw.Connection, head: ChainHead) -> bool:
     statement = "SELECT head_seq, head_hash FROM chain WHERE (id, writer) = (?, ?)"
     found = connection.execute(statement, (head.chain, head.writer)).get
     return bool(found == tuple(head.position))
+
+
+def _length_bytes(path: Path) -> int:
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

@@ -23,7 +23,11 @@ from service.audit.removal import remove_labels
 from service.audit.tail import Tail
 
 STEP_ROWS = 200
-"""Entries that a step removes beside live traffic: some 3 ms."""
+"""Requests that a step removes: some 3 ms."""
+MAX_STEP_ROWS = 1_000
+"""The same where as many come in one commit."""
+_TURN_S = 10
+"""How long a worker leaves pruning to the one that did it last."""
 
 _PRUNED = """
     SELECT id, writer, started_utc, follows_seq, lower(hex(follows_hash)), base_seq, lower(hex(base_hash))
@@ -39,6 +43,7 @@ _STATED = """
     SELECT iif(json_valid(detail_json), json_extract(detail_json, '$.bases_sha256'), 'none')
     FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1
 """
+_LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
 _OLDEST = "SELECT id, received_utc FROM request ORDER BY id LIMIT ?"
 
 
@@ -58,6 +63,18 @@ def used_bytes(connection: apsw.Connection) -> int:
     return pages * int(connection.pragma("page_size"))
 
 
+def is_over(connection: apsw.Connection, limits: Limits, now: datetime, chain: int | None) -> bool:
+    """Whether there is something to prune, and it is this chain's turn, not another worker's."""
+    oldest = connection.execute("SELECT received_utc FROM request ORDER BY id LIMIT 1").get
+    if oldest is None:
+        return False
+    too_old = limits.keep_days is not None and oldest < utc_text(now - timedelta(days=limits.keep_days))
+    if not too_old and not _too_long(connection, limits):
+        return False
+    last = connection.execute(_LAST_PRUNE).get
+    return last is None or last[0] == chain or last[1] < utc_text(now - timedelta(seconds=_TURN_S))
+
+
 def prune_step(
     connection: apsw.Connection, tail: Tail, limits: Limits, now: datetime, rows: int = STEP_ROWS
 ) -> int:
@@ -67,7 +84,7 @@ def prune_step(
     """
     oldest: list[Any] = connection.execute(_OLDEST, (rows,)).fetchall()
     reason = "size"
-    if limits.max_bytes is None or used_bytes(connection) <= limits.max_bytes:
+    if not _too_long(connection, limits):
         reason = "age"
         oldest = _too_old(oldest, limits, now)
     if not oldest:
@@ -101,6 +118,10 @@ def _found(connection: apsw.Connection) -> str:
 
 def _digest(bases: list[tuple[object, ...]]) -> str:
     return sha256(to_json(bases)).hexdigest()
+
+
+def _too_long(connection: apsw.Connection, limits: Limits) -> bool:
+    return limits.max_bytes is not None and used_bytes(connection) > limits.max_bytes
 
 
 def _too_old(oldest: list[tuple[int, str]], limits: Limits, now: datetime) -> list[tuple[int, str]]:
