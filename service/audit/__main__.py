@@ -7,18 +7,28 @@ what it is asked for.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from service.audit import commands
+from service.audit.export import FORMATS
+from service.audit.history import Moment
 from service.errors import StartError
+
+Command = Callable[[Path, argparse.Namespace], int]
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        code: int = options.run(options.db or _configured_path(), options)
+        run: Command = options.run
+        code = run(options.db or _configured_path(), options)
         sys.stdout.flush()
     except StartError as error:
         sys.stderr.write(f"{error}\n")
@@ -35,23 +45,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m service.audit", description="Read and keep the audit log."
+        prog="python -m service.audit", description="Read, check and keep the audit log."
     )
     parser.add_argument("--db", type=Path, metavar="PATH", help="the log; by default TABENTO_AUDIT_DB")
     added = parser.add_subparsers(dest="command", required=True)
-    for name, run, text in (
-        ("path", commands.path, "write the path of the log"),
-        ("verify", commands.verify, "walk the hash chains, and name the first broken entry of each"),
-        ("head", commands.head, "write the heads of the chains, to be kept elsewhere as an anchor"),
-    ):
-        command = added.add_parser(name, help=text)
-        command.set_defaults(run=run)
-        if name == "verify":
-            command.add_argument("--anchor", type=Path, metavar="FILE", help="what `head` wrote earlier")
-    export = added.add_parser("export", help="write every request to stdout, oldest first")
-    export.add_argument("--format", choices=["jsonl"], default="jsonl", help="jsonl: one JSON object a line")
-    export.set_defaults(run=commands.export)
+
+    def command(run: Command, text: str) -> argparse.ArgumentParser:
+        one = added.add_parser(run.__name__, help=text, description=text)
+        one.set_defaults(run=run)
+        return one
+
+    command(commands.path, "write the path of the log")
+    command(commands.status, "size, counts, oldest and newest, schema, chains, as JSON")
+    one = command(commands.tail, "write the last requests, a JSON object a line")
+    one.add_argument("--lines", "-n", type=int, default=10, metavar="N")
+    one.add_argument("--follow", "-f", action="store_true", help="and those that come, until interrupted")
+    one = command(commands.export, "write every request, oldest first")
+    one.add_argument("--format", default="jsonl", help=f"{', '.join(FORMATS)} (default: jsonl)")
+    one.add_argument("--since", type=_moment, metavar="TIME", help="received then or later")
+    one.add_argument("--until", type=_moment, metavar="TIME", help="received before then")
+    one.add_argument("--label", help="with at least one row of this label")
+    one.add_argument("--output", type=Path, metavar="FILE", help="by default stdout")
+    one = command(commands.verify, "walk the hash chains, and name the first broken entry of each")
+    one.add_argument("--anchor", type=Path, metavar="FILE", help="what `head` wrote earlier")
+    command(commands.head, "write the heads of the chains, to be kept elsewhere as an anchor")
+    one = command(commands.prune, "remove the oldest requests beyond the limits, given or configured")
+    one.add_argument("--keep-days", type=float, metavar="DAYS")
+    one.add_argument("--max-bytes", type=int, metavar="BYTES")
+    one = command(commands.redact, "remove the content of a request, and keep its proof")
+    one.add_argument("--request-id", required=True, metavar="ID")
+    one.add_argument("--reason", metavar="TEXT", help="recorded with the redaction")
+    one = command(commands.backup, "copy the log, while it is written, to a new file")
+    one.add_argument("file", type=Path, metavar="FILE")
     return parser
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return _MOMENT.validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error.errors()[0]['msg']}") from error
 
 
 def _configured_path() -> Path:

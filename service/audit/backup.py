@@ -1,6 +1,7 @@
 """A copy of the log, whole and of one moment, made while it is written."""
 
 import os
+from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
@@ -16,21 +17,29 @@ def back_up(connection: apsw.Connection, target: Path) -> None:
     The file appears under its name when it is complete and on disk.
     """
     part = target.with_name(f"{target.name}.part")
-    part.unlink(missing_ok=True)
-    copy = apsw.Connection(str(part.absolute()))
     try:
-        with connection, copy.backup("main", connection, "main") as backup:
-            # One snapshot: without it every commit of another process would make the copy start anew.
-            connection.execute("SELECT 1 FROM sqlite_schema").get  # noqa: B018 - reads, so it begins there
-            while not backup.done:
-                backup.step(_PAGES_PER_STEP)
-        copy.pragma("journal_mode", "DELETE")  # The copy is one file; opened as a log it turns to WAL again.
-        copy.close()
+        part.unlink(missing_ok=True)
+        _copy(connection, part)
         _sync(part)
         _take_name(part, target)
+    except FileExistsError as error:
+        raise AuditMisuse(f"{target} exists already, and a backup replaces nothing") from error
+    except (OSError, apsw.Error) as error:
+        raise AuditMisuse(f"The log cannot be copied to {target}: {error}") from error
     finally:
-        copy.close(True)
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _copy(connection: apsw.Connection, part: Path) -> None:
+    with closing(apsw.Connection(str(part.absolute()))) as copy:
+        # One snapshot: without it every commit of another process would make the copy start anew.
+        with connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            with copy.backup("main", connection, "main") as backup:
+                while not backup.done:
+                    backup.step(_PAGES_PER_STEP)
+        copy.pragma("journal_mode", "DELETE")  # The copy is one file; opened as a log it turns to WAL again.
 
 
 def free_name(path: Path, number: int) -> Path:
@@ -44,10 +53,7 @@ def free_name(path: Path, number: int) -> Path:
 
 
 def _take_name(part: Path, target: Path) -> None:
-    try:
-        os.link(part, target)  # Unlike a rename it never replaces a file.
-    except FileExistsError as error:
-        raise AuditMisuse(f"{target} exists already, and a backup replaces nothing") from error
+    os.link(part, target)  # Unlike a rename it never replaces a file.
     _sync(target.parent)
 
 

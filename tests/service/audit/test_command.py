@@ -106,7 +106,9 @@ def test_what_is_no_log_is_refused_with_a_sentence(tmp_path: Path, content: str 
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["export", "--format", "xml"], ["erase"], []], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [["erase"], [], ["export", "--since", "yesterday"], ["redact"]], ids=str
+)
 def test_a_wrong_call_is_refused(arguments: list[str]) -> None:
     done = command(*arguments)
 
