@@ -16,13 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from service.audit.verify import verify
 
 from service.audit.reader import AuditReader, LoggedRequest
+from service.audit.verify import verify
 from tests.e2e.traffic import Traffic, traffic
 from tests.servers import Serve, Server
 
-ROUNDS = int(os.environ.get("TABENTO_KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("TABENTO_KILL_ROUNDS", "3"))
 START_AGAIN_S = 30
 """Far longer than a start takes here, far shorter than anything that would have to be repaired by hand."""
 
