@@ -13,7 +13,7 @@ from uuid import uuid4
 import apsw
 from pydantic_core import to_json
 
-from service.audit.chain import NO_HASH, Position, Start, event_hash, first_position
+from service.audit.chain import NO_HASH, Position, Start, event_hash, first_position, request_hash
 from service.audit.entry import Entry, Row
 from service.audit.facet import Facet
 from service.audit.record import utc_text
@@ -58,11 +58,10 @@ class Tail:
         head = self._begun()
         before = head.position
         for id_, entry in enumerate(entries, self._next_id):
-            row, before = entry.placed(id_, head.chain, before)
-            requests.append(row)
-            if entry.labels:
-                labels += entry.label_rows(id_)
-                facets += [(self._facet_id(facet), entry.received_utc, id_) for facet in entry.facets()]
+            before = request_hash(before, id_, entry.text, entry.content)
+            requests.append((id_, *entry.values, head.chain, *before, entry.salt, None))
+            labels += [(id_, *row) for row in entry.labels]
+            facets += [(self._facet_id(facet), entry.received_utc, id_) for facet in entry.facets]
         insert(self._connection, "request", requests)
         insert(self._connection, "request_label", labels)
         # In the order of their keys: neighbours lie on the same page.
@@ -88,11 +87,12 @@ class Tail:
         head = self._begun()
         before = head.position
         for id_, entry in entries:
-            row, before = entry.placed(id_, head.chain, before)
+            before = request_hash(before, id_, entry.text, entry.content)
             self._connection.execute(
-                "UPDATE request SET chain = ?, seq = ?, hash = ?, salt = ? WHERE id = ?", (*row[-5:-1], id_)
+                "UPDATE request SET chain = ?, seq = ?, hash = ?, salt = ? WHERE id = ?",
+                (head.chain, *before, entry.salt, id_),
             )
-            facets = [(self._facet_id(facet), entry.received_utc, id_) for facet in entry.facets()]
+            facets = [(self._facet_id(facet), entry.received_utc, id_) for facet in entry.facets]
             insert(self._connection, "request_facet", facets)
         self.head = head._replace(position=before)
 

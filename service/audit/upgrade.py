@@ -8,7 +8,7 @@ import apsw
 from service.audit.body import body_bytes
 from service.audit.chain import SALT_BYTES, bits, content_hash, request_text
 from service.audit.entry import Entry
-from service.audit.facet import confidence_step
+from service.audit.facet import Facet, confidence_step
 from service.audit.tail import Tail
 
 _REQUESTS = """
@@ -42,16 +42,14 @@ def _entries(connection: apsw.Connection) -> Iterator[tuple[int, Entry]]:
     for id_, *values in connection.execute(_REQUESTS):
         request_id, received_utc, transport, route, status, duration_ms, client, *rest = values
         name, version, rows, request, cut_bytes, response, flags = rest
-        labels, confidences = [], []
+        hashed, facets = [], []
         for label, type_, count, least, most in connection.execute(_LABELS, (id_,)):
             steps = sorted({confidence_step(least), confidence_step(most)})
-            labels.append((label, type_, count, bits(least), bits(most), steps))
-            confidences.append((least, most))
+            hashed.append((label, type_, count, bits(least), bits(most), steps))
+            facets += [Facet(label, type_, name, flags > 0, step) for step in steps]
         salt = os.urandom(SALT_BYTES)
         about = request_id, received_utc, transport, route, status
         text = request_text((*about, bits(duration_ms), name, version, rows, cut_bytes, flags))
-        content = content_hash(salt, body_bytes(request), body_bytes(response), client, labels)
-        yield (
-            id_,
-            Entry(tuple(values), labels, confidences, salt, text, content, received_utc, name, flags > 0),
-        )
+        content = content_hash(salt, body_bytes(request), body_bytes(response), client, hashed)
+        # Its rows are there already.
+        yield id_, Entry((), (), facets, salt, text, content, received_utc)
