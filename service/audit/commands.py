@@ -53,9 +53,10 @@ def verify(db: Path, options: Namespace) -> int:
     report = verification.verify(db, options.anchor)
     for problem in report.problems:
         _say(f"{problem.kind}: {problem}")
-    counts = f"{report.records} records and {report.events} events in {report.chains} chains"
+    counts = f"{_some(report.records, 'record')} and {_some(report.events, 'event')}"
+    counts += f" in {_some(report.chains, 'chain')}"
     more = f", {report.redacted} redacted" if report.redacted else ""
-    more += f", {report.pruned} entries pruned" if report.pruned else ""
+    more += f", {_some(report.pruned, 'entry', 'entries')} pruned" if report.pruned else ""
     _say(f"{'ok' if report.ok else 'broken'}: {counts}{more}")
     return 0 if report.ok else 1
 
@@ -109,7 +110,7 @@ def prune(db: Path, options: Namespace) -> int:
             if step < _PRUNE_ROWS:
                 break
             time.sleep(_PRUNE_PAUSE_S)
-    return _say(f"{removed} requests pruned")
+    return _say(f"{_some(removed, 'request')} pruned")
 
 
 def redact(db: Path, options: Namespace) -> int:
@@ -118,7 +119,7 @@ def redact(db: Path, options: Namespace) -> int:
         count = redact_requests(file, options.request_id, options.reason)
     if count == 0:
         raise AuditMisuse(f"The log has no content of a request {options.request_id!r}")
-    return _say(f"{count} requests redacted")
+    return _say(f"{_some(count, 'request')} redacted")
 
 
 def backup(db: Path, options: Namespace) -> int:
@@ -146,6 +147,10 @@ def _writing(db: Path) -> Iterator[LogFile]:
 def _write(request: LoggedRequest) -> int:
     sys.stdout.write(f"{request.model_dump_json()}\n")
     return request.id
+
+
+def _some(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _say(line: str) -> int:

@@ -159,11 +159,11 @@ def test_the_commands_take_an_anchor_and_hold_the_log_against_it(tmp_path: Path)
     statements(db, "UPDATE log SET log_id = 'another'")
     other = command("--db", db, "verify", "--anchor", tmp_path / "anchor")
 
-    assert (in_order.returncode, in_order.stdout) == (0, "ok: 3 records and 0 events in 1 chains\n")
+    assert (in_order.returncode, in_order.stdout) == (0, "ok: 3 records and 0 events in 1 chain\n")
     writer = json.loads(taken.stdout)["heads"][0]["writer"]
     assert changed.returncode == 1
     named, summary = changed.stdout.splitlines()
     assert named == f"changed: chain {writer}, entry 2: record 2 was changed"
-    assert summary == "broken: 3 records and 0 events in 1 chains"
+    assert summary == "broken: 3 records and 0 events in 1 chain"
     assert (other.returncode, other.stdout) == (2, "")
     assert other.stderr.startswith(f"The anchor {tmp_path / 'anchor'} cannot be used: it is of another log")

@@ -162,7 +162,7 @@ def test_prune_removes_what_is_over_the_limits(call: Call, db: Path) -> None:
 
     assert call("prune", "--keep-days", 1) == "5 requests pruned\n"
     assert request_ids(read(db)) == ["r-50", "r-51"]
-    assert call("verify") == "ok: 2 records and 1 events in 3 chains, 5 entries pruned\n"
+    assert call("verify") == "ok: 2 records and 1 event in 3 chains, 5 entries pruned\n"
     assert call("prune", "--max-bytes", 1) == "2 requests pruned\n"
 
 
@@ -182,11 +182,11 @@ def test_a_long_log_is_pruned_in_steps(call: Call, db: Path) -> None:
 
 
 def test_redact_removes_the_content_and_says_why(call: Call, refused: Call, db: Path) -> None:
-    assert call("redact", "--request-id", "r-2", "--reason", "ticket 17") == "1 requests redacted\n"
+    assert call("redact", "--request-id", "r-2", "--reason", "ticket 17") == "1 request redacted\n"
 
     redacted = next(request for request in read(db) if request.request_id == "r-2")
     assert (redacted.request, redacted.response, redacted.client, redacted.predictions) == ("", "", None, ())
-    assert call("verify") == "ok: 5 records and 1 events in 2 chains, 1 redacted\n"
+    assert call("verify") == "ok: 5 records and 1 event in 2 chains, 1 redacted\n"
     connection = apsw.Connection(str(db))
     detail = json.loads(connection.execute("SELECT detail_json FROM event").get)
     connection.close()
