@@ -2,14 +2,14 @@
 
 The order is newest first by time of receipt, the id deciding between equals. Each statement names the
 index that it walks, in that order and from the cursor on, so SQLite refuses to run it rather than sort or
-scan. Filters by label, model, flag and confidence choose facets (facet.py): a page is merged from their
-walks, of which those are left out whose newest request is older than the page can reach.
+scan. Filters by label, model, flag and confidence choose facets (facet.py), and a page is merged from their
+walks: one seek for each facet, and one for each item.
 """
 
+from bisect import insort
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from heapq import merge
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple
 
 import apsw
 from pydantic import (
@@ -19,7 +19,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    model_validator,
 )
 
 from service.audit.body import KeptBody
@@ -80,7 +79,11 @@ def _whole_percent(confidence: float) -> float:
     return confidence
 
 
-Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_whole_percent)]
+Confidence = Annotated[
+    float,
+    Field(ge=0, le=1, allow_inf_nan=False, json_schema_extra={"multipleOf": 0.01}),
+    AfterValidator(_whole_percent),
+]
 
 
 class HistoryFilters(BaseModel):
@@ -108,15 +111,6 @@ class HistoryFilters(BaseModel):
     """The same with this confidence or less. With both, one row's confidence lies between them."""
     flagged: bool | None = None
     """Whether a value of the request was unlike all that the training table held."""
-
-    @model_validator(mode="after")
-    def _forwards(self) -> Self:
-        least, most = self.min_confidence, self.max_confidence
-        if least is not None and most is not None and least > most:
-            raise ValueError("min_confidence is above max_confidence")
-        if self.since is not None and self.until is not None and self.since > self.until:
-            raise ValueError("since is after until")
-        return self
 
 
 _ANSWERED = "r.status = 200"
@@ -172,22 +166,24 @@ def walk_statement(filters: HistoryFilters) -> str:
 
 
 def facet_statement(filters: HistoryFilters) -> str:
-    """The facets that match, each with the time of its newest request in the span that is asked for."""
-    span = " AND ".join(["l.facet = f.id", *_span(filters, "l.received_utc", "l.request")])
+    """The facets that match, each with the cursor of its newest request in the span that is asked for."""
     return f"""
-        SELECT f.id, (
-            SELECT l.received_utc FROM request_facet AS l WHERE {span}
-            ORDER BY l.received_utc DESC, l.request DESC LIMIT 1
-        ) FROM facet AS f WHERE {" AND ".join(facet_conditions(filters))}
+        SELECT f.id, ({_newest("f.id", _span(filters, "l.received_utc", "l.request"))})
+        FROM facet AS f WHERE {" AND ".join(facet_conditions(filters))}
     """  # noqa: S608 - no text from outside
 
 
-def facet_walk_statement(filters: HistoryFilters) -> str:
-    """The walk of one facet."""
-    span = " AND ".join(["l.facet = :facet", *_span(filters, "l.received_utc", "l.request")])
+def next_statement(filters: HistoryFilters) -> str:
+    """The cursor of the request that comes after another in a facet."""
+    span = [condition for condition in _span(filters, "l.received_utc", "l.request") if ":since" in condition]
+    return _newest(":facet", [*span, "(l.received_utc, l.request) < (:seen_utc, :seen_id)"])
+
+
+def _newest(facet: str, span: list[str]) -> str:
     return f"""
-        SELECT l.received_utc, l.request FROM request_facet AS l WHERE {span}
-        ORDER BY l.received_utc DESC, l.request DESC LIMIT :limit + 1
+        SELECT l.received_utc || '~' || l.request FROM request_facet AS l
+        WHERE {" AND ".join([f"l.facet = {facet}", *span])}
+        ORDER BY l.received_utc DESC, l.request DESC LIMIT 1
     """  # noqa: S608 - no text from outside
 
 
@@ -197,19 +193,24 @@ def row_statement() -> str:
 
 
 def _of_facets(connection: apsw.Connection, filters: HistoryFilters, bindings: Bindings) -> Iterator[int]:
-    found = connection.execute(facet_statement(filters), bindings)
-    newest = sorted(((time, facet) for facet, time in found if time is not None), reverse=True)
-    # So many requests are newer than what the other facets have.
-    times = sorted({time for time, _ in newest}, reverse=True)[: filters.limit + 1]
-    walk = facet_walk_statement(filters)
-    walks = [
-        connection.execute(walk, {**bindings, "facet": facet}) for time, facet in newest if time >= times[-1]
-    ]
-    last = None
-    for _, id_ in merge(*walks, reverse=True):
+    # The newest request of each facet that was not given yet, the newest of all last.
+    found: list[Any] = connection.execute(facet_statement(filters), bindings).fetchall()
+    heads = sorted((*_place(cursor), facet) for facet, cursor in found if cursor is not None)
+    statement, last = next_statement(filters), 0
+    while heads:
+        received_utc, id_, facet = heads.pop()
+        seen: Bindings = {"facet": facet, "seen_utc": received_utc, "seen_id": id_}
+        cursor = connection.execute(statement, {**bindings, **seen}).get
+        if cursor is not None:
+            insort(heads, (*_place(cursor), facet))
         if id_ != last:  # A request lies in each of its facets.
             yield id_
         last = id_
+
+
+def _place(cursor: str) -> tuple[str, int]:
+    received_utc, _, id_ = cursor.partition("~")
+    return received_utc, int(id_)
 
 
 def _span(filters: HistoryFilters, received_utc: str, id_: str) -> list[str]:
@@ -222,7 +223,7 @@ def _span(filters: HistoryFilters, received_utc: str, id_: str) -> list[str]:
 
 
 def _bindings(filters: HistoryFilters) -> Bindings:
-    before_utc, _, before_id = (filters.before or "~0").partition("~")
+    before_utc, before_id = _place(filters.before or "~0")
     return {
         "limit": filters.limit,
         "label": filters.label,
@@ -234,7 +235,7 @@ def _bindings(filters: HistoryFilters) -> Bindings:
         "since": _text(filters.since),
         "until": _text(filters.until),
         "before_utc": before_utc,
-        "before_id": int(before_id),
+        "before_id": before_id,
     }
 
 

@@ -1,13 +1,13 @@
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, combinations
+from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -16,8 +16,8 @@ from service.audit.history import (
     HistoryFilters,
     facet_conditions,
     facet_statement,
-    facet_walk_statement,
     matching_requests,
+    next_statement,
     row_statement,
     walk_statement,
 )
@@ -109,8 +109,6 @@ FILTERS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 @settings(deadline=None, max_examples=300)
 @given(FILTERS)
 def test_paging_gives_each_record_once_and_in_order(varied_log: AuditReader, asked: dict[str, Any]) -> None:
-    assume("since" not in asked or "until" not in asked or asked["since"] <= asked["until"])
-    assume(asked.get("min_confidence", 0) <= asked.get("max_confidence", 1))
     filters = HistoryFilters(**asked)
     pages = all_pages(varied_log, filters)
 
@@ -220,11 +218,9 @@ def test_filters_are_made_of_query_parameters() -> None:
         ({"since": datetime(2026, 7, 4)}, "should have timezone info"),
         ({"since": "2026-07-04T09:00:00 02:00"}, "valid datetime"),
         ({"since": "0001-01-01T00:00:00+14:00"}, "out of range"),
-        ({"since": "2026-07-04T09:00:01Z", "until": "2026-07-04T09:00:00Z"}, "since is after until"),
         ({"min_confidence": "0.955"}, "in steps of 0.01"),
         ({"min_confidence": "nan"}, "finite number"),
         ({"max_confidence": "1.01"}, "less than or equal to 1"),
-        ({"min_confidence": "0.9", "max_confidence": "0.8"}, "min_confidence is above max_confidence"),
         ({"flagged": "maybe"}, "valid boolean"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
     ],
@@ -268,8 +264,8 @@ def test_no_combination_of_filters_sorts_or_scans_what_grows(varied_log: AuditRe
         else:
             facets, *others = plan(connection, facet_statement(filters))
             assert facets.startswith(("SEARCH f", "SCAN f"))
-            (walk,) = plan(connection, facet_walk_statement(filters))
-            assert walk.startswith("SEARCH l USING PRIMARY KEY (facet=?")
+            (walk,) = plan(connection, next_statement(filters))
+            assert walk.startswith("SEARCH l USING PRIMARY KEY (facet=? AND ")
             (row,) = plan(connection, row_statement(), 1)
             assert row.startswith("SEARCH r USING INTEGER PRIMARY KEY")
         assert not [step for step in others if "TEMP B-TREE" in step or step.startswith("SCAN l")]
@@ -278,7 +274,7 @@ def test_no_combination_of_filters_sorts_or_scans_what_grows(varied_log: AuditRe
     connection.close()
 
 
-def test_a_page_opens_no_more_walks_than_it_can_need(tmp_path: Path) -> None:
+def test_a_page_takes_a_seek_for_each_item(tmp_path: Path) -> None:
     records = numbered(200)
     spread = [
         replace(record, predictions=[(f"label-{number % 40}", number / 200)])
@@ -290,8 +286,8 @@ def test_a_page_opens_no_more_walks_than_it_can_need(tmp_path: Path) -> None:
     connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: asked.append(event["sql"]))
     filters = HistoryFilters(limit=3, min_confidence=0)
 
-    page = list(matching_requests(connection, filters))[:4]
+    page = list(islice(matching_requests(connection, filters), 4))
 
     assert [row.request_id for row in page] == ["r-200", "r-199", "r-198", "r-197"]
-    assert asked.count(facet_walk_statement(filters)) == 4
+    assert asked.count(next_statement(filters)) == 4
     connection.close()
