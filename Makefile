@@ -4,6 +4,8 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 3000
 MODEL ?= iris_classifier
+ROUNDS ?= 50
+PREDICTIONS ?= 5000000
 
 BIN := .venv/bin
 
@@ -11,7 +13,7 @@ BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install serve train test lint format load lock clean
+.PHONY: install serve train test lint format load kill-test bench-audit history-at-scale lock clean
 
 install: .venv/installed
 
@@ -42,6 +44,17 @@ format: install
 
 load: install ## 30 s of locust against a served bento; fails when the objective is missed
 	@$(BIN)/python -m load_tests
+
+kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times
+	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/test_audit_kill.py
+
+bench-audit: install ## what the audit log costs, against the same service without it; needs wrk
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.bench_audit
+
+history-at-scale: install ## the history's p95 for every combination of filters, over PREDICTIONS=5000000
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.history_at_scale --predictions $(PREDICTIONS)
 
 lock: install ## resolve the requirements again; all three lists agree
 	@$(BIN)/python requirements/lock.py

@@ -112,7 +112,7 @@ class TabularClassifier:
 
     async def __is_ready__(self) -> bool:
         """Whether a prediction could be recorded, and so given."""
-        return worker.audit.writable
+        return worker.ready
 
     @bentoml.api(route=PREDICT)
     async def predict(self, row: RowBody, /) -> AnswerBody:

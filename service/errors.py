@@ -6,6 +6,8 @@
     |   +-- ModelNotPublished
     |   +-- ModelUnusable
     |   +-- AuditUnusable
+    |   +-- AnchorUnusable
+    |   +-- AuditMisuse
     +-- RequestError                    one request is refused, or fails
         +-- BodyMalformed           400
         +-- QueryInvalid            400
@@ -76,6 +78,20 @@ class AuditUnusable(StartError):
 
     def __init__(self, path: object, reason: str) -> None:
         super().__init__(f"The audit log {path} cannot be used: {reason}. Set TABENTO_AUDIT_DB to another.")
+
+
+class AnchorUnusable(StartError):
+    """The audit log cannot be compared with an anchor."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"The anchor {path} cannot be used: {reason}.")
+
+
+class AuditMisuse(StartError):
+    """A command of the audit log was asked for what it cannot do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}.")
 
 
 class RequestError(TabentoError):

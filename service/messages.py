@@ -80,11 +80,18 @@ class Health(BaseModel):
 
     model_config = ConfigDict(protected_namespaces=())
 
-    status: str = Field(description="`ok`, or `failing` where the audit log cannot be written.")
+    status: str = Field(
+        description="`ok`; `failing` where the audit log cannot be written and answers wait for it; "
+        "`degraded` where they do not, or where records were dropped."
+    )
     model: str
     model_name: str
     model_version: str
+    audit_mode: str = Field(
+        description="`strict`, or `relaxed` where answers do not wait until they are recorded."
+    )
     audit_writable: bool
+    audit_dropped: int = Field(description="Records that this worker dropped since it started.")
     uptime_s: float
 
 

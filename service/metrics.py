@@ -60,6 +60,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
+        self._counted: dict[str, int] = {}
         self.requests = Counter(
             "tabento_requests", "Requests answered.", ["route", "method", "status"], registry=registry
         )
@@ -92,7 +93,10 @@ class Metrics:
             registry=registry,
         )
         self.audit_records = Counter(
-            "tabento_audit_records", "Audit records, by outcome.", ["outcome"], registry=registry
+            "tabento_audit_records",
+            "Audit records: written, failed (no answer left), dropped (one did).",
+            ["outcome"],
+            registry=registry,
         )
         self.audit_queue = Gauge(
             "tabento_audit_queue_records",
@@ -141,9 +145,12 @@ class Metrics:
         self.requests.labels(route, method if method in METHODS else OTHER, str(status)).inc()
         self.duration.labels(route).observe(seconds)
 
-    def count_record(self, outcome: str, queued: int) -> None:
-        """Count an audit record, ``written`` or ``failed``, and show how many wait."""
-        self.audit_records.labels(outcome).inc()
+    def count_records(self, *, queued: int, **outcomes: int) -> None:
+        """Show how many audit records wait, and how many came to each outcome since the start."""
+        for outcome, total in outcomes.items():
+            if new := total - self._counted.get(outcome, 0):
+                self.audit_records.labels(outcome).inc(new)
+                self._counted[outcome] = total
         self.audit_queue.set(queued)
 
     def page(self) -> bytes:

@@ -5,6 +5,7 @@ keeps it.
 """
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +22,22 @@ class Settings(BaseSettings):
 
     audit_db: Path = Path("tabento-audit.db")
     """The audit log, a SQLite file that is made where it does not exist. All workers write the same."""
+
+    audit_mode: Literal["strict", "relaxed"] = "strict"
+    """strict: no answer leaves before its record is committed. relaxed: answers do not wait; what is
+    dropped when the queue is full is counted, and stated in the log."""
+
+    audit_sync: Literal["full", "normal"] = "full"
+    """full: what is committed survives the loss of power. normal: it survives a crash of the process."""
+
+    audit_queue_records: int = Field(default=100_000, ge=1)
+    """Records of a worker that wait in relaxed mode before further ones are dropped."""
+
+    audit_keep_days: float | None = Field(default=None, gt=0, le=36_500)
+    """Days after which requests are pruned from the log; unset, they are kept."""
+
+    audit_max_bytes: int | None = Field(default=None, ge=1024**2)
+    """Bytes of the log in use, above which its oldest requests are pruned; unset, it may grow."""
 
     workers: int = Field(default=1, ge=1, le=256)
     """Worker processes; each loads the model."""

@@ -7,6 +7,7 @@ opens nothing.
 from time import monotonic
 
 from service.audit.reader import AuditReader
+from service.audit.retention import Limits
 from service.audit.writer import AuditLog
 from service.engine import Engine
 from service.metrics import Metrics, use_folder
@@ -33,7 +34,14 @@ class Worker:
 
         The log comes first: a worker that cannot record must not come so far as to predict.
         """
-        self.audit = AuditLog.open(self.settings.audit_db)
+        settings = self.settings
+        self.audit = AuditLog.open(
+            settings.audit_db,
+            mode=settings.audit_mode,
+            sync=settings.audit_sync,
+            queue_limit=settings.audit_queue_records,
+            limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
+        )
         self.history = AuditReader(self.settings.audit_db)
         self.model = load_model(self.tag)
         use_folder()
@@ -48,6 +56,18 @@ class Worker:
         self._started = None
         await self.engine.close()
         self.audit.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a prediction could be answered: in strict mode only if it could be recorded."""
+        return self.audit.writable or self.audit.mode == "relaxed"
+
+    def count_records(self) -> None:
+        """Show in the metrics what became of the records."""
+        audit = self.audit
+        self.metrics.count_records(
+            queued=audit.queued, written=audit.written, failed=audit.failed, dropped=audit.dropped
+        )
 
     @property
     def uptime_s(self) -> float:

@@ -4,13 +4,23 @@ One SQLite file, written by several worker processes at once. A record goes
 
     record.py    what is recorded of a request, and the summary of its labels
     writer.py    the queue and the thread that make many waiting requests share one commit
+    entry.py     a record as the rows that it becomes
     body.py      a body as it is kept, and as it is shown
+    facet.py     the combinations of filters that the history has an index walk for
+    chain.py     the hash chain: the format of what is hashed
+    tail.py      the end of the log, where rows get their ids and their place in the chain
     logfile.py   one transaction of the file: all of a group, or nothing
     database.py  the file itself: opened, checked, refused with a reason
-    schema.py    its tables, as numbered migrations
-    history.py   what can be asked, and the index that answers it
-    reader.py    back out again: the history, page by page, and the export
-    __main__.py  ``python -m service.audit``
+    schema.py    its tables, as numbered migrations; upgrade.py and backup.py belong to them
+
+and back out again
+
+    history.py   what can be asked, and the walks that answer it
+    reader.py    the history page by page, and every request
+    verify.py    every chain walked, from what checked.py reads, held against an anchor (anchor.py)
+    __main__.py  ``python -m service.audit``, whose commands.py says what each does
+
+or out for good: retention.py, redaction.py, and removal.py that both use.
 
 Everything goes through apsw, which carries a SQLite of its own. The standard library's ``sqlite3`` links
 whatever the system has, and SQLite 3.7.0 to 3.51.2 can corrupt a WAL file that several connections use.

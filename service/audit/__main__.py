@@ -1,57 +1,96 @@
-"""The log's command line: ``python -m service.audit export --format jsonl`` and ``... path``.
+"""The log's command line: ``python -m service.audit``.
 
-Exit code 0, or 2 with one sentence on stderr where there is no log to read.
+Exit code 0; 1 where ``verify`` found something; 2 with one sentence on stderr where a command cannot do
+what it is asked for.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
-from service.audit.reader import AuditReader
+from pydantic import TypeAdapter, ValidationError
+
+from service.audit import commands
+from service.audit.export import FORMATS
+from service.audit.history import Moment
 from service.errors import StartError
+
+Command = Callable[[Path, argparse.Namespace], int]
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        path = options.db or _configured_path()
-        if options.command == "export":
-            _export(AuditReader(path))
-        else:
-            sys.stdout.write(f"{path}\n")
+        run: Command = options.run
+        code = run(options.db or _configured_path(), options)
         sys.stdout.flush()
     except StartError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:  # How `tail --follow` ends.
+        return 0
     except BrokenPipeError:
         # Whoever read has enough, as in `| head -1`. The interpreter flushes stdout once more at its end,
         # which must not fail too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m service.audit", description="Read the audit log.")
+    parser = argparse.ArgumentParser(
+        prog="python -m service.audit", description="Read, check and keep the audit log."
+    )
     parser.add_argument("--db", type=Path, metavar="PATH", help="the log; by default TABENTO_AUDIT_DB")
-    commands = parser.add_subparsers(dest="command", required=True)
-    export = commands.add_parser("export", help="write every request to stdout, oldest first")
-    export.add_argument("--format", choices=["jsonl"], default="jsonl", help="jsonl: one JSON object a line")
-    commands.add_parser("path", help="write the path of the log to stdout")
+    added = parser.add_subparsers(dest="command", required=True)
+
+    def command(run: Command, text: str) -> argparse.ArgumentParser:
+        one = added.add_parser(run.__name__, help=text, description=text)
+        one.set_defaults(run=run)
+        return one
+
+    command(commands.path, "write the path of the log")
+    command(commands.status, "size, counts, oldest and newest, schema, chains, as JSON")
+    one = command(commands.tail, "write the last requests, a JSON object a line")
+    one.add_argument("--lines", "-n", type=int, default=10, metavar="N")
+    one.add_argument("--follow", "-f", action="store_true", help="and those that come, until interrupted")
+    one = command(commands.export, "write every request, oldest first")
+    one.add_argument("--format", default="jsonl", help=f"{', '.join(FORMATS)} (default: jsonl)")
+    one.add_argument("--since", type=_moment, metavar="TIME", help="received then or later")
+    one.add_argument("--until", type=_moment, metavar="TIME", help="received before then")
+    one.add_argument("--label", help="with at least one row of this label")
+    one.add_argument("--output", type=Path, metavar="FILE", help="by default stdout")
+    one = command(commands.verify, "walk the hash chains, and name the first broken entry of each")
+    one.add_argument("--anchor", type=Path, metavar="FILE", help="what `head` wrote earlier")
+    command(commands.head, "write the heads of the chains, to be kept elsewhere as an anchor")
+    one = command(commands.prune, "remove the oldest requests beyond the limits, given or configured")
+    one.add_argument("--keep-days", type=float, metavar="DAYS")
+    one.add_argument("--max-bytes", type=int, metavar="BYTES")
+    one = command(commands.redact, "remove the content of a request, and keep its proof")
+    one.add_argument("--request-id", required=True, metavar="ID")
+    one.add_argument("--reason", metavar="TEXT", help="recorded with the redaction")
+    one = command(commands.backup, "copy the log, while it is written, to a new file")
+    one.add_argument("file", type=Path, metavar="FILE")
     return parser
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return _MOMENT.validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error.errors()[0]['msg']}") from error
 
 
 def _configured_path() -> Path:
     from service.settings import load_settings
 
     return load_settings().audit_db
-
-
-def _export(reader: AuditReader) -> None:
-    for request in reader.records():
-        sys.stdout.write(f"{request.model_dump_json()}\n")
 
 
 if __name__ == "__main__":

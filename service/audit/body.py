@@ -44,9 +44,14 @@ def show(body: KeptBody) -> JsonValue:
     return value if _is_finite(value) else body
 
 
+def body_bytes(body: KeptBody) -> bytes:
+    """A kept body as it went over the wire."""
+    return body if isinstance(body, bytes) else body.encode()
+
+
 def length_bytes(body: KeptBody) -> int:
     """The length of a kept body as it went over the wire."""
-    return len(body if isinstance(body, bytes) else body.encode())
+    return len(body_bytes(body))
 
 
 def _is_finite(value: JsonValue) -> bool:

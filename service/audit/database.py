@@ -22,7 +22,7 @@ _CHECKPOINT_PAGES = 4_000
 """WAL length, 16 MB, at which a commit also moves it into the database. At SQLite's own 4 MB that happens
 about every tenth commit under load, and index pages are moved that the next commit changes again."""
 
-_WAL_LIMIT_BYTES = 64 * 1024**2
+WAL_LIMIT_BYTES = 64 * 1024**2
 """What the WAL file is cut back to after a burst, or after a reader that held a checkpoint up."""
 
 _REASONS: dict[type[apsw.Error], str] = {
@@ -35,7 +35,9 @@ _REASONS: dict[type[apsw.Error], str] = {
 }
 
 
-def open_for_writing(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
+def open_for_writing(
+    path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS, sync: str = "full"
+) -> apsw.Connection:
     """Open the log, made and brought to the latest schema as need be; raises AuditUnusable."""
     with refusing(path):
         # Absolute, so that no name, such as ":memory:", means something else to SQLite.
@@ -47,8 +49,8 @@ def open_for_writing(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw
                 raise AuditUnusable(path, _REASONS[apsw.ReadOnlyError])
             behind = _number(connection, path) < schema.latest_number()
             _use_wal(connection, wait)
-            connection.pragma("synchronous", "FULL")
-            connection.pragma("journal_size_limit", _WAL_LIMIT_BYTES)
+            connection.pragma("synchronous", sync.upper())
+            connection.pragma("journal_size_limit", WAL_LIMIT_BYTES)
             connection.wal_autocheckpoint(_CHECKPOINT_PAGES)
             if behind:
                 schema.migrate(connection)
@@ -86,6 +88,8 @@ def refusing(path: Path) -> Iterator[None]:
         raise AuditUnusable(path, "it is a SQLite database of something else") from error
     except apsw.Error as error:
         raise AuditUnusable(path, _REASONS.get(type(error), str(error))) from error
+    except OSError as error:
+        raise AuditUnusable(path, f"{error.filename}: {error.strerror}") from error
 
 
 def _number(connection: apsw.Connection, path: Path) -> int:
@@ -93,6 +97,16 @@ def _number(connection: apsw.Connection, path: Path) -> int:
     if number > latest:
         raise AuditUnusable(path, f"its schema is number {number}, and this service knows only {latest}")
     return number
+
+
+@contextmanager
+def waiting(connection: apsw.Connection, patience_ms: int, after_ms: int) -> Iterator[None]:
+    """Wait for other processes so long inside, and as before afterwards."""
+    connection.set_busy_handler(_patience(patience_ms))
+    try:
+        yield
+    finally:
+        connection.set_busy_handler(_patience(after_ms))
 
 
 def _patience(busy_timeout_ms: int) -> Callable[[int], bool]:

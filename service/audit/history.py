@@ -1,13 +1,17 @@
-"""What can be asked of the history, and the statement that answers it.
+"""What can be asked of the history, and the walks that answer it.
 
 The order is newest first by time of receipt, the id deciding between equals. Each statement names the
 index that it walks, in that order and from the cursor on, so SQLite refuses to run it rather than sort or
-scan; a filter that the index does not hold is looked up in the rows that the walk passes.
+scan. Filters by label, model, flag and confidence choose facets (facet.py), and a page is merged from their
+walks: one seek for each facet, and one for each item.
 """
 
+from bisect import insort
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import apsw
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -18,6 +22,7 @@ from pydantic import (
 )
 
 from service.audit.body import KeptBody
+from service.audit.facet import confidence_step
 from service.audit.record import utc_text
 
 Bindings = dict[str, str | int | None]
@@ -40,6 +45,7 @@ class RequestRow(NamedTuple):
     request_json: KeptBody
     request_cut_bytes: int
     response_json: KeptBody
+    flags: int
 
 
 COLUMNS = ", ".join(f"r.{column}" for column in RequestRow._fields)
@@ -66,6 +72,20 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
 
 
+def _whole_percent(confidence: float) -> float:
+    # Steps of confidence are what the facets hold; a finer range would have to look at each prediction.
+    if confidence_step(confidence) % 2:
+        raise ValueError("a confidence is asked for in steps of 0.01, such as 0.95")
+    return confidence
+
+
+Confidence = Annotated[
+    float,
+    Field(ge=0, le=1, allow_inf_nan=False, json_schema_extra={"multipleOf": 0.01}),
+    AfterValidator(_whole_percent),
+]
+
+
 class HistoryFilters(BaseModel):
     """Which answered predictions, and how many; takes query parameters as the strings that they are."""
 
@@ -84,39 +104,23 @@ class HistoryFilters(BaseModel):
     until: Moment | None = None
     """Received before this moment."""
     request_id: str | None = None
+    min_confidence: Confidence | None = None
+    """Requests with at least one row, of the label if one is given, predicted with this confidence or
+    more; in steps of 0.01."""
+    max_confidence: Confidence | None = None
+    """The same with this confidence or less. With both, one row's confidence lies between them."""
+    flagged: bool | None = None
+    """Whether a value of the request was unlike all that the training table held."""
 
 
 _ANSWERED = "r.status = 200"
-"""Word for word as in the partial indexes, which SQLite uses for nothing else."""
+"""Word for word as in the partial index, which SQLite uses for nothing else."""
 
-
-class _Walk(NamedTuple):
-    source: str
-    received_utc: str
-    id: str
-    label_condition: str
-
-
-_BY_REQUEST_ID, _BY_MODEL, _BY_TIME = (
-    _Walk(
-        f"request AS r INDEXED BY {index}",
-        "r.received_utc",
-        "r.id",
-        "EXISTS (SELECT 1 FROM request_label WHERE request = r.id AND label = :label)",
-    )
-    for index in ("request_by_request_id", "answered_request_by_model", "answered_request")
-)
-_BY_LABEL = _Walk(
-    # A CROSS JOIN is done in the order in which it is written.
-    "request_label AS l INDEXED BY request_by_label CROSS JOIN request AS r ON r.id = l.request",
-    "l.received_utc",
-    "l.request",
-    # A request that had both the text "1" and the number 1 is still one item.
-    """l.label = :label AND NOT EXISTS (
-        SELECT 1 FROM request_label AS other
-        WHERE other.request = l.request AND other.label = l.label AND other.label_type < l.label_type
-    )""",
-)
+_OF_REQUEST = """EXISTS (
+    SELECT 1 FROM facet AS f CROSS JOIN request_facet AS l ON l.facet = f.id
+    WHERE (l.received_utc, l.request) = (r.received_utc, r.id) AND {conditions}
+)"""
+"""For the few requests of one request id."""
 
 
 def cursor_after(received_utc: str, id_: int) -> str:
@@ -124,48 +128,120 @@ def cursor_after(received_utc: str, id_: int) -> str:
     return f"{received_utc}~{id_}"
 
 
-def history_statement(filters: HistoryFilters) -> tuple[str, Bindings]:
-    """The statement and its bindings.
+def matching_requests(connection: apsw.Connection, filters: HistoryFilters) -> Iterator[RequestRow]:
+    """What the filters let through, newest first; at least one more than a page may have, if there is one."""
+    bindings = _bindings(filters)
+    if filters.request_id is None and facet_conditions(filters):
+        statement = row_statement()
+        for id_ in _of_facets(connection, filters, bindings):
+            yield RequestRow._make(connection.execute(statement, (id_,)).get)
+    else:
+        yield from map(RequestRow._make, connection.execute(walk_statement(filters), bindings))
 
-    It gives one row more than the page may have, by which to tell that the page is not the last.
-    """
-    walk = _walk(filters)
+
+def facet_conditions(filters: HistoryFilters) -> list[str]:
+    """What the filters ask of ``facet AS f``; nothing if they need no facets."""
     asked = (
-        (filters.request_id, "r.request_id = :request_id"),
-        (filters.label, walk.label_condition),
-        (filters.model, "r.model_name = :model"),
-        (filters.since, f"{walk.received_utc} >= :since"),
-        (filters.until, f"{walk.received_utc} < :until"),
-        (filters.before, f"({walk.received_utc}, {walk.id}) < (:before_utc, :before_id)"),
+        (filters.label, "f.label = :label"),
+        (filters.model, "f.model_name = :model"),
+        (filters.flagged, "f.flagged = :flagged"),
+        (filters.min_confidence, "f.confidence_step >= :first_step"),
+        (filters.max_confidence, "f.confidence_step <= :last_step"),
     )
-    conditions = [condition for value, condition in asked if value is not None]
-    statement = f"""
-        SELECT {COLUMNS} FROM {walk.source}
-        WHERE {" AND ".join([_ANSWERED, *conditions])}
-        ORDER BY {walk.received_utc} DESC, {walk.id} DESC
-        LIMIT :limit + 1
+    return [condition for value, condition in asked if value is not None]
+
+
+def walk_statement(filters: HistoryFilters) -> str:
+    """The walk by request id, or that by time alone."""
+    index, conditions = "answered_request", [_ANSWERED, *_span(filters, "r.received_utc", "r.id")]
+    if filters.request_id is not None:
+        index = "request_by_request_id"
+        conditions.append("r.request_id = :request_id")
+        if chosen := facet_conditions(filters):
+            conditions.append(_OF_REQUEST.format(conditions=" AND ".join(chosen)))
+    return f"""
+        SELECT {COLUMNS} FROM request AS r INDEXED BY {index} WHERE {" AND ".join(conditions)}
+        ORDER BY r.received_utc DESC, r.id DESC LIMIT :limit + 1
     """  # noqa: S608 - no text from outside
-    before_utc, _, before_id = (filters.before or "~0").partition("~")
-    return statement, {
+
+
+def facet_statement(filters: HistoryFilters) -> str:
+    """The facets that match, each with the cursor of its newest request in the span that is asked for."""
+    return f"""
+        SELECT f.id, ({_newest("f.id", _span(filters, "l.received_utc", "l.request"))})
+        FROM facet AS f WHERE {" AND ".join(facet_conditions(filters))}
+    """  # noqa: S608 - no text from outside
+
+
+def next_statement(filters: HistoryFilters) -> str:
+    """The cursor of the request that comes after another in a facet."""
+    span = [condition for condition in _span(filters, "l.received_utc", "l.request") if ":since" in condition]
+    return _newest(":facet", [*span, "(l.received_utc, l.request) < (:seen_utc, :seen_id)"])
+
+
+def _newest(facet: str, span: list[str]) -> str:
+    return f"""
+        SELECT l.received_utc || '~' || l.request FROM request_facet AS l
+        WHERE {" AND ".join([f"l.facet = {facet}", *span])}
+        ORDER BY l.received_utc DESC, l.request DESC LIMIT 1
+    """  # noqa: S608 - no text from outside
+
+
+def row_statement() -> str:
+    """The row of one request."""
+    return f"SELECT {COLUMNS} FROM request AS r WHERE r.id = ?"  # noqa: S608 - no text from outside
+
+
+def _of_facets(connection: apsw.Connection, filters: HistoryFilters, bindings: Bindings) -> Iterator[int]:
+    # The newest request of each facet that was not given yet, the newest of all last.
+    found: list[Any] = connection.execute(facet_statement(filters), bindings).fetchall()
+    heads = sorted((*_place(cursor), facet) for facet, cursor in found if cursor is not None)
+    statement, last = next_statement(filters), 0
+    while heads:
+        received_utc, id_, facet = heads.pop()
+        seen: Bindings = {"facet": facet, "seen_utc": received_utc, "seen_id": id_}
+        cursor = connection.execute(statement, {**bindings, **seen}).get
+        if cursor is not None:
+            insort(heads, (*_place(cursor), facet))
+        if id_ != last:  # A request lies in each of its facets.
+            yield id_
+        last = id_
+
+
+def _place(cursor: str) -> tuple[str, int]:
+    received_utc, _, id_ = cursor.partition("~")
+    return received_utc, int(id_)
+
+
+def _span(filters: HistoryFilters, received_utc: str, id_: str) -> list[str]:
+    asked = (
+        (filters.since, f"{received_utc} >= :since"),
+        (filters.until, f"{received_utc} < :until"),
+        (filters.before, f"({received_utc}, {id_}) < (:before_utc, :before_id)"),
+    )
+    return [condition for value, condition in asked if value is not None]
+
+
+def _bindings(filters: HistoryFilters) -> Bindings:
+    before_utc, before_id = _place(filters.before or "~0")
+    return {
         "limit": filters.limit,
         "label": filters.label,
         "model": filters.model,
+        "flagged": filters.flagged,
+        "first_step": _step(filters.min_confidence),
+        "last_step": _step(filters.max_confidence),
         "request_id": filters.request_id,
         "since": _text(filters.since),
         "until": _text(filters.until),
         "before_utc": before_utc,
-        "before_id": int(before_id),
+        "before_id": before_id,
     }
+
+
+def _step(confidence: float | None) -> int | None:
+    return None if confidence is None else confidence_step(confidence)
 
 
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else utc_text(moment)
-
-
-def _walk(filters: HistoryFilters) -> _Walk:
-    # The filter that lets the fewest through decides.
-    if filters.request_id is not None:
-        return _BY_REQUEST_ID
-    if filters.label is not None:
-        return _BY_LABEL
-    return _BY_TIME if filters.model is None else _BY_MODEL

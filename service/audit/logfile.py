@@ -1,67 +1,128 @@
 """One writer's hold on the log's file: a group of records goes in as one transaction, or not at all.
 
 Used by one thread. After any failure the connection is given up, which rolls back, and the next write
-opens a new one: whatever the failure was, writing goes on as soon as the file can be opened again.
+opens a new one: whatever the failure was, writing goes on as soon as the file can be opened again, in the
+same chain if the file holds it as it was left.
 """
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from functools import cache
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import apsw
 
-from service.audit.body import REFUSED_BODY_LIMIT_BYTES, first_bytes, keep
-from service.audit.database import open_for_writing
-from service.audit.record import ANSWERED, AuditRecord, label_type, summarize, utc_text
+from service.audit.chain import SALT_BYTES
+from service.audit.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_writing, waiting
+from service.audit.entry import Entry, make_entry
+from service.audit.facet import Facet
+from service.audit.gap import Gap
+from service.audit.record import AuditRecord
+from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
-from service.contract import label_text
+from service.audit.tail import ChainHead, Tail
 
-_LAST_ID = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'request'), 0)"
-
-_ROWS_PER_STATEMENT = (64, 16, 4, 1)
-"""apsw lets go of the GIL for each step of a statement, and a busy event loop gives it back only after the
-interpreter's switch interval of 5 ms. Beside such a loop 500 records took 1 s with a row to a statement,
-0.1 s with 64. The smaller sizes take the rest; four statements a table are few enough to stay cached."""
-
-Value = str | bytes | int | float | None
+_RESTART_PATIENCE_MS = 50
+_RESTART_INTERVAL_S = 1.0
 
 
 class LogFile:
     """The log as one writer holds it; raises AuditUnusable if it cannot be opened at first."""
 
-    def __init__(self, path: Path, busy_timeout_ms: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+        sync: str = "full",
+        limits: Limits = Limits(),  # noqa: B008 - immutable
+    ) -> None:
+        self.limits = limits
         self._path = path
         self._busy_timeout_ms = busy_timeout_ms
+        self._sync = sync
         self._connection: apsw.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        self._head: ChainHead | None = None
+        """As it was committed."""
+        self._next_restart = 0.0
+        self._facet_ids: dict[Facet, int] = {}
+        """Those that were seen in the open file."""
         self._opened()
 
-    def write(self, records: Sequence[AuditRecord]) -> None:
-        """Commit the records in their order; raises whatever prevents it, and then has written none.
+    def write(self, records: Sequence[AuditRecord], gap: Gap | None = None) -> None:
+        """Commit the records in their order, and what was dropped before them.
 
-        Without records it is a trial: the header is written anew, and reaches the disk or fails to as a
-        record would.
+        Raises whatever prevents it, and then has written none.
         """
-        times = [utc_text(record.received_utc) for record in records]
-        rows = list(map(_request_row, records, times))
-        labels = [(i, row) for i, record in enumerate(records) for row in _label_rows(record, times[i])]
+        entries = _entries(records)
+        with self.transaction() as (_, tail):
+            if gap is not None:
+                tail.add_event("gap", gap.detail())
+            tail.add_records(entries)
+        self._bound_wal()
+
+    def try_to_write(self, record: AuditRecord | None) -> None:
+        """Do as if the record was written; raises whatever prevents it.
+
+        The header is written anew, which reaches the disk or fails to as a record would.
+        """
+        with self.transaction() as (connection, tail):
+            if record is not None:
+                connection.execute("SAVEPOINT trial")
+                Tail(connection, tail.head, {}).add_records(_entries([record]))
+                connection.execute("ROLLBACK TO trial")
+                connection.execute("RELEASE trial")
+            connection.pragma("application_id", APPLICATION_ID)
+
+    def prune_step(self, just_written: int) -> bool:
+        """Remove a few requests if the log is over its limits; whether it may still be over them.
+
+        Twice as many go as came, so that the log shrinks whatever the load.
+        """
+        rows = min(max(STEP_ROWS, 2 * just_written), MAX_STEP_ROWS)
+        now = datetime.now(UTC)
+        if not self._is_to_prune(now):
+            return False
+        with self.transaction() as (connection, tail):
+            # Asked again, now that no other worker can begin to.
+            return self._is_to_prune(now) and prune_step(connection, tail, self.limits, now, rows) == rows
+
+    def _is_to_prune(self, now: datetime) -> bool:
+        return is_over(self._opened(), self.limits, now, self._head and self._head.chain)
+
+    @contextmanager
+    def transaction(self) -> Iterator[tuple[apsw.Connection, Tail]]:
+        """Hold the write lock; what was done inside is committed at the end, or none of it."""
         connection = self._opened()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            # Ids are given here, under the write lock: they tell the order of commit across processes.
-            first: int = connection.execute(_LAST_ID).get + 1
-            _insert(connection, "request", [(first + i, *row) for i, row in enumerate(rows)])
-            _insert(connection, "request_label", [(first + i, *row) for i, row in labels])
-            if not records:
-                connection.pragma("application_id", APPLICATION_ID)
+            tail = Tail(connection, self._head, self._facet_ids)
+            yield connection, tail
+            if tail.head != self._head:
+                tail.finish()
             connection.execute("COMMIT")
         except BaseException:
             self.close()
             raise
+        self._head = tail.head
+
+    def _bound_wal(self) -> None:
+        # Readers that overlap can keep every checkpoint from coming to the WAL's end, after which alone it
+        # is begun anew. So once it is long, a checkpoint waits for them with the write lock held, during
+        # which readers start at its end; but not for long, and not again and again for one that stays.
+        if self._connection is None or _length_bytes(self._path) <= WAL_LIMIT_BYTES:
+            return
+        if monotonic() < self._next_restart:
+            return
+        self._next_restart = monotonic() + _RESTART_INTERVAL_S
+        with suppress(apsw.Error), waiting(self._connection, _RESTART_PATIENCE_MS, self._busy_timeout_ms):
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def close(self) -> None:
         """Let go of the file; the next write opens it again."""
+        self._facet_ids = {}
         if self._connection is not None:
             self._connection.close(True)
             self._connection = None
@@ -74,9 +135,31 @@ class LogFile:
                 self._connection.wal_checkpoint()
             self.close()
         if self._connection is None:
-            self._connection = open_for_writing(self._path, self._busy_timeout_ms)
+            self._connection = open_for_writing(self._path, self._busy_timeout_ms, self._sync)
             self._inode = _inode(self._path)
+            if self._head is not None and not _holds(self._connection, self._head):
+                self._head = None  # Another file, or a commit whose outcome was not known.
         return self._connection
+
+
+def _entries(records: Sequence[AuditRecord]) -> list[Entry]:
+    salts = os.urandom(SALT_BYTES * len(records))
+    return [
+        make_entry(record, salts[i * SALT_BYTES : (i + 1) * SALT_BYTES]) for i, record in enumerate(records)
+    ]
+
+
+def _holds(connection: apsw.Connection, head: ChainHead) -> bool:
+    statement = "SELECT head_seq, head_hash FROM chain WHERE (id, writer) = (?, ?)"
+    found = connection.execute(statement, (head.chain, head.writer)).get
+    return bool(found == tuple(head.position))
+
+
+def _length_bytes(path: Path) -> int:
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
@@ -85,47 +168,3 @@ def _inode(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _request_row(record: AuditRecord, received_utc: str) -> tuple[Value, ...]:
-    body = record.request
-    kept = body if record.status == ANSWERED else first_bytes(body, REFUSED_BODY_LIMIT_BYTES)
-    return (
-        record.request_id,
-        received_utc,
-        record.transport,
-        record.route,
-        record.status,
-        record.duration_ms,
-        record.client,
-        record.model_name,
-        record.model_version,
-        record.rows,
-        keep(kept),
-        len(body) - len(kept),
-        keep(record.response),
-    )
-
-
-def _label_rows(record: AuditRecord, received_utc: str) -> Iterator[tuple[Value, ...]]:
-    for summary in summarize(record.predictions):
-        label = summary.label
-        confidences = summary.min_confidence, summary.max_confidence
-        yield label_text(label), label_type(label), summary.rows, *confidences, received_utc
-
-
-def _insert(connection: apsw.Connection, table: str, rows: Sequence[tuple[Value, ...]]) -> None:
-    # The values are in the order of the table's columns.
-    start = 0
-    for size in _ROWS_PER_STATEMENT:
-        while len(rows) - start >= size:
-            chunk = rows[start : start + size]
-            statement = _insert_statement(table, len(chunk[0]), size)
-            connection.execute(statement, [value for row in chunk for value in row])
-            start += size
-
-
-@cache
-def _insert_statement(table: str, columns: int, rows: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return f"INSERT INTO {table} VALUES {', '.join([row] * rows)}"  # noqa: S608 - no text from outside

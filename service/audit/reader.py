@@ -21,9 +21,9 @@ from service.audit.history import (
     HistoryFilters,
     RequestRow,
     cursor_after,
-    history_statement,
+    matching_requests,
 )
-from service.audit.record import LabelSummary, label_from
+from service.audit.record import LabelSummary, label_from, utc_text
 
 __all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
 
@@ -31,11 +31,16 @@ PAGE_LIMIT_BYTES = 4 * 1024**2
 """Length of the bodies at which a page ends, whatever its limit."""
 
 _CHUNK_ROWS = 1_000
-"""Rows that the export reads in one transaction: while one is open, no checkpoint can reset the WAL."""
+"""Ids that the export reads in one transaction: while one is open, no checkpoint can reset the WAL."""
 
 _RECORDS = f"""
-    SELECT {COLUMNS} FROM request AS r WHERE r.id > :seen AND r.id <= :last ORDER BY r.id LIMIT :rows
+    SELECT {COLUMNS} FROM request AS r WHERE r.id > :seen AND r.id <= :upto
+    AND (:since IS NULL OR r.received_utc >= :since) AND (:until IS NULL OR r.received_utc < :until)
+    AND (:label IS NULL OR EXISTS (SELECT 1 FROM request_label WHERE request = r.id AND label = :label))
+    ORDER BY r.id
 """  # noqa: S608 - no text from outside
+_LAST_RECORDS = f"SELECT {COLUMNS} FROM request AS r ORDER BY r.id DESC LIMIT :rows"  # noqa: S608
+_NEXT = "SELECT min(id) FROM request WHERE id > ?"
 _LABELS = """
     SELECT label, label_type, rows, min_confidence, max_confidence FROM request_label WHERE request = ?
 """
@@ -60,6 +65,8 @@ class LoggedRequest(BaseModel):
     rows: int
     predictions: tuple[LabelSummary, ...]
     """For each label of the answer: how many rows got it, and how confidently."""
+    flags: int
+    """Values of the request that were unlike all that the training table held."""
     request: JsonValue
     """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is no text."""
     request_cut_bytes: int
@@ -87,9 +94,9 @@ class AuditReader:
         """A page of answered predictions; raises AuditUnusable."""
         items: list[LoggedRequest] = []
         body_bytes = 0
-        with self._connection() as connection:
+        with self._connection() as connection, connection:  # One snapshot for all of a page's statements.
             cursor = ""
-            for row in _rows(connection, *history_statement(filters)):
+            for row in matching_requests(connection, filters):
                 if len(items) == filters.limit or body_bytes >= PAGE_LIMIT_BYTES:
                     return HistoryPage(items=tuple(items), next_before=cursor)
                 cursor = cursor_after(row.received_utc, row.id)
@@ -97,15 +104,39 @@ class AuditReader:
                 body_bytes += length_bytes(row.request_json) + length_bytes(row.response_json)
         return HistoryPage(items=tuple(items), next_before=None)
 
-    def records(self) -> Iterator[LoggedRequest]:
-        """Every request that is logged by now, oldest first, one at a time; raises AuditUnusable."""
+    def records(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        label: str | None = None,
+        after: int = 0,
+    ) -> Iterator[LoggedRequest]:
+        """Every request that is logged by now, oldest first, one at a time; raises AuditUnusable.
+
+        ``since`` is included, ``until`` is not; ``label`` wants one row of it; ``after`` is an id.
+        """
+        asked = {
+            "since": None if since is None else utc_text(since),
+            "until": None if until is None else utc_text(until),
+            "label": label,
+        }
         with self._connection() as connection:
             last: int = connection.execute("SELECT coalesce(max(id), 0) FROM request").get
-            seen = 0
+            seen = after
             while seen < last:
-                for row in _rows(connection, _RECORDS, {"seen": seen, "last": last, "rows": _CHUNK_ROWS}):
+                bindings: Bindings = {**asked, "seen": seen, "upto": min(seen + _CHUNK_ROWS, last)}
+                for row in _rows(connection, _RECORDS, bindings):
                     yield _logged_request(connection, row)
-                    seen = row.id
+                seen = min(seen + _CHUNK_ROWS, last)
+                first: int | None = connection.execute(_NEXT, (seen,)).get
+                seen = last if first is None else max(seen, first - 1)  # Ids that were pruned are passed.
+
+    def last_records(self, count: int) -> list[LoggedRequest]:
+        """The requests that were logged last, oldest first; raises AuditUnusable."""
+        with self._connection() as connection:
+            rows = [*_rows(connection, _LAST_RECORDS, {"rows": count})]
+            return [_logged_request(connection, row) for row in reversed(rows)]
 
     @contextmanager
     def _connection(self) -> Iterator[apsw.Connection]:
@@ -132,6 +163,7 @@ def _logged_request(connection: apsw.Connection, row: RequestRow) -> LoggedReque
         model_version=row.model_version,
         rows=row.rows,
         predictions=tuple(LabelSummary(label_from(text, type_), *counts) for text, type_, *counts in labels),
+        flags=row.flags,
         request=show(row.request_json),
         request_cut_bytes=row.request_cut_bytes,
         response=show(row.response_json),

@@ -36,6 +36,8 @@ class AuditRecord:
     """The body as it was answered."""
     predictions: Sequence[tuple[Label, float]] = ()
     """Label and confidence of each row, in order; none for a refusal."""
+    flags: int = 0
+    """Values outside what the training table held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +83,15 @@ def utc_text(moment: datetime) -> str:
     """A moment as the log has it, ``2026-07-04T09:30:00.000000Z``: text that sorts as the moments do."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    # As isoformat() has it, in half the time, which every record pays.
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (  # noqa: UP031 - faster
+        moment.year,
+        moment.month,
+        moment.day,
+        moment.hour,
+        moment.minute,
+        moment.second,
+        moment.microsecond,
+    )

@@ -2,19 +2,27 @@
 
 A migration that was released is never changed: the next one is added below it. ``migrate`` applies all
 that a file lacks in one transaction that holds the write lock, so workers that start together on a new
-file take turns, and the later ones find the work done.
+file take turns, and the later ones find the work done. Before an older log is changed, a copy of it is put
+beside it: ``audit.db.v1.bak``.
 
-``request`` has a row for every request, ``request_label`` one for every distinct label of an answer. The
-history is sorted by the time of receipt, so every index that it walks has that time behind its own key,
-and those over answers alone are partial: a flood of refused requests does not slow it down.
+``request`` has a row for every request, ``request_label`` one for every distinct label of an answer,
+``request_facet`` one for each of its facets (facet.py). The history is sorted by the time of receipt, so
+every index that it walks has that time behind its own key, and those over answers alone are partial: a
+flood of refused requests does not slow it down. ``chain`` has the writers, ``event`` what happened to the
+log itself (chain.py).
 """
 
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import apsw
 
+from service.audit.backup import back_up, free_name
 from service.audit.record import utc_text
+from service.audit.upgrade import chain_older_records
 
 APPLICATION_ID = int.from_bytes(b"Tbnt")
 """In the file's header (``PRAGMA application_id``): tells a log from any other SQLite database."""
@@ -26,6 +34,8 @@ class Migration(NamedTuple):
     number: int
     name: str
     sql: str
+    then: Callable[[apsw.Connection], None] | None = None
+    """What SQL cannot do."""
 
 
 MIGRATIONS = (
@@ -67,6 +77,83 @@ MIGRATIONS = (
         CREATE INDEX request_by_label ON request_label (label, received_utc, request);
         """,
     ),
+    Migration(
+        2,
+        "hash chains, facets of the history",
+        """
+        CREATE TABLE log (
+            log_id TEXT NOT NULL                    -- random; an anchor names its log by it
+        ) STRICT;
+        INSERT INTO log VALUES (lower(hex(randomblob(16))));
+
+        CREATE TABLE chain (
+            id INTEGER PRIMARY KEY,                 -- in the order in which the writers began
+            writer TEXT NOT NULL UNIQUE,            -- random name of one open log of one process
+            started_utc TEXT NOT NULL,
+            follows_seq INTEGER NOT NULL,           -- head of the chain before this one when it began
+            follows_hash BLOB NOT NULL,
+            head_seq INTEGER NOT NULL,              -- the last entry
+            head_hash BLOB NOT NULL,
+            base_seq INTEGER NOT NULL,              -- the last entry that was pruned, 0 for none
+            base_hash BLOB NOT NULL
+        ) STRICT;
+
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY,                 -- from the same sequence as those of requests
+            chain INTEGER NOT NULL REFERENCES chain (id),
+            seq INTEGER NOT NULL,
+            kind TEXT NOT NULL,                     -- gap, redaction, prune, upgrade
+            recorded_utc TEXT NOT NULL,
+            request INTEGER,                        -- the id of the one that it is about
+            detail_json TEXT NOT NULL,
+            hash BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX event_by_request ON event (request) WHERE request IS NOT NULL;
+
+        ALTER TABLE request ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;  -- values unlike those of training
+        ALTER TABLE request ADD COLUMN chain INTEGER NOT NULL DEFAULT 0;  -- of the writer; id in table chain
+        ALTER TABLE request ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;  -- place in the chain, from 1
+        ALTER TABLE request ADD COLUMN hash BLOB NOT NULL DEFAULT x'';  -- SHA-256, as chain.py says
+        ALTER TABLE request ADD COLUMN salt BLOB;  -- of the content's hash; NULL: redacted
+        ALTER TABLE request ADD COLUMN content_sha256 BLOB;  -- only of what was redacted
+
+        DROP INDEX answered_request_by_model;
+        DROP INDEX request_by_label;
+        ALTER TABLE request_label DROP COLUMN received_utc;
+
+        CREATE TABLE facet (
+            id INTEGER PRIMARY KEY,
+            label TEXT NOT NULL,
+            label_type TEXT NOT NULL,
+            model_name TEXT NOT NULL,
+            flagged INTEGER NOT NULL,               -- 1: a value was unlike the training table's
+            confidence_step INTEGER NOT NULL,       -- 190: exactly 0.95; 191: between 0.95 and 0.96
+            UNIQUE (label, label_type, model_name, flagged, confidence_step)
+        ) STRICT;
+        CREATE TABLE request_facet (
+            facet INTEGER NOT NULL REFERENCES facet (id),
+            received_utc TEXT NOT NULL,             -- the request's
+            request INTEGER NOT NULL REFERENCES request (id),
+            PRIMARY KEY (facet, received_utc, request)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE VIEW prediction AS
+            SELECT r.id, r.request_id, r.received_utc, r.transport, r.route, r.duration_ms, r.client,
+                   r.model_name, r.model_version, l.label, l.rows, l.min_confidence, l.max_confidence,
+                   r.flags, r.request_json, r.response_json
+            FROM request AS r JOIN request_label AS l ON l.request = r.id WHERE r.status = 200;
+        CREATE VIEW refusal AS
+            SELECT id, request_id, received_utc, transport, route, status, duration_ms, client,
+                   request_json, request_cut_bytes, response_json
+            FROM request WHERE status <> 200;
+        CREATE VIEW gap AS
+            SELECT id, recorded_utc, json_extract(detail_json, '$.records') AS records,
+                   json_extract(detail_json, '$.first_received_utc') AS first_received_utc,
+                   json_extract(detail_json, '$.last_received_utc') AS last_received_utc
+            FROM event WHERE kind = 'gap';
+        """,
+        chain_older_records,
+    ),
 )
 
 _LEDGER = """
@@ -105,14 +192,24 @@ def migrate(connection: apsw.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         number = schema_number(connection)  # Again, now that no other process can change it.
+        if 0 < number < latest_number():
+            _back_up(Path(connection.filename), number)
         connection.pragma("application_id", APPLICATION_ID)
         connection.execute(_LEDGER)
         for migration in MIGRATIONS:
             if migration.number > number:
                 connection.execute(migration.sql)
+                if migration.then is not None:
+                    migration.then(connection)
                 applied = (migration.number, migration.name, utc_text(datetime.now(UTC)))
                 connection.execute("INSERT INTO migration VALUES (?, ?, ?)", applied)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _back_up(path: Path, number: int) -> None:
+    # Through a connection of its own: the one that holds the lock is about to write.
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as reading:
+        back_up(reading, free_name(path, number))

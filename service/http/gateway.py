@@ -130,13 +130,12 @@ class Gateway:
             request=body,
             response=reply.body,
             predictions=list(zip(predictions.labels, predictions.confidences, strict=True)),
+            flags=len(predictions.flags),
         )
-        outcome = "failed"
         try:
             await worker.audit.append(record)
-            outcome = "written"
         finally:
-            worker.metrics.count_record(outcome, worker.audit.queued)
+            worker.count_records()
 
     async def _pass_on(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         replaced = False

@@ -41,15 +41,19 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
 
     async def health(_: Request) -> Response:
         lineage = worker.model.lineage
+        audit = worker.audit
+        in_order = audit.writable and not (audit.mode == "relaxed" and audit.dropped)
         state = Health(
-            status="ok" if worker.audit.writable else "failing",
+            status="ok" if in_order else "degraded" if worker.ready else "failing",
             model=worker.model.tag,
             model_name=lineage.model_name,
             model_version=lineage.model_version,
-            audit_writable=worker.audit.writable,
+            audit_mode=audit.mode,
+            audit_writable=audit.writable,
+            audit_dropped=audit.dropped,
             uptime_s=round(worker.uptime_s, 3),
         )
-        return _json(state, 200 if state.audit_writable else 503)
+        return _json(state, 200 if worker.ready else 503)
 
     async def model_info(_: Request) -> Response:
         model = worker.model
@@ -70,6 +74,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
         return _json(await to_thread.run_sync(worker.history.history, filters))
 
     async def metrics(_: Request) -> Response:
+        worker.count_records()
         page = await to_thread.run_sync(worker.metrics.page)
         return Response(page, headers={"content-type": CONTENT_TYPE})
 

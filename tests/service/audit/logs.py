@@ -1,6 +1,7 @@
 """What the tests of the audit log share: records, logs full of them, other processes that write or lock."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -78,6 +79,17 @@ def read(db: Path) -> list[LoggedRequest]:
 
 def request_ids(requests: Iterable[AuditRecord | LoggedRequest]) -> list[str]:
     return [request.request_id for request in requests]
+
+
+def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m service.audit``."""
+    return subprocess.run(
+        [sys.executable, "-m", "service.audit", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+    )
 
 
 def appender(db: Path, name: str, count: int) -> subprocess.Popen[str]:

@@ -1,24 +1,39 @@
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, combinations
+from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.audit.database import open_for_reading
-from service.audit.history import HistoryFilters, history_statement
+from service.audit.history import (
+    HistoryFilters,
+    facet_conditions,
+    facet_statement,
+    matching_requests,
+    next_statement,
+    row_statement,
+    walk_statement,
+)
 from service.audit.reader import PAGE_LIMIT_BYTES, AuditReader
 from service.audit.record import AuditRecord
-from service.contract import label_text
+from service.contract import Label, label_text
 from service.errors import AuditUnusable
 from tests.service.audit.logs import ANSWERED, NINE, REFUSED, numbered, request_ids, write
 
 LABELS = ("setosa", "versicolor", "1", 1, True)
 MODELS = ("iris_logistic_regression", "iris_random_forest")
+
+
+def varied_predictions(number: int) -> list[tuple[Label, float]]:
+    last = [("setosa", number % 50 / 50)] if number % 3 == 0 else []
+    return [(LABELS[number % 5], 0.9), (LABELS[number % 3], 0.8 + number % 9 / 100), *last]
 
 
 def varied(number: int) -> AuditRecord:
@@ -29,7 +44,8 @@ def varied(number: int) -> AuditRecord:
         received_utc=NINE + timedelta(seconds=number * 31 % 17),
         model_name=MODELS[number % 2],
         duration_ms=float(number),
-        predictions=[] if number % 7 == 3 else [(LABELS[number % 5], 0.9), (LABELS[number % 3], 0.8)],
+        predictions=[] if number % 7 == 3 else varied_predictions(number),
+        flags=number % 4 // 3,
     )
 
 
@@ -50,7 +66,13 @@ def expected_ids(filters: HistoryFilters) -> list[int]:
         (record.received_utc, int(record.duration_ms))
         for record in VARIED
         if record.status == 200
-        and (filters.label is None or filters.label in [label_text(label) for label, _ in record.predictions])
+        and (filters.flagged is None or filters.flagged == (record.flags > 0))
+        and any(
+            (filters.label is None or filters.label == label_text(label))
+            and (filters.min_confidence is None or filters.min_confidence <= confidence)
+            and (filters.max_confidence is None or filters.max_confidence >= confidence)
+            for label, confidence in record.predictions
+        )
         and (filters.model is None or filters.model == record.model_name)
         and (filters.since is None or filters.since <= record.received_utc)
         and (filters.until is None or filters.until > record.received_utc)
@@ -77,14 +99,16 @@ FILTERS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "since": MOMENTS,
         "until": MOMENTS,
         "request_id": st.sampled_from(["r-1", "r-2", "r-9", "absent"]),
+        "min_confidence": st.integers(0, 100).map(lambda percent: percent / 100),
+        "max_confidence": st.integers(0, 100).map(lambda percent: percent / 100),
+        "flagged": st.booleans(),
     },
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=300)
 @given(FILTERS)
 def test_paging_gives_each_record_once_and_in_order(varied_log: AuditReader, asked: dict[str, Any]) -> None:
-    assume("since" not in asked or "until" not in asked or asked["since"] < asked["until"])
     filters = HistoryFilters(**asked)
     pages = all_pages(varied_log, filters)
 
@@ -194,6 +218,10 @@ def test_filters_are_made_of_query_parameters() -> None:
         ({"since": datetime(2026, 7, 4)}, "should have timezone info"),
         ({"since": "2026-07-04T09:00:00 02:00"}, "valid datetime"),
         ({"since": "0001-01-01T00:00:00+14:00"}, "out of range"),
+        ({"min_confidence": "0.955"}, "in steps of 0.01"),
+        ({"min_confidence": "nan"}, "finite number"),
+        ({"max_confidence": "1.01"}, "less than or equal to 1"),
+        ({"flagged": "maybe"}, "valid boolean"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
     ],
     ids=str,
@@ -210,23 +238,56 @@ EVERY_FILTER: dict[str, Any] = {
     "until": NINE + timedelta(hours=1),
     "request_id": "r-1",
     "before": "2026-07-04T09:00:09.000000Z~40",
+    "min_confidence": 0.8,
+    "max_confidence": 0.9,
+    "flagged": True,
 }
-COMBINATIONS = [names for size in range(7) for names in combinations(EVERY_FILTER, size)]
+COMBINATIONS = [names for size in range(10) for names in combinations(EVERY_FILTER, size)]
 
 
-@pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
-def test_no_combination_of_filters_sorts_or_scans_the_table(
-    varied_log: AuditReader, names: tuple[str, ...]
-) -> None:
-    filters = HistoryFilters(**{name: EVERY_FILTER[name] for name in names})
-    statement, bindings = history_statement(filters)
+def plan(connection: apsw.Connection, statement: str, *bindings: int) -> list[str]:
+    return [
+        step
+        for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings or defaultdict(int))
+    ]
+
+
+def test_no_combination_of_filters_sorts_or_scans_what_grows(varied_log: AuditReader) -> None:
     connection = open_for_reading(varied_log.path)
-    plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings)]
+    for names in COMBINATIONS:
+        filters = HistoryFilters(**{name: EVERY_FILTER[name] for name in names})
+        if "request_id" in names or not facet_conditions(filters):
+            walk, *others = plan(connection, walk_statement(filters))
+            index = "request_by_request_id" if "request_id" in names else "answered_request"
+            assert f"USING INDEX {index}" in walk
+            assert walk.startswith("SEARCH" if names else "SCAN")
+        else:
+            facets, *others = plan(connection, facet_statement(filters))
+            assert facets.startswith(("SEARCH f", "SCAN f"))
+            (walk,) = plan(connection, next_statement(filters))
+            assert walk.startswith("SEARCH l USING PRIMARY KEY (facet=? AND ")
+            (row,) = plan(connection, row_statement(), 1)
+            assert row.startswith("SEARCH r USING INTEGER PRIMARY KEY")
+        assert not [step for step in others if "TEMP B-TREE" in step or step.startswith("SCAN l")]
+        if {"since", "until", "before"} & set(names):
+            assert "received_utc" in walk
     connection.close()
 
-    assert not [step for step in plan if "TEMP B-TREE" in step]
-    walks = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
-    assert walks[0].startswith("SEARCH" if names else "SCAN r USING INDEX answered_request")
-    assert all(step.startswith("SEARCH") for step in walks[1:])
-    if {"since", "until", "before"} & set(names):
-        assert "received_utc" in walks[0]
+
+def test_a_page_takes_a_seek_for_each_item(tmp_path: Path) -> None:
+    records = numbered(200)
+    spread = [
+        replace(record, predictions=[(f"label-{number % 40}", number / 200)])
+        for number, record in enumerate(records)
+    ]
+    write(tmp_path / "audit.db", *spread)
+    connection = open_for_reading(tmp_path / "audit.db")
+    asked: list[str] = []
+    connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: asked.append(event["sql"]))
+    filters = HistoryFilters(limit=3, min_confidence=0)
+
+    page = list(islice(matching_requests(connection, filters), 4))
+
+    assert [row.request_id for row in page] == ["r-200", "r-199", "r-198", "r-197"]
+    assert asked.count(next_statement(filters)) == 4
+    connection.close()

@@ -178,6 +178,7 @@ def test_an_answer_is_logged_as_it_went_over_the_wire(tmp_path: Path) -> None:
             {"label": "setosa", "rows": 2, "min_confidence": 0.7, "max_confidence": 0.9},
             {"label": "virginica", "rows": 1, "min_confidence": 0.5, "max_confidence": 0.5},
         ),
+        "flags": 0,
         "request": {"petal_length": 1.4, "petal_width": None},
         "request_cut_bytes": 0,
         "response": {"prediction": "setosa", "confidence": 0.97},
@@ -216,7 +217,7 @@ def test_a_batch_of_many_rows_is_one_small_row_a_label(tmp_path: Path) -> None:
 def test_ids_are_never_given_twice(tmp_path: Path) -> None:
     write(tmp_path / "audit.db", *numbered(3))
     connection = apsw.Connection(str(tmp_path / "audit.db"))
-    connection.execute("DELETE FROM request_label; DELETE FROM request")
+    connection.execute("DELETE FROM request_facet; DELETE FROM request_label; DELETE FROM request")
     connection.close()
     write(tmp_path / "audit.db", *numbered(2, first=4))
 

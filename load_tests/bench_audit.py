@@ -1,0 +1,246 @@
+"""``make bench-audit``: what recording every prediction costs, through the running service and alone.
+
+Each variant is served at the same time as the others and loaded in turn, round after round, so that what
+else the machine does falls on all of them; the medians of the rounds count. The figures go to
+``load_tests/results/audit.md`` and ``audit.json``.
+
+Exits with 0 when strict/full keeps half of the throughput of a service that records nothing and the writer
+alone commits 50,000 records a second, and 1 otherwise.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import NamedTuple
+from uuid import uuid4
+
+import apsw
+import psutil
+
+from load_tests.bench_client import BODY, Measured, generator, load
+from load_tests.bench_server import PROJECT, Service, serving
+from service.audit.record import AuditRecord
+from service.audit.writer import AuditLog
+
+CONNECTIONS = 64
+LEAST_SHARE = 0.5
+LEAST_ALONE_PER_SECOND = 50_000
+
+RESPONSE = (
+    b'{"predictions":["setosa"],"probabilities":[{"setosa":0.9813,"versicolor":0.0187,"virginica":0.0}],'
+    b'"confidences":[0.9813],"flags":[],"model_name":"iris_logistic_regression","model_version":"1",'
+    b'"request_id":"00000000-0000-4000-8000-000000000000","timestamp":"2026-07-04T09:30:00.000000Z",'
+    b'"processing_time_ms":1.234}'
+)
+_BENCH = "load_tests.bench_variants:TabularClassifier"
+VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
+    "audit off": (_BENCH, {"TABENTO_BENCH_VARIANT": "off"}),
+    "strict / full": (".", {"TABENTO_AUDIT_MODE": "strict", "TABENTO_AUDIT_SYNC": "full"}),
+    "strict / normal": (".", {"TABENTO_AUDIT_MODE": "strict", "TABENTO_AUDIT_SYNC": "normal"}),
+    "relaxed / full": (".", {"TABENTO_AUDIT_MODE": "relaxed", "TABENTO_AUDIT_SYNC": "full"}),
+    "relaxed / normal": (".", {"TABENTO_AUDIT_MODE": "relaxed", "TABENTO_AUDIT_SYNC": "normal"}),
+    "strict / full, one commit a request": (_BENCH, {"TABENTO_BENCH_VARIANT": "single"}),
+}
+
+
+class Row(NamedTuple):
+    """A line of the table."""
+
+    variant: str
+    workers: int
+    measured: Measured
+    share: float
+    """Of the throughput of the same number of workers that record nothing."""
+
+
+def main() -> int:
+    """Measure what was asked for, write it down, judge."""
+    asked = _parser().parse_args()
+    rows = [row for workers in asked.workers for row in through_service(workers, asked.rounds, asked.seconds)]
+    alone = {size: writer_alone(size, asked.records) for size in (1, 64, 500, 2_000)}
+    per_prediction = bytes_per_prediction()
+    memory = memory_growth(asked.predictions) if asked.predictions else None
+    report = {
+        "measured_utc": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
+        "commit": _commit(),
+        "cores": os.cpu_count(),
+        "versions": {name: version(name) for name in ("apsw", "bentoml", "uvicorn", "scikit-learn")},
+        "load": generator(),
+        "connections": CONNECTIONS,
+        "rounds": asked.rounds,
+        "seconds": asked.seconds,
+        "service": [{**row._asdict(), "measured": row.measured._asdict()} for row in rows],
+        "writer_alone_records_per_second": alone,
+        "bytes_per_prediction": per_prediction,
+        "memory": memory,
+    }
+    text = as_markdown(report, rows)
+    asked.results.mkdir(exist_ok=True)
+    (asked.results / "audit.json").write_text(json.dumps(report, indent=2) + "\n")
+    (asked.results / "audit.md").write_text(text)
+    sys.stdout.write(text)
+    shares = [row.share for row in rows if row.variant == "strict / full"]
+    return int(min(shares) < LEAST_SHARE or max(alone.values()) < LEAST_ALONE_PER_SECOND)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m load_tests.bench_audit", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5, help="of load, per variant and round")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--records", type=int, default=100_000, help="that the writer alone is fed")
+    parser.add_argument("--predictions", type=int, default=0, help="over which memory is watched; 0: not")
+    parser.add_argument("--results", type=Path, default=PROJECT / "load_tests" / "results")
+    return parser
+
+
+def through_service(workers: int, rounds: int, seconds: float) -> list[Row]:
+    """Throughput and latency of each variant: medians over the rounds."""
+    with ExitStack() as stack:
+        services = {
+            name: stack.enter_context(serving(target, TABENTO_WORKERS=str(workers), **settings))
+            for name, (target, settings) in VARIANTS.items()
+        }
+        for service in services.values():
+            load(service.url, CONNECTIONS, 1)
+        found: dict[str, list[Measured]] = {name: [] for name in services}
+        for number in range(rounds):
+            order = list(services) if number % 2 == 0 else list(reversed(services))
+            for name in order:
+                found[name].append(load(services[name].url, CONNECTIONS, seconds))
+    medians = {
+        name: Measured(
+            median(one.per_second for one in all_),
+            median(one.p50_ms for one in all_),
+            median(one.p99_ms for one in all_),
+            sum(one.errors for one in all_),
+        )
+        for name, all_ in found.items()
+    }
+    best = medians["audit off"].per_second
+    return [Row(name, workers, one, one.per_second / best) for name, one in medians.items()]
+
+
+def writer_alone(at_once: int, records: int) -> int:
+    """Records a second that the writer commits, strict and full, with so many waiting at any time."""
+    if at_once == 1:
+        records = min(records, 5_000)
+
+    async def feed(log: AuditLog) -> float:
+        made = [_record() for _ in range(records)]
+        started = perf_counter()
+        for first in range(0, records, at_once):
+            await asyncio.gather(*map(log.append, made[first : first + at_once]))
+        return perf_counter() - started
+
+    with TemporaryDirectory(prefix="tabento-bench-") as folder:
+        log = AuditLog.open(Path(folder) / "audit.db")
+        seconds = asyncio.run(feed(log))
+        log.close()
+    return round(records / seconds)
+
+
+def _record() -> AuditRecord:
+    return AuditRecord(
+        request_id=str(uuid4()),
+        received_utc=datetime.now(UTC),
+        transport="http",
+        route="/predict",
+        status=200,
+        duration_ms=1.25,
+        client="127.0.0.1",
+        model_name="iris_logistic_regression",
+        model_version="1",
+        rows=1,
+        request=BODY,
+        response=RESPONSE,
+        predictions=[("setosa", 0.9813)],
+    )
+
+
+def bytes_per_prediction() -> float:
+    """Bytes of the file for each prediction that the service answered, when the log is closed."""
+    with serving() as service:
+        load(service.url, CONNECTIONS, 4)
+        db = service.audit_db
+        with closing(apsw.Connection(str(db))) as connection:
+            count: int = connection.execute("SELECT count(*) FROM request").get
+            connection.pragma("wal_checkpoint", "TRUNCATE")
+        return round(db.stat().st_size / count, 1)
+
+
+def memory_growth(predictions: int) -> dict[str, float]:
+    """The worker's resident memory after a tenth of the predictions, and after all."""
+    with serving() as service:
+        first = _load_until(service, predictions // 10)
+        resident_first = _resident_mb(service)
+        last = first + _load_until(service, predictions - first)
+        resident_last = _resident_mb(service)
+    growth = (resident_last / resident_first - 1) * 100
+    return {
+        "predictions": last,
+        "rss_after_tenth_mb": round(resident_first, 1),
+        "rss_at_end_mb": round(resident_last, 1),
+        "growth_percent": round(growth, 2),
+    }
+
+
+def _load_until(service: Service, predictions: int) -> int:
+    answered = 0
+    while answered < predictions:
+        measured = load(service.url, CONNECTIONS, 10)
+        answered += round(measured.per_second * 10)
+        if measured.errors:
+            raise SystemExit(f"{measured.errors} requests failed")
+    return answered
+
+
+def _resident_mb(service: Service) -> float:
+    children = psutil.Process(service.process.pid).children(recursive=True)
+    workers = [child for child in children if "_bentoml_impl.worker.service" in " ".join(child.cmdline())]
+    return float(sum(worker.memory_info().rss for worker in workers)) / 1024**2
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
+
+
+def as_markdown(report: dict[str, object], rows: list[Row]) -> str:
+    """The report as tables."""
+    lines = [
+        "# What the audit log costs",
+        "",
+        f"`make bench-audit` at {report['commit']}, {report['measured_utc']}, {report['cores']} cores,",
+        f"shared with the load ({generator()}): single Iris rows, {CONNECTIONS} kept connections, medians",
+        f"of {report['rounds']} interleaved rounds of {report['seconds']} s. {report['versions']}",
+        "",
+        "| variant | workers | predictions/s | of audit off | p50 ms | p99 ms | failed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for variant, workers, measured, share in rows:
+        speed = f"{measured.per_second:,.0f} | {share:.0%} | {measured.p50_ms:.1f} | {measured.p99_ms:.1f}"
+        lines.append(f"| {variant} | {workers} | {speed} | {measured.errors} |")
+    lines += ["", "The writer alone, fed from memory, strict / full:", ""]
+    lines += ["| records waiting at once | records/s |", "|---|---|"]
+    alone = report["writer_alone_records_per_second"]
+    assert isinstance(alone, dict)  # noqa: S101 - for the type
+    lines += [f"| {size:,} | {speed:,} |" for size, speed in alone.items()]
+    lines += ["", f"On disk a single Iris prediction takes {report['bytes_per_prediction']} bytes."]
+    if report["memory"]:
+        lines += ["", f"Memory of the worker: {report['memory']}"]
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

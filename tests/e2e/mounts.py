@@ -1,0 +1,90 @@
+"""A small filesystem of its own for a test to fill up, break and mend: ext4 in an image, on a loop device."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SIZE_BYTES = 24 * 1024**2
+
+
+class CannotMount(Exception):
+    """Mounting needs root and a loop device, which a container may not have."""
+
+
+@dataclass
+class Filesystem:
+    image: Path
+    folder: Path
+
+    @property
+    def _filler(self) -> Path:
+        return self.folder / "filler"
+
+    def fill(self) -> None:
+        """Take all the room that is left, to the last block."""
+        with self._filler.open("ab", buffering=0) as filler:
+            for size in (1024**2, 1_024, 1):
+                try:
+                    while True:
+                        filler.write(bytes(size))
+                except OSError:
+                    continue
+
+    def make_room(self) -> None:
+        self._filler.unlink()
+
+    def break_down(self) -> None:
+        """Have the kernel treat it as it does a failing disk: no more writing, also through open files."""
+        _run("mount", "-o", "remount,abort", self.folder)
+
+    def mend(self) -> None:
+        """Mount it anew, once nobody has a file open in it."""
+        self.unmount()
+        _run("e2fsck", "-p", self.image, accepted=(0, 1))
+        self.mount()
+
+    def mount(self) -> None:
+        _run("mount", "-o", "loop,errors=remount-ro", self.image, self.folder)
+
+    def unmount(self, timeout_s: float = 15) -> None:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            try:
+                _run("umount", self.folder)
+            except CannotMount:
+                time.sleep(0.1)
+            else:
+                return
+        _run("umount", "--lazy", self.folder)
+        pytest.fail(f"{self.folder} was still in use after {timeout_s} s")
+
+
+@contextmanager
+def small_filesystem(parent: Path) -> Iterator[Filesystem]:
+    """Mount it, and leave nothing of it behind; raises CannotMount."""
+    filesystem = Filesystem(parent / "image", parent / "mounted")
+    filesystem.folder.mkdir()
+    with filesystem.image.open("wb") as image:
+        image.truncate(SIZE_BYTES)
+    _run("mkfs.ext4", "-q", filesystem.image)
+    filesystem.mount()
+    try:
+        yield filesystem
+    finally:
+        if filesystem.folder.is_mount():
+            filesystem.unmount()
+        filesystem.image.unlink()
+
+
+def _run(*command: str | Path, accepted: tuple[int, ...] = (0,)) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except FileNotFoundError as error:
+        raise CannotMount(f"there is no {command[0]}") from error
+    if done.returncode not in accepted:
+        raise CannotMount(f"{' '.join(map(str, command))}: {done.stderr.strip()}")

@@ -1,0 +1,152 @@
+"""Relaxed mode: nobody waits, and what is lost is counted and stated."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+
+import apsw
+import pytest
+
+from service.audit.record import AuditRecord
+from service.audit.verify import verify
+from service.audit.writer import AuditLog
+from tests.service.audit.logs import ANSWERED, NINE, locked, numbered, read, request_ids
+from tests.service.audit.test_recovery import full_disk, wait_until_writable
+
+
+def append_all(log: AuditLog, records: list[AuditRecord]) -> float:
+    """Append one after the other; how long that took."""
+
+    async def append() -> float:
+        started = monotonic()
+        for record in records:
+            await log.append(record)
+        took = monotonic() - started
+        await asyncio.sleep(0)  # The turn's end, at which they are handed over.
+        return took
+
+    return asyncio.run(append())
+
+
+def wait_until(log: AuditLog, written: int) -> None:
+    deadline = monotonic() + 10
+    while log.written < written:
+        assert monotonic() < deadline
+        asyncio.run(asyncio.sleep(0.01))
+
+
+def gaps(db: Path) -> list[tuple[object, ...]]:
+    connection = apsw.Connection(str(db))
+    found = connection.execute("SELECT records, first_received_utc, last_received_utc FROM gap ORDER BY id")
+    rows = found.fetchall()
+    connection.close()
+    return rows
+
+
+def test_nobody_waits_and_all_is_written(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", mode="relaxed")
+    with locked(log.path):
+        assert append_all(log, numbered(200)) < 1
+        assert log.queued == 200
+    log.close()
+
+    assert request_ids(read(log.path)) == request_ids(numbered(200))
+    assert (log.written, log.failed, log.dropped) == (200, 0, 0)
+    assert gaps(log.path) == []
+
+
+def test_what_finds_the_queue_full_is_dropped_and_stated(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", mode="relaxed", queue_limit=10)
+    with locked(log.path):
+        append_all(log, numbered(25))
+        assert (log.queued, log.dropped) == (10, 15)
+    wait_until(log, 10)
+    log.close()
+
+    assert request_ids(read(log.path)) == request_ids(numbered(10))
+    stated = sum(int(str(records)) for records, *_ in gaps(log.path))
+    assert (stated, log.dropped) == (15, 15)
+    assert gaps(log.path)[0][1] == "2026-07-04T09:00:11.000000Z"
+    assert gaps(log.path)[-1][2] == "2026-07-04T09:00:25.000000Z"
+    assert verify(log.path).ok
+
+
+def test_a_gap_in_the_chain_cannot_be_taken_back(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", mode="relaxed", queue_limit=10)
+    with locked(log.path):
+        append_all(log, numbered(25))
+    log.close()
+    connection = apsw.Connection(str(log.path))
+    connection.execute("DELETE FROM event WHERE kind = 'gap'")
+    connection.close()
+
+    assert [problem.kind for problem in verify(log.path).problems] == ["removed"]
+
+
+def test_what_cannot_be_written_for_a_while_is_written_later(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", mode="relaxed", queue_limit=30)
+    with full_disk():
+        append_all(log, numbered(20))
+        asyncio.run(asyncio.sleep(0.3))
+        assert not log.writable
+        append_all(log, numbered(20, first=21))
+        assert (log.queued, log.dropped) == (30, 10)
+    wait_until_writable(log)
+    append_all(log, numbered(1, first=100))
+    log.close()
+
+    assert request_ids(read(log.path)) == [*request_ids(numbered(30)), "r-100"]
+    assert [records for records, *_ in gaps(log.path)] == [10]
+    assert verify(log.path).ok
+
+
+def test_what_cannot_be_written_to_the_end_is_counted(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", mode="relaxed", busy_timeout_ms=0)
+    with locked(log.path):
+        append_all(log, numbered(5))
+        log.close()
+    append_all(log, numbered(1))
+
+    assert (log.written, log.failed, log.dropped) == (0, 5, 6)
+
+
+def test_a_record_that_cannot_be_written_is_a_gap(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", mode="relaxed")
+    later = NINE + timedelta(hours=1)
+    append_all(log, [ANSWERED, replace(ANSWERED, duration_ms=float("nan"), received_utc=later)])
+    wait_until(log, 1)
+    log.close()
+
+    assert len(read(log.path)) == 1
+    assert gaps(log.path) == [(1, "2026-07-04T10:00:00.000000Z", "2026-07-04T10:00:00.000000Z")]
+
+
+def test_in_normal_sync_a_commit_waits_for_no_disk(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", sync="normal")
+    asyncio.run(log.append(ANSWERED))
+    log.close()
+
+    assert len(read(log.path)) == 1
+
+
+@pytest.mark.parametrize("mode", ["strict", "relaxed"])
+def test_a_chain_goes_on_after_a_failure(tmp_path: Path, mode: str) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", mode="strict" if mode == "strict" else "relaxed")
+
+    async def append_twice() -> None:
+        await asyncio.gather(*(log.append(record) for record in numbered(3)), return_exceptions=True)
+
+    asyncio.run(append_twice())
+    wait_until(log, 3)
+    with full_disk():
+        asyncio.run(append_twice())
+        asyncio.run(asyncio.sleep(0.2))
+    wait_until_writable(log)
+    asyncio.run(append_twice())
+    log.close()
+
+    report = verify(log.path)
+    assert (report.ok, report.chains) == (True, 1)
+    assert report.records == (6 if mode == "strict" else 9)
