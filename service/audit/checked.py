@@ -131,7 +131,7 @@ def _record(
     text = request_text((*about, bits(duration_ms), name, version, count, cut_bytes, flags))
     flaw = _flaw_of_body(request, first) or _flaw_of_body(response, second)
     if salt is None:
-        if request or response or client or labels:
+        if request or response or client is not None or labels:
             flaw = "its content was redacted, and it has some"
         elif not connection.execute(_REDACTION, (id_, content)).get:
             flaw = "its content is gone, and no redaction is recorded"

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from service.metrics import Metrics, use_folder
 use_folder()
 metrics = Metrics(CollectorRegistry())
-metrics.count_record("written", queued=3)
+metrics.count_records(queued=3, written=1)
 metrics.count_request("/predict", "POST", 200, 0.001)
 print("ready", flush=True)
 sys.stdin.readline()
