@@ -41,7 +41,8 @@ def as_markdown(report: Mapping[str, object], rows: list[Row], alone: Mapping[in
         "",
         f"`python -m load_tests.bench_audit` at {report['commit']}, {report['measured_utc']}, on",
         f"{report['cores']} cores shared with the load ({report['load']}): single Iris rows,",
-        f"{report['connections']} kept connections, medians of {report['rounds']} interleaved rounds of {report['seconds']} s. {report['versions']}",
+        f"{report['connections']} kept connections, medians of {report['rounds']} interleaved rounds of",
+        f"{report['seconds']} s. {report['versions']}",
         "",
         "| variant | workers | predictions/s | of audit off | p50 ms | p99 ms | failed |",
         "|---|---|---|---|---|---|---|",
@@ -77,5 +78,5 @@ def _context(rows: list[Row]) -> list[str]:
     per_request_us = fewest.workers / fewest.measured.per_second * 1e6
     return [
         f"Without a log a worker answers one request each {per_request_us:,.0f} us, and the writer's thread",
-        "works beside it: the share says what the log costs this service, not what it would cost a faster one.",
+        "works beside it: the share is what the log costs this service, not what it would cost a faster one.",
     ]
