@@ -21,20 +21,18 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import NamedTuple
 from uuid import uuid4
 
 import apsw
 import psutil
 
 from load_tests.bench_client import BODY, Measured, generator, load
+from load_tests.bench_report import Row, as_markdown, verdicts
 from load_tests.bench_server import PROJECT, Service, serving
 from service.audit.record import AuditRecord
 from service.audit.writer import AuditLog
 
 CONNECTIONS = 64
-LEAST_SHARE = 0.5
-LEAST_ALONE_PER_SECOND = 50_000
 
 RESPONSE = (
     b'{"predictions":["setosa"],"probabilities":[{"setosa":0.9813,"versicolor":0.0187,"virginica":0.0}],'
@@ -51,16 +49,6 @@ VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
     "relaxed / normal": (".", {"TABENTO_AUDIT_MODE": "relaxed", "TABENTO_AUDIT_SYNC": "normal"}),
     "strict / full, one commit a request": (_BENCH, {"TABENTO_BENCH_VARIANT": "single"}),
 }
-
-
-class Row(NamedTuple):
-    """A line of the table."""
-
-    variant: str
-    workers: int
-    measured: Measured
-    share: float
-    """Of the throughput of the same number of workers that record nothing."""
 
 
 def main() -> int:
@@ -84,13 +72,12 @@ def main() -> int:
         "bytes_per_prediction": per_prediction,
         "memory": memory,
     }
-    text = as_markdown(report, rows)
+    text = as_markdown(report, rows, alone)
     asked.results.mkdir(exist_ok=True)
     (asked.results / "audit.json").write_text(json.dumps(report, indent=2) + "\n")
     (asked.results / "audit.md").write_text(text)
     sys.stdout.write(text)
-    shares = [row.share for row in rows if row.variant == "strict / full"]
-    return int(min(shares) < LEAST_SHARE or max(alone.values()) < LEAST_ALONE_PER_SECOND)
+    return int("missed" in "".join(verdicts(rows, alone)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -214,32 +201,6 @@ def _resident_mb(service: Service) -> float:
 def _commit() -> str:
     command = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
-
-
-def as_markdown(report: dict[str, object], rows: list[Row]) -> str:
-    """The report as tables."""
-    lines = [
-        "# What the audit log costs",
-        "",
-        f"`make bench-audit` at {report['commit']}, {report['measured_utc']}, {report['cores']} cores,",
-        f"shared with the load ({generator()}): single Iris rows, {CONNECTIONS} kept connections, medians",
-        f"of {report['rounds']} interleaved rounds of {report['seconds']} s. {report['versions']}",
-        "",
-        "| variant | workers | predictions/s | of audit off | p50 ms | p99 ms | failed |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for variant, workers, measured, share in rows:
-        speed = f"{measured.per_second:,.0f} | {share:.0%} | {measured.p50_ms:.1f} | {measured.p99_ms:.1f}"
-        lines.append(f"| {variant} | {workers} | {speed} | {measured.errors} |")
-    lines += ["", "The writer alone, fed from memory, strict / full:", ""]
-    lines += ["| records waiting at once | records/s |", "|---|---|"]
-    alone = report["writer_alone_records_per_second"]
-    assert isinstance(alone, dict)  # noqa: S101 - for the type
-    lines += [f"| {size:,} | {speed:,} |" for size, speed in alone.items()]
-    lines += ["", f"On disk a single Iris prediction takes {report['bytes_per_prediction']} bytes."]
-    if report["memory"]:
-        lines += ["", f"Memory of the worker: {report['memory']}"]
-    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from service.audit.writer import AuditLog
 from tests.service.audit.appender import append_all
 
 WRITERS = 2
-LONGEST_LIFE_S = 0.15
+LONGEST_LIFE_S = 0.1
 
 
 def start(db: Path, name: str) -> tuple[int, int]:
