@@ -31,7 +31,7 @@ train: install ## train on Iris and publish the winner
 	@$(BIN)/python -m training
 
 test: install ## run every test
-	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
 
 lint: install ## style, types
 	@$(BIN)/ruff check

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import httpx
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers import PROJECT, Serve, Server, free_port, run
 
-TRAINING_TESTS = PROJECT / "tests" / "training"
+
+class ByWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a process all the tests of training, which share trainings, or all of another file at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "training" if nodeid.startswith("tests/training/") else nodeid.partition("::")[0]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two groups for two processes: those that share trainings, and those that share servers."""
-    for item in items:
-        group = "training" if TRAINING_TESTS in item.path.parents else "service"
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByWhatIsShared(config, log)
 
 
 @pytest.fixture(scope="session")
