@@ -12,7 +12,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.servers import PROJECT, Serve, Server, free_port, run
+from tests.servers import PROJECT, Serve, Server, free_port, train
 
 
 class ByWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
@@ -44,7 +44,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def iris(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The tag of the Iris model, trained and published by the real command."""
-    done = run("-m", "training", "--json", env=stores, cwd=tmp_path_factory.mktemp("training"))
+    done = train("--json", env=stores, cwd=tmp_path_factory.mktemp("training"))
     tag: str = json.loads(done.stdout)["tag"]
     return tag
 
