@@ -13,7 +13,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+from time import time
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -30,6 +33,9 @@ from service.contract import Flag, Label, label_text
 from service.model import PublishedModel
 
 FOLDER_VARIABLE = "TABENTO_METRICS_DIR"
+_FOLDER_PREFIX = "tabento-metrics-"
+_NEW_S = 60
+"""Age of a folder below which its service may not have come so far as to hold it."""
 _CLIENT_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -43,10 +49,37 @@ OTHER = "other"
 
 
 def make_folder() -> None:
-    """Make the folder that the workers of this service share; it goes when this process ends."""
-    folder = tempfile.mkdtemp(prefix="tabento-metrics-")
-    os.environ[FOLDER_VARIABLE] = folder
+    """Make the folder that the workers of this service share; it goes when this process ends.
+
+    A process that is killed leaves its folder behind; the next service that starts removes it.
+    """
+    parent = _memory() or Path(tempfile.gettempdir())
+    for folder in parent.glob(f"{_FOLDER_PREFIX}*"):
+        _remove_if_left(folder)
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
+    # Held until the process ends, however it does.
+    flock(os.open(folder, os.O_RDONLY), LOCK_EX)
+    os.environ[FOLDER_VARIABLE] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _remove_if_left(folder: Path) -> None:
+    with suppress(OSError):  # Another user's, or gone by now.
+        if time() - folder.stat().st_mtime < _NEW_S:
+            return
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            flock(held, LOCK_EX | LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(held)
+
+
+def _memory() -> Path | None:
+    # On a disk, a page that is changed while it is written out holds up whoever changes it, which is the
+    # event loop: a full disk elsewhere on the same device kept it for seconds.
+    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp's names cannot be foreseen
+    return memory if memory.is_dir() and os.access(memory, os.W_OK | os.X_OK) else None
 
 
 def use_folder() -> None:

@@ -16,10 +16,14 @@ from tests.servers import PROJECT, Serve, Server, free_port, train
 
 
 class ByWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives a process all the tests of training, which share trainings, or all of another file at a time."""
+    """One process gets the tests that share trainings, another those that share servers, both the rest."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "training" if nodeid.startswith("tests/training/") else nodeid.partition("::")[0]
+        if nodeid.startswith("tests/training/"):
+            return "trainings"
+        if nodeid.startswith(("tests/e2e/", "tests/service/http/", "tests/test_")):
+            return "servers"
+        return nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

@@ -44,7 +44,7 @@ def free_port() -> int:
 
 def metric(url: httpx.URL | str, name: str, **labels: str) -> float:
     """The sum of the samples of a metric that have these labels."""
-    page = httpx.get(f"{str(url).rstrip('/')}/metrics").text
+    page = httpx.get(f"{str(url).rstrip('/')}/metrics", timeout=30).text
     return sum(
         sample.value
         for family in text_string_to_metric_families(page)

@@ -51,6 +51,44 @@ def samples(page: str) -> dict[str, float]:
     }
 
 
+SUPERVISOR = """
+import os, sys
+from service import metrics
+metrics._memory = lambda: None
+metrics.make_folder()
+print(os.environ[metrics.FOLDER_VARIABLE], flush=True)
+sys.stdin.readline()
+"""
+
+
+def supervisor(parent: Path) -> tuple[subprocess.Popen[str], Path]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR],
+        env={**os.environ, "TMPDIR": str(parent), "PYTHONPATH": str(PROJECT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_the_folder_of_a_killed_service_is_removed_by_the_next_and_no_other(tmp_path: Path) -> None:
+    killed, left = supervisor(tmp_path)
+    alive, used = supervisor(tmp_path)
+    with killed, alive:
+        killed.kill()
+        killed.wait()
+        for folder in (left, used):
+            os.utime(folder, (0, 0))
+        third, own = supervisor(tmp_path)
+        with third:
+            assert set(tmp_path.iterdir()) == {used, own}
+            third.communicate("\n", timeout=20)
+        alive.communicate("\n", timeout=20)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_workers_are_added_up_and_a_killed_one_leaves_only_its_counts(tmp_path: Path) -> None:
     with worker(tmp_path, "nothing") as killed, worker(tmp_path, "page") as alive:
         killed.kill()
