@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 from service.audit.writer import AuditLog
 from service.errors import ModelUnusable, StartError
 from service.http.exchange import new_uuid7
-from service.http.gateway import Gateway
+from service.http.gateway import OutermostGateway
 from service.http.paths import BATCH, PREDICT
 from service.http.routes import make_pages
 from service.messages import Messages
@@ -72,7 +72,6 @@ else:
 @bentoml.service(
     name=tag.partition(":")[0],
     workers=settings.workers,
-    traffic={"timeout": settings.timeout_s},
     # The service has metrics of its own; BentoML's are labelled by raw path, which anyone can make up.
     metrics={"enabled": False},
     logging={"access": {"enabled": settings.access_log}},
@@ -125,7 +124,7 @@ class TabularClassifier:
         return await _answer(batch.instances)
 
 
-TabularClassifier.add_asgi_middleware(Gateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
+TabularClassifier.add_asgi_middleware(OutermostGateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
 
 
 async def _answer(rows: Sequence[RowBody]) -> AnswerBody:
@@ -135,7 +134,7 @@ async def _answer(rows: Sequence[RowBody]) -> AnswerBody:
     return messages.answer(
         predictions,
         worker.model.lineage,
-        request_id=str(new_uuid7()),
+        request_id=new_uuid7(),
         timestamp=received,
         processing_time_ms=(perf_counter() - started) * 1e3,
     )

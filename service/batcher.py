@@ -1,125 +1,238 @@
 """Adaptive batching: the rows of concurrent requests share calls of the model.
 
-While the model works in its thread, arriving rows gather; the next call takes what has gathered. Nobody
-waits on a timer: an idle service answers a single row at once, a busy one in larger and larger batches.
-A request with more rows than one call takes goes to the back of the queue after each call, so that
-small requests are not held up behind it.
+Rows gather for one turn of the event loop, and a call takes what has gathered. Nobody waits on a timer: an
+idle service answers a single row at once, a busy one in larger and larger batches. What a call of so many
+rows takes is measured all the time (pace.py). A short call runs on the loop, because handing it to a thread
+costs more than the call; one that would hold the loop up runs in the model's thread, while the next rows
+gather. No call is made longer than the deadlines of its rows allow.
+
+A request with more rows than one call takes goes to the back of the queue after each call, so that small
+requests are not held up behind it. One whose deadline has passed, or whose client has gone, is dropped
+before the model sees it.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from time import perf_counter
+from time import monotonic
+from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.contract import Matrix
-from service.errors import RowsFailed
+from service.errors import ClientGone, DeadlineExceeded, RowsFailed
+from service.pace import Pace
 
 logger = logging.getLogger(__name__)
 
-Probabilities = NDArray[np.float64]
-Predict = Callable[[Matrix], Probabilities]
+RowT = TypeVar("RowT")
+ResultT = TypeVar("ResultT")
+
+ON_LOOP_S = 0.002
+"""The longest that a call may hold up the event loop."""
+
+_LOOK_INTERVAL_S = 0.02
+"""How often the waiting requests are looked through for passed deadlines while the model's thread works."""
+
+_PATIENCE_S = 0.01
+"""How long a request has waited before it is asked whether its client is still there."""
 
 
-@dataclass(eq=False, slots=True)
-class _Request:
+def never() -> bool:
+    """A client that does not go away."""
+    return False
+
+
+class _Request(Generic[RowT, ResultT]):
     """The rows of one request, as far as they have been through the model."""
 
-    matrix: Matrix
-    answer: asyncio.Future[Probabilities]
-    done: list[Probabilities] = field(default_factory=list)
-    n_done: int = 0
+    __slots__ = ("answer", "asked", "deadline", "done", "gone", "rows", "taken")
 
-    def take(self, most: int) -> Matrix:
-        return self.matrix[self.n_done : self.n_done + most]
+    def __init__(
+        self,
+        rows: Sequence[RowT],
+        answer: "asyncio.Future[list[ResultT]]",
+        deadline: float,
+        gone: Callable[[], bool],
+    ) -> None:
+        self.rows = rows
+        self.answer = answer
+        self.deadline = deadline
+        self.gone = gone
+        self.asked = monotonic()
+        self.done: list[ResultT | None] = []
+        self.taken = 0
 
-    def put(self, probabilities: Probabilities) -> None:
-        """Add what the model said of the rows taken, NaN in the rows that it failed on."""
-        self.done.append(probabilities)
-        self.n_done += len(probabilities)
-        if self.n_done == len(self.matrix) and not self.answer.done():
-            self._finish()
+    def take(self, most: int) -> Sequence[RowT]:
+        """Its next rows, at most so many."""
+        start = self.taken
+        self.taken = min(start + most, len(self.rows))
+        return self.rows if self.taken - start == len(self.rows) else self.rows[start : self.taken]
 
-    def _finish(self) -> None:
-        whole = self.done[0] if len(self.done) == 1 else np.concatenate(self.done)
-        failed = np.flatnonzero(~np.isfinite(whole).all(axis=1))
-        if failed.size:
-            self.answer.set_exception(RowsFailed(failed.tolist()))
-        else:
+    def put(self, results: Sequence[ResultT | None]) -> None:
+        """Add what the model said of the rows taken, None for those that it failed on."""
+        self.done += results
+        if len(self.done) < len(self.rows) or self.answer.done():
+            return
+        whole = [result for result in self.done if result is not None]
+        if len(whole) == len(self.done):
             self.answer.set_result(whole)
+        else:
+            failed = [row for row, result in enumerate(self.done) if result is None]
+            self.answer.set_exception(RowsFailed(failed))
+
+    def is_wanted(self, now: float) -> bool:
+        """Whether there is still somebody to answer, and time to; it is answered if there is no time."""
+        if self.answer.done():
+            return False
+        if self.deadline <= now:
+            self.answer.set_exception(DeadlineExceeded())
+            return False
+        if now - self.asked > _PATIENCE_S and self.gone():
+            self.answer.set_exception(ClientGone())
+            return False
+        return True
 
 
-class Batcher:
+class Batcher(Generic[RowT, ResultT]):
     """Puts rows through a model, many requests to a call. It belongs to one event loop."""
 
     def __init__(
-        self, predict: Predict, *, n_classes: int, max_call_rows: int, on_call: Callable[[int, float], None]
+        self,
+        call: Callable[[Sequence[RowT]], Sequence[ResultT | None]],
+        *,
+        max_call_rows: int,
+        on_call: Callable[[int, float], None],
+        pace: Pace | None = None,
     ) -> None:
-        """Take the model's function, and a callback that is told of each call: its rows, its seconds."""
-        self._predict = predict
-        self._n_classes = n_classes
+        """Take the model's function, and a callback that is told of each call: its rows, its seconds.
+
+        The function gives a result for each row, None for one that it fails on; it may also raise.
+        """
+        self._call = call
         self._max_call_rows = max_call_rows
         self._on_call = on_call
-        self._queue: deque[_Request] = deque()
+        self._pace = pace or Pace()
+        self._queue: deque[_Request[RowT, ResultT]] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
-        self._work: asyncio.Task[None] | None = None
+        self._is_due = False
+        self._in_thread: asyncio.Future[None] | None = None
+        self._look: asyncio.TimerHandle | None = None
 
-    async def predict(self, matrix: Matrix) -> Probabilities:
-        """Probabilities ``(n_rows, n_classes)``; raises RowsFailed, which names the rows by index.
+    def predict(
+        self, rows: Sequence[RowT], deadline: float, gone: Callable[[], bool] = never
+    ) -> "asyncio.Future[list[ResultT]]":
+        """A result for each row, in their order.
 
-        A caller that is cancelled leaves the others' rows where they are.
+        Fails with RowsFailed, which names the rows by index, or with DeadlineExceeded once the deadline (of
+        the clock ``time.monotonic``) passed, or with ClientGone where ``gone`` says so. A caller that is
+        cancelled leaves the others' rows where they are.
         """
-        answer: asyncio.Future[Probabilities] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Request(matrix, answer))
-        if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._run())
-        return await answer
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[ResultT]] = loop.create_future()
+        self._queue.append(_Request(rows, answer, deadline, gone))
+        self._schedule(loop)
+        return answer
 
     async def close(self) -> None:
         """Finish what is queued and end the model's thread."""
-        if self._work is not None:
-            await self._work
+        while self._queue or self._in_thread is not None:
+            await (self._in_thread or asyncio.sleep(0))
         self._thread.shutdown()
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while batch := list(self._gather()):
-            matrix = batch[0][1] if len(batch) == 1 else np.concatenate([rows for _, rows in batch])
-            started = perf_counter()
-            probabilities = await loop.run_in_executor(self._thread, self._predict_each, matrix)
-            self._on_call(len(matrix), perf_counter() - started)
-            start = 0
-            for request, rows in batch:
-                request.put(probabilities[start : start + len(rows)])
-                start += len(rows)
-            self._queue.extend(request for request, _ in batch if not request.answer.done())
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_due and self._in_thread is None and self._queue:
+            self._is_due = True
+            loop.call_soon(self._turn, loop)
 
-    def _gather(self) -> Iterator[tuple[_Request, Matrix]]:
-        free = self._max_call_rows
-        while free and self._queue:
-            request = self._queue.popleft()
-            if not request.answer.done():
-                rows = request.take(free)
-                free -= len(rows)
-                yield request, rows
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_due = False
+        batch, rows = self._gather()
+        if not batch:
+            return
+        if self._pace.expected_s(len(rows)) <= ON_LOOP_S:
+            self._finish(batch, *self._predict_each(rows))
+            self._schedule(loop)
+        else:
+            # Kept, for the loop itself holds tasks only weakly.
+            self._in_thread = loop.create_task(self._call_in_thread(loop, batch, rows))
 
-    def _predict_each(self, matrix: Matrix) -> Probabilities:
-        """Call the model; where it fails, halve the rows until those that it fails on stand alone."""
-        shape = (len(matrix), self._n_classes)
+    async def _call_in_thread(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[tuple[_Request[RowT, ResultT], int]],
+        rows: Sequence[RowT],
+    ) -> None:
+        called = [request for request, _ in batch]
+        self._look = loop.call_later(_LOOK_INTERVAL_S, self._look_through, loop, called)
         try:
-            # A model that returns too few rows would answer one client with another's probabilities.
-            return self._predict(matrix).reshape(shape)
+            results, seconds = await loop.run_in_executor(self._thread, self._predict_each, rows)
+        finally:
+            self._look.cancel()
+            self._in_thread = None
+        self._finish(batch, results, seconds)
+        self._schedule(loop)
+
+    def _look_through(
+        self, loop: asyncio.AbstractEventLoop, called: Sequence[_Request[RowT, ResultT]]
+    ) -> None:
+        now = monotonic()
+        for request in called:
+            request.is_wanted(now)
+        self._queue = deque(request for request in self._queue if request.is_wanted(now))
+        self._look = loop.call_later(_LOOK_INTERVAL_S, self._look_through, loop, called)
+
+    def _gather(self) -> tuple[list[tuple[_Request[RowT, ResultT], int]], Sequence[RowT]]:
+        now = monotonic()
+        batch: list[tuple[_Request[RowT, ResultT], int]] = []
+        gathered: list[RowT] = []
+        free = self._max_call_rows
+        while free > 0 and self._queue:
+            request = self._queue.popleft()
+            if not request.is_wanted(now):
+                continue
+            # Half of the time that is left is for the call, the rest for what comes before and after it.
+            free = min(free, self._pace.rows_within((request.deadline - now) / 2) - len(gathered))
+            if free <= 0 and gathered:
+                self._queue.appendleft(request)
+                break
+            rows = request.take(max(free, 1))
+            free -= len(rows)
+            batch.append((request, len(rows)))
+            gathered += rows
+        return batch, gathered
+
+    def _finish(
+        self,
+        batch: Sequence[tuple[_Request[RowT, ResultT], int]],
+        results: Sequence[ResultT | None],
+        seconds: float,
+    ) -> None:
+        self._pace.learn(len(results), seconds)
+        self._on_call(len(results), seconds)
+        start = 0
+        for request, count in batch:
+            request.put(results[start : start + count])
+            start += count
+            if not request.answer.done():
+                self._queue.append(request)
+
+    def _predict_each(self, rows: Sequence[RowT]) -> tuple[Sequence[ResultT | None], float]:
+        started = monotonic()
+        results = self._predict_halving(rows)
+        return results, monotonic() - started
+
+    def _predict_halving(self, rows: Sequence[RowT]) -> Sequence[ResultT | None]:
+        """Call the model; where it fails, halve the rows until those that it fails on stand alone."""
+        try:
+            results = self._call(rows)
+            if len(results) != len(rows):
+                # Too few results would answer one client with another's.
+                raise ValueError(f"the model gave {len(results)} results for {len(rows)} rows")
         except Exception:
             # The model is foreign code: whatever it raises is about the rows, not about the service.
-            if len(matrix) > 1:
-                middle = len(matrix) // 2
-                return np.concatenate(
-                    [self._predict_each(matrix[:middle]), self._predict_each(matrix[middle:])]
-                )
+            if len(rows) > 1:
+                middle = len(rows) // 2
+                return [*self._predict_halving(rows[:middle]), *self._predict_halving(rows[middle:])]
             logger.exception("The model failed on a row")
-            return np.full(shape, np.nan)
+            return [None]
+        return results

@@ -29,6 +29,8 @@ FeatureType = Literal["float", "integer", "boolean", "category"]
 TargetType = Literal["text", "integer", "boolean"]
 Label = str | int | bool
 Value = float | int | bool | str | None
+Values = tuple[Value, ...]
+"""The values of one row, in contract order."""
 FlagReason = Literal["below_observed_minimum", "above_observed_maximum", "unknown_category"]
 
 LARGEST_EXACT_INTEGER = 2**53
@@ -61,7 +63,7 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @property
-    def features(self) -> tuple[Value, ...]:
+    def features(self) -> Values:
         """The row's values in contract order."""
         return tuple(self.__dict__.values())
 
@@ -191,7 +193,10 @@ class Contract(_Part):
 
     def matrix(self, rows: Sequence[Row]) -> Matrix:
         """Validated rows as the estimator takes them."""
-        values = [row.features for row in rows]
+        return self.matrix_of([row.features for row in rows])
+
+    def matrix_of(self, values: Sequence[Values]) -> Matrix:
+        """The values of validated rows, each in contract order, as the estimator takes them."""
         if self.is_numeric:
             return np.array(values, dtype=np.float64)
         return np.array(values, dtype=np.object_)

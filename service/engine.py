@@ -1,22 +1,32 @@
 """The engine: rows in, predictions out. The one door that every transport goes through."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count, cycle, islice, repeat
+from time import monotonic
+from typing import Self
 
-from service.batcher import Batcher
-from service.contract import Flag, Label, Row
+import numpy as np
+
+from service.batcher import Batcher, never
+from service.contract import Flag, Label, Row, Values
+from service.errors import Overloaded
 from service.metrics import Metrics
 from service.model import PublishedModel
+from service.pace import Pace
+
+_Result = tuple[Label, list[float], float, tuple[Flag, ...]]
+"""Of one row: label, probabilities, confidence, flags."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """What the model says of the rows of one request, in their order."""
 
-    labels: list[Label]
-    probabilities: list[list[float]]
+    labels: Sequence[Label]
+    probabilities: Sequence[list[float]]
     """A list per row, in the contract's class order."""
-    confidences: list[float]
+    confidences: Sequence[float]
     """The probability of each row's label."""
     flags: list[Flag]
 
@@ -24,29 +34,103 @@ class Predictions:
 class Engine:
     """A model, its batcher and its metrics. It belongs to one event loop."""
 
-    def __init__(self, model: PublishedModel, metrics: Metrics, *, max_call_rows: int) -> None:
+    def __init__(
+        self, model: PublishedModel, metrics: Metrics, *, max_call_rows: int, max_queued_rows: int
+    ) -> None:
         self.model = model
         self._metrics = metrics
         self._classes = model.contract.target.classes
-        self._batcher = Batcher(
-            model.predict_proba,
-            n_classes=len(self._classes),
-            max_call_rows=max_call_rows,
-            on_call=metrics.count_call,
+        self.max_queued_rows = max_queued_rows
+        self.rows_in_hand = 0
+        self._batcher: Batcher[Values, _Result] = Batcher(
+            self._results, max_call_rows=max_call_rows, on_call=metrics.count_call, pace=self._measure()
         )
         metrics.name_model(model)
 
-    async def predict(self, rows: Sequence[Row]) -> Predictions:
-        """Predict validated rows; raises RowsFailed for those that the model fails on."""
-        matrix = self.model.contract.matrix(rows)
-        probabilities = await self._batcher.predict(matrix)
-        best = probabilities.argmax(axis=1)
-        confidences: list[float] = probabilities.max(axis=1).tolist()
-        labels = [self._classes[index] for index in best.tolist()]
-        flags = self.model.contract.flags(matrix)
+    def room(self) -> "Room":
+        """Room for one request's rows; entering it raises Overloaded where there is none."""
+        return Room(self)
+
+    async def predict(
+        self, rows: Sequence[Row], deadline: float = float("inf"), gone: Callable[[], bool] = never
+    ) -> Predictions:
+        """Predict validated rows before the deadline, of the clock ``time.monotonic``.
+
+        Raises RowsFailed for those that the model fails on, DeadlineExceeded, or ClientGone where ``gone``
+        says that nobody waits any more.
+        """
+        results = await self._batcher.predict([row.features for row in rows], deadline, gone)
+        labels, probabilities, confidences, flagged = zip(*results, strict=True)
+        flags = [flag._replace(row=row) for row, found in enumerate(flagged) if found for flag in found]
         self._metrics.count_predictions(labels, confidences, flags)
-        return Predictions(labels, probabilities.tolist(), confidences, flags)
+        return Predictions(labels, probabilities, confidences, flags)
 
     async def close(self) -> None:
         """Answer what is queued and stop."""
         await self._batcher.close()
+
+    def _results(self, rows: Sequence[Values]) -> list[_Result | None]:
+        contract, classes = self.model.contract, self._classes
+        matrix = contract.matrix_of(rows)
+        # A model that returns too few rows would answer one client with another's probabilities.
+        probabilities = self.model.predict_proba(matrix).reshape(len(rows), len(classes))
+        labels = [classes[best] for best in probabilities.argmax(axis=1).tolist()]
+        confidences = probabilities.max(axis=1)
+        flags = _of_each_row(contract.flags(matrix))
+        results: list[_Result | None] = list(
+            zip(labels, probabilities.tolist(), confidences.tolist(), flags, strict=False)
+        )
+        if not np.isfinite(confidences).all() or not np.isfinite(probabilities).all():
+            for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist():
+                results[row] = None
+        return results
+
+    def _measure(self) -> Pace:
+        """The pace of the model, from calls that nobody asked for; the first of all is slower than any."""
+        pace = Pace()
+        sample = [tuple(row) for row in self.model.sample.tolist()]
+        self._results(sample)
+        for size in (1, 32, 256) * 3:
+            rows = list(islice(cycle(sample), size))
+            started = monotonic()
+            self._results(rows)
+            pace.learn(size, monotonic() - started)
+        return pace
+
+
+class Room:
+    """What a request takes up, from before its body is read until it is recorded.
+
+    A request that comes while there is room is taken on, however many its rows are: one that is larger than
+    all the room there can be would else never be.
+    """
+
+    __slots__ = ("_engine", "_rows")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._rows = 0
+
+    def __enter__(self) -> Self:
+        if self._engine.rows_in_hand >= self._engine.max_queued_rows:
+            raise Overloaded
+        self.take(1)
+        return self
+
+    def take(self, rows: int) -> None:
+        """Have so many rows in hand; until that is known, one."""
+        self._engine.rows_in_hand += rows - self._rows
+        self._rows = rows
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.rows_in_hand -= self._rows
+
+
+def _of_each_row(flags: Sequence[Flag]) -> Iterable[tuple[Flag, ...]]:
+    """The flags row by row, without end: most calls have none at all."""
+    if not flags:
+        return repeat(())
+    rows: dict[int, tuple[Flag, ...]] = {}
+    for flag in flags:
+        rows[flag.row] = (*rows.get(flag.row, ()), flag)
+    return (rows.get(row, ()) for row in count())

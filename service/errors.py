@@ -8,8 +8,10 @@
     |   +-- AuditUnusable
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
+    +-- ClientGone                      nobody is left to be answered
     +-- RequestError                    one request is refused, or fails
         +-- BodyMalformed           400
+        +-- HeaderInvalid           400
         +-- QueryInvalid            400
         +-- RouteUnknown            404
         +-- MethodNotAllowed        405
@@ -17,9 +19,11 @@
         +-- TooManyRows             413
         +-- MediaTypeUnsupported    415
         +-- RowsInvalid             422
+        +-- Overloaded              429
         +-- RowsFailed              500
         +-- InternalFailure         500
         +-- AuditUnavailable        503
+        +-- DeadlineExceeded        504
 
 Each is made from facts and words its own message. A RequestError's ``kind`` is the stable name by which
 a program tells them apart, whatever the transport; ``status`` is the HTTP status.
@@ -94,11 +98,20 @@ class AuditMisuse(StartError):
         super().__init__(f"{reason}.")
 
 
+class ClientGone(TabentoError):
+    """The client closed the connection before it had sent its request, or before it was answered."""
+
+
 class RequestError(TabentoError):
     """A request that is refused, or that failed."""
 
     status: ClassVar[HTTPStatus]
     kind: ClassVar[str]
+    retry_after_s: ClassVar[int | None] = None
+    """When the same request may do better, where that is to be expected."""
+    recorded: ClassVar[bool] = True
+    """Whether the audit log has it once its body was read. What is shed is counted only, or a flood of
+    requests would fill the disk."""
 
     def __init__(self, detail: str, findings: Sequence[Finding] = ()) -> None:
         super().__init__(detail)
@@ -113,6 +126,15 @@ class BodyMalformed(RequestError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The body is not valid JSON: {reason}.")
+
+
+class HeaderInvalid(RequestError):
+    """A header has a value that cannot be used."""
+
+    status, kind = HTTPStatus.BAD_REQUEST, "header-invalid"
+
+    def __init__(self, name: str, expected: str) -> None:
+        super().__init__(f"The header {name} must be {expected}.")
 
 
 class QueryInvalid(RequestError):
@@ -182,6 +204,17 @@ class RowsInvalid(RequestError):
         super().__init__(f"{values} the contract{more}; /model/info has the contract.", findings)
 
 
+class Overloaded(RequestError):
+    """As many rows are in hand as the service takes on."""
+
+    status, kind = HTTPStatus.TOO_MANY_REQUESTS, "overloaded"
+    retry_after_s = 1
+    recorded = False
+
+    def __init__(self) -> None:
+        super().__init__("The service has as many rows in hand as it takes on; try again later.")
+
+
 class RowsFailed(RequestError):
     """The model failed on some of the request's rows."""
 
@@ -210,6 +243,17 @@ class AuditUnavailable(RequestError):
     """The audit log cannot be written, so no answer may leave."""
 
     status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "audit-unavailable"
+    retry_after_s = 1
 
     def __init__(self) -> None:
         super().__init__("The prediction cannot be recorded at present, so it is not given.")
+
+
+class DeadlineExceeded(RequestError):
+    """The time that the request had passed before the model came to it."""
+
+    status, kind = HTTPStatus.GATEWAY_TIMEOUT, "deadline-exceeded"
+    recorded = False
+
+    def __init__(self) -> None:
+        super().__init__("The request's deadline passed before it could be answered.")

@@ -12,7 +12,9 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -88,16 +90,37 @@ def use_folder() -> None:
         os.environ[_CLIENT_VARIABLE] = folder
 
 
+class BulkHistogram(Histogram):
+    """A histogram that takes many values for the price of one."""
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Observe each of the values.
+
+        ``observe`` writes two numbers into the shared file for every value; this one two for every bucket.
+        """
+        counts = Counts(bisect_left(self._upper_bounds, value) for value in values)
+        self._sum.inc(sum(values))
+        for bucket, count in counts.items():
+            self._buckets[bucket].inc(count)
+
+
 class Metrics:
-    """The metrics of one worker."""
+    """The metrics of one worker.
+
+    Requests and predictions are gathered and written by ``flush``, for many at once.
+    """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
         self._counted: dict[str, int] = {}
+        self._requests: Counts[tuple[str, str, int]] = Counts()
+        self._seconds: dict[str, list[float]] = {}
+        self._labels: Counts[Label] = Counts()
+        self._confidences: list[float] = []
         self.requests = Counter(
             "tabento_requests", "Requests answered.", ["route", "method", "status"], registry=registry
         )
-        self.duration = Histogram(
+        self.duration = BulkHistogram(
             "tabento_request_duration_seconds",
             "From the request's first byte read to its answer handed over.",
             ["route"],
@@ -113,7 +136,7 @@ class Metrics:
         self.predictions = Counter(
             "tabento_predictions", "Rows predicted, by label.", ["label"], registry=registry
         )
-        self.confidence = Histogram(
+        self.confidence = BulkHistogram(
             "tabento_confidence",
             "Probability of the predicted label.",
             buckets=CONFIDENCE,
@@ -163,20 +186,28 @@ class Metrics:
         self, labels: Iterable[Label], confidences: Iterable[float], flags: Iterable[Flag]
     ) -> None:
         """Count predicted rows."""
-        counts: dict[Label, int] = {}
-        for label in labels:
-            counts[label] = counts.get(label, 0) + 1
-        for label, count in counts.items():
-            self.predictions.labels(label_text(label)).inc(count)
-        for confidence in confidences:
-            self.confidence.observe(confidence)
+        self._labels.update(labels)
+        self._confidences += confidences
         for flag in flags:
             self.flagged.labels(flag.feature, flag.reason).inc()
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request."""
-        self.requests.labels(route, method if method in METHODS else OTHER, str(status)).inc()
-        self.duration.labels(route).observe(seconds)
+        self._requests[route, method, status] += 1
+        self._seconds.setdefault(route, []).append(seconds)
+
+    def flush(self) -> None:
+        """Write what was gathered, for whichever worker is asked for the page."""
+        for (route, method, status), count in self._requests.items():
+            known = method if method in METHODS else OTHER
+            self.requests.labels(route, known, str(status)).inc(count)
+        for route, seconds in self._seconds.items():
+            self.duration.labels(route).observe_all(seconds)
+        for label, count in self._labels.items():
+            self.predictions.labels(label_text(label)).inc(count)
+        if self._confidences:
+            self.confidence.observe_all(self._confidences)
+        self._requests, self._seconds, self._labels, self._confidences = Counts(), {}, Counts(), []
 
     def count_records(self, *, queued: int, **outcomes: int) -> None:
         """Show how many audit records wait, and how many came to each outcome since the start."""
@@ -187,7 +218,7 @@ class Metrics:
         self.audit_queue.set(queued)
 
     def page(self) -> bytes:
-        """The metrics of all workers in Prometheus' text format."""
+        """The metrics of all workers in Prometheus' text format, as they were flushed."""
         folder = os.environ.get(_CLIENT_VARIABLE)
         if folder is None:
             return generate_latest(self.registry)

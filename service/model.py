@@ -87,6 +87,8 @@ class PublishedModel:
     contract: Contract
     lineage: Lineage
     estimator: Estimator
+    sample: Matrix
+    """The golden rows, to try the model with."""
 
     def predict_proba(self, matrix: Matrix) -> NDArray[np.float64]:
         """Probabilities ``(n_rows, n_classes)`` of rows ``(n_rows, n_features)``."""
@@ -119,7 +121,8 @@ def load_model(tag: str) -> PublishedModel:
         lineage = Lineage.model_validate(stored.info.metadata[LINEAGE_KEY])
         golden = Golden.model_validate_json(Path(stored.path_of(GOLDEN_FILE)).read_bytes())
         estimator = read_estimator(Path(stored.path_of(ESTIMATOR_FILE)))
-        model = PublishedModel(str(stored.tag), contract, lineage, estimator)
+        rows = TypeAdapter(list[contract.row_type]).validate_python(golden.rows)  # type: ignore[name-defined]
+        model = PublishedModel(str(stored.tag), contract, lineage, estimator, contract.matrix(rows))
         _verify(model, golden)
     except ModelUnusable:
         raise
@@ -158,8 +161,7 @@ def _verify(model: PublishedModel, golden: Golden) -> None:
     classes = tuple(model.estimator.classes_.tolist())
     if classes != contract.target.classes:
         raise ModelUnusable(model.tag, f"its classes {classes} are not the contract's")
-    rows = TypeAdapter(list[contract.row_type]).validate_python(golden.rows)  # type: ignore[name-defined]
-    got = model.predict_proba(contract.matrix(rows))
+    got = model.predict_proba(model.sample)
     expected = np.array(golden.probabilities)
     if got.shape != expected.shape:
         raise ModelUnusable(model.tag, f"its probabilities have shape {got.shape}, not {expected.shape}")

@@ -52,8 +52,13 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(default=32 * 1024**2, ge=1_024)
     """Length of a request's body that is still read."""
 
-    timeout_s: float = Field(default=30.0, gt=0, le=3_600)
-    """Time after which a request without an answer is given up with 504."""
+    max_queued_rows: int = Field(default=20_000, ge=1)
+    """Rows that a worker has in hand at most, from a body's last byte to its answer; while it has, further
+    requests are refused with 429."""
+
+    deadline_ms: int = Field(default=10_000, ge=1, le=3_600_000)
+    """Time that a prediction may take before it is given up with 504. A client can lower it for a request
+    with the header X-Request-Timeout-Ms."""
 
     access_log: bool = False
     """Whether BentoML writes a line per request."""

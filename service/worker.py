@@ -4,6 +4,8 @@ Made with the service, started when the process is to serve, so that importing o
 opens nothing.
 """
 
+import asyncio
+import gc
 from time import monotonic
 
 from service.audit.reader import AuditReader
@@ -28,6 +30,7 @@ class Worker:
         self.settings = settings
         self.tag = tag
         self._started: float | None = None
+        self._is_tally_due = False
 
     def start(self) -> None:
         """Load the model and open the log; raises StartError.
@@ -42,11 +45,17 @@ class Worker:
             queue_limit=settings.audit_queue_records,
             limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
         )
-        self.history = AuditReader(self.settings.audit_db)
+        self.history = AuditReader(settings.audit_db)
         self.model = load_model(self.tag)
         use_folder()
         self.metrics = Metrics()
-        self.engine = Engine(self.model, self.metrics, max_call_rows=self.settings.max_call_rows)
+        self.engine = Engine(
+            self.model,
+            self.metrics,
+            max_call_rows=settings.max_call_rows,
+            max_queued_rows=settings.max_queued_rows,
+        )
+        _settle_memory()
         self._started = monotonic()
 
     async def stop(self) -> None:
@@ -62,14 +71,31 @@ class Worker:
         """Whether a prediction could be answered: in strict mode only if it could be recorded."""
         return self.audit.writable or self.audit.mode == "relaxed"
 
-    def count_records(self) -> None:
-        """Show in the metrics what became of the records."""
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request; the metrics are written at the end of the loop's turn, for all of it."""
+        if not self._is_tally_due:
+            self._is_tally_due = True
+            asyncio.get_running_loop().call_soon(self.tally)
+        self.metrics.count_request(route, method, status, seconds)
+
+    def tally(self) -> None:
+        """Show in the metrics what happened, and what became of the records."""
+        self._is_tally_due = False
         audit = self.audit
         self.metrics.count_records(
             queued=audit.queued, written=audit.written, failed=audit.failed, dropped=audit.dropped
         )
+        self.metrics.flush()
 
     @property
     def uptime_s(self) -> float:
         """Seconds since the start."""
         return 0.0 if self._started is None else monotonic() - self._started
+
+
+def _settle_memory() -> None:
+    # What is loaded by now stays. Left to itself, the collector walks all of it again and again, which took
+    # a mounted route from 4,800 to 3,000 requests/s; and what a request leaves behind has no cycles.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

@@ -1,6 +1,8 @@
-"""A record as the rows that it becomes, made before the write lock is held.
+"""A record as the rows that it becomes, made when it is appended.
 
-Only what depends on the place in the log is left open: the id, the sequence number and the hash.
+Only what depends on the place in the log is left open: the id, the sequence number and the hash. The writer's
+thread adds these, and is in SQLite for most of its time, where it does not hold the interpreter up: so the
+loop makes the next entries while the last ones are written.
 """
 
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from typing import NamedTuple
 from service.audit.body import REFUSED_BODY_LIMIT_BYTES, first_bytes, keep
 from service.audit.chain import LabelEntry, bits, content_hash, request_text
 from service.audit.facet import Facet, confidence_step, steps_of
-from service.audit.record import ANSWERED, AuditRecord, label_type, summarize, utc_text
+from service.audit.record import ANSWERED, AuditRecord, by_label, label_type, utc_text
 from service.contract import label_text
 
 Value = str | bytes | int | float | None
@@ -66,14 +68,14 @@ def _labels(record: AuditRecord) -> tuple[Sequence[Row], Sequence[LabelEntry], S
             ((text, type_, 1, digits, digits, (step,)),),
             (Facet(text, type_, model, flagged, step),),
         )
-    steps = steps_of(record.predictions)
-    rows = sorted(
-        (label_text(one.label), label_type(one.label), one.rows, one.min_confidence, one.max_confidence)
-        for one in summarize(record.predictions)
+    found = sorted(
+        (label_text(label), label_type(label), confidences)
+        for (_, label), confidences in by_label(record.predictions).items()
     )
-    hashed = [
-        (label, type_, count, bits(least), bits(most), steps[label, type_])
-        for label, type_, count, least, most in rows
-    ]
-    facets = [Facet(*key, model, flagged, step) for key, found in steps.items() for step in found]
+    rows, hashed, facets = [], [], []
+    for text, type_, confidences in found:
+        least, most, steps = min(confidences), max(confidences), steps_of(confidences)
+        rows.append((text, type_, len(confidences), least, most))
+        hashed.append((text, type_, len(confidences), bits(least), bits(most), steps))
+        facets += [Facet(text, type_, model, flagged, step) for step in steps]
     return rows, hashed, facets

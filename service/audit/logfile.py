@@ -5,7 +5,6 @@ opens a new one: whatever the failure was, writing goes on as soon as the file c
 same chain if the file holds it as it was left.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,12 +13,10 @@ from time import monotonic
 
 import apsw
 
-from service.audit.chain import SALT_BYTES
 from service.audit.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_writing, waiting
-from service.audit.entry import Entry, make_entry
+from service.audit.entry import Entry
 from service.audit.facet import Facet
 from service.audit.gap import Gap
-from service.audit.record import AuditRecord
 from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
 from service.audit.tail import ChainHead, Tail
@@ -51,27 +48,26 @@ class LogFile:
         """Those that were seen in the open file."""
         self._opened()
 
-    def write(self, records: Sequence[AuditRecord], gap: Gap | None = None) -> None:
+    def write(self, entries: Sequence[Entry], gap: Gap | None = None) -> None:
         """Commit the records in their order, and what was dropped before them.
 
         Raises whatever prevents it, and then has written none.
         """
-        entries = _entries(records)
         with self.transaction() as (_, tail):
             if gap is not None:
                 tail.add_event("gap", gap.detail())
             tail.add_records(entries)
         self._bound_wal()
 
-    def try_to_write(self, record: AuditRecord | None) -> None:
+    def try_to_write(self, entry: Entry | None) -> None:
         """Do as if the record was written; raises whatever prevents it.
 
         The header is written anew, which reaches the disk or fails to as a record would.
         """
         with self.transaction() as (connection, tail):
-            if record is not None:
+            if entry is not None:
                 connection.execute("SAVEPOINT trial")
-                Tail(connection, tail.head, {}).add_records(_entries([record]))
+                Tail(connection, tail.head, {}).add_records([entry])
                 connection.execute("ROLLBACK TO trial")
                 connection.execute("RELEASE trial")
             connection.pragma("application_id", APPLICATION_ID)
@@ -140,13 +136,6 @@ class LogFile:
             if self._head is not None and not _holds(self._connection, self._head):
                 self._head = None  # Another file, or a commit whose outcome was not known.
         return self._connection
-
-
-def _entries(records: Sequence[AuditRecord]) -> list[Entry]:
-    salts = os.urandom(SALT_BYTES * len(records))
-    return [
-        make_entry(record, salts[i * SALT_BYTES : (i + 1) * SALT_BYTES]) for i, record in enumerate(records)
-    ]
 
 
 def _holds(connection: apsw.Connection, head: ChainHead) -> bool:

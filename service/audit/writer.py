@@ -1,11 +1,12 @@
 """The writer: waiting requests share commits, and none is answered before its record is on disk.
 
-    append -> gathered within one turn of the loop -> queue -> thread: one transaction -> all waiters resume
+    append: record -> entry -> gathered for one turn of the loop -> queue -> thread: one transaction ->
+    all waiters resume
 
 A commit with ``synchronous=FULL`` costs a flush of the disk, some 0.3 ms at best, whatever it holds. So
 the thread commits everything that queued up while the previous commit was under way: the more requests
 wait, the more share one flush (group commit). The loop pays for one wake-up of the thread per turn and
-one call back per commit, not per record; encoding is the thread's work.
+one call back per commit, not per record.
 
 In relaxed mode nobody waits. What cannot be written is tried again while the queue has room; what finds it
 full is dropped, and the log states how much was, as soon as it can be written (gap.py).
@@ -13,8 +14,10 @@ full is dropped, and the log states how much was, as soon as it can be written (
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -22,10 +25,12 @@ from typing import Literal, NamedTuple, Self
 
 import apsw
 
+from service.audit.chain import SALT_BYTES
 from service.audit.database import BUSY_TIMEOUT_MS
+from service.audit.entry import Entry, make_entry
 from service.audit.gap import GapCounter
 from service.audit.logfile import LogFile
-from service.audit.record import AuditRecord
+from service.audit.record import AuditRecord, utc_text
 from service.audit.retention import Limits
 from service.errors import AuditUnavailable
 
@@ -47,8 +52,8 @@ _FAULTS_OF_A_RECORD = (TypeError, ValueError, OverflowError, apsw.ConstraintErro
 _logger = logging.getLogger(__name__)
 
 
-class _Entry(NamedTuple):
-    record: AuditRecord
+class _Waiting(NamedTuple):
+    entry: Entry
     written: asyncio.Future[None] | None
     """Nothing in relaxed mode: nobody waits."""
 
@@ -75,22 +80,24 @@ class AuditLog:
         self.mode = mode
         self._file = file
         self._queue_limit = queue_limit
-        self._gathered: list[_Entry] = []
-        self._handed_over: SimpleQueue[list[_Entry] | None] = SimpleQueue()
+        self._gathered: list[_Waiting] = []
+        self._handed_over: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         """A turn's entries each; None is the end."""
-        self._kept: list[_Entry] = []
+        self._kept: list[_Waiting] = []
         """In relaxed mode, what could not be written and is tried again."""
         self._closed = False
         self._ended = False
         self._failing = False
         self._over_limits = False
-        self._probe: AuditRecord | None = None
+        self._probe: Entry | None = None
         """One of the records that could not be written, with which it is tried whether others can."""
         self._gap = GapCounter()
         # Each count is kept by one thread alone: the loop's and the writer's.
         self._appended = 0
         self._written = 0
         self._failed = 0
+        self._unfit = 0
+        """Of those that failed, the ones that never came to the thread."""
         self._thread = Thread(target=self._run, name="audit-writer", daemon=True)
         self._thread.start()
 
@@ -100,17 +107,34 @@ class AuditLog:
         In relaxed mode return at once. A caller that is cancelled leaves its record behind, and it is
         written like the others.
         """
-        if self.mode == "relaxed":
-            if self._closed or self.queued >= self._queue_limit:
-                self._gap.add([record])
-            else:
-                self._gather(_Entry(record, None))
+        strict = self.mode == "strict"
+        if self._closed or not (strict or self.queued < self._queue_limit):
+            self._drop(record)
             return
-        if self._closed:
-            raise AuditUnavailable
+        try:
+            entry = make_entry(record, os.urandom(SALT_BYTES))
+        except _FAULTS_OF_A_RECORD as error:
+            self._note_failure(error, failing=False)
+            self._appended += 1
+            self._unfit += 1
+            self._drop(record, error)
+            return
+        if not strict:
+            self._gather(_Waiting(entry, None))
+            return
         written = asyncio.get_running_loop().create_future()
-        self._gather(_Entry(record, written))
+        self._gather(_Waiting(entry, written))
         await written
+
+    def _drop(self, record: AuditRecord, reason: Exception | None = None) -> None:
+        if self.mode == "strict":
+            raise AuditUnavailable from reason
+        try:
+            received_utc = utc_text(record.received_utc)
+        except ValueError:
+            received_utc = utc_text(datetime.now(UTC))
+        self._gap.add(received_utc)
+        self._handed_over.put([])  # For the thread to state it, which may sleep.
 
     def close(self) -> None:
         """Write what is queued and stop. Blocks meanwhile; called on the loop's thread, or without one."""
@@ -123,7 +147,7 @@ class AuditLog:
     @property
     def queued(self) -> int:
         """Records that wait for their commit."""
-        return self._appended - self._written - self._failed
+        return self._appended - self._written - self.failed
 
     @property
     def written(self) -> int:
@@ -133,7 +157,7 @@ class AuditLog:
     @property
     def failed(self) -> int:
         """Records that this process could not commit; in strict mode their answers did not leave."""
-        return self._failed
+        return self._failed + self._unfit
 
     @property
     def dropped(self) -> int:
@@ -145,10 +169,10 @@ class AuditLog:
         """Whether the last attempt to write succeeded. After a failure attempts go on without requests."""
         return not (self._closed or self._failing)
 
-    def _gather(self, entry: _Entry) -> None:
+    def _gather(self, waiting: _Waiting) -> None:
         if not self._gathered:
             asyncio.get_running_loop().call_soon(self._hand_over)
-        self._gathered.append(entry)
+        self._gathered.append(waiting)
         self._appended += 1
 
     def _hand_over(self) -> None:
@@ -165,7 +189,7 @@ class AuditLog:
                 self._keep_limits(len(group))
         self._file.close()
 
-    def _next_group(self) -> list[_Entry]:
+    def _next_group(self) -> list[_Waiting]:
         # Sleeps until there is something to write, and takes all that there is. While the log cannot be
         # written it also wakes up without entries, for a trial.
         group, self._kept = self._kept, []
@@ -184,19 +208,19 @@ class AuditLog:
             return _STEP_INTERVAL_S
         return _RETENTION_INTERVAL_S if self._file.limits else None
 
-    def _commit(self, group: list[_Entry]) -> None:
+    def _commit(self, group: list[_Waiting]) -> None:
         gap = self._gap.take()
         try:
             if group or gap:
-                self._file.write([entry.record for entry in group], gap)
+                self._file.write([waiting.entry for waiting in group], gap)
             else:
                 self._file.try_to_write(self._probe)
         except Exception as error:
             self._gap.put_back(gap)
             at_fault = isinstance(error, _FAULTS_OF_A_RECORD)
             if at_fault and len(group) > 1:  # One of them; its neighbours must not suffer for it.
-                for entry in group:
-                    self._commit([entry])
+                for waiting in group:
+                    self._commit([waiting])
                 return
             self._note_failure(error, failing=not at_fault)
             self._give_up(group, error, again=not (at_fault or self._ended))
@@ -205,14 +229,15 @@ class AuditLog:
             self._written += len(group)
             _resume(group, None)
 
-    def _give_up(self, group: list[_Entry], error: Exception, *, again: bool) -> None:
+    def _give_up(self, group: list[_Waiting], error: Exception, *, again: bool) -> None:
         if group and again:
-            self._probe = group[0].record
+            self._probe = group[0].entry
         if self.mode == "relaxed":
             if again:
                 self._kept += group
                 return
-            self._gap.add([entry.record for entry in group])
+            for waiting in group:
+                self._gap.add(waiting.entry.received_utc)
         self._failed += len(group)
         _resume(group, error)
 
@@ -240,11 +265,11 @@ class AuditLog:
             self._failing = False
 
 
-def _resume(group: Sequence[_Entry], error: Exception | None) -> None:
+def _resume(group: Sequence[_Waiting], error: Exception | None) -> None:
     waiters: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for entry in group:
-        if entry.written is not None:
-            waiters.setdefault(entry.written.get_loop(), []).append(entry.written)
+    for waiting in group:
+        if waiting.written is not None:
+            waiters.setdefault(waiting.written.get_loop(), []).append(waiting.written)
     for loop, futures in waiters.items():
         with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
             loop.call_soon_threadsafe(_settle, futures, error)

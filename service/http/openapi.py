@@ -17,8 +17,10 @@ from service.errors import (
     AuditUnavailable,
     BodyMalformed,
     BodyTooLarge,
+    DeadlineExceeded,
     InternalFailure,
     MediaTypeUnsupported,
+    Overloaded,
     QueryInvalid,
     RequestError,
     RowsInvalid,
@@ -37,8 +39,10 @@ _PREDICTION_REFUSALS = (
     BodyTooLarge,
     MediaTypeUnsupported,
     RowsInvalid,
+    Overloaded,
     InternalFailure,
     AuditUnavailable,
+    DeadlineExceeded,
 )
 
 

@@ -74,7 +74,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
         return _json(await to_thread.run_sync(worker.history.history, filters))
 
     async def metrics(_: Request) -> Response:
-        worker.count_records()
+        worker.tally()
         page = await to_thread.run_sync(worker.metrics.page)
         return Response(page, headers={"content-type": CONTENT_TYPE})
 

@@ -2,47 +2,51 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from service.batcher import Batcher, Predict, Probabilities
-from service.contract import Matrix
-from service.errors import RowsFailed
+from service.batcher import ON_LOOP_S, Batcher
+from service.errors import ClientGone, DeadlineExceeded, RowsFailed
+from service.pace import Pace
 
 FAILS = -1.0
 """A row that the model here fails on."""
 
+NEVER = float("inf")
 
-def echo(matrix: Matrix) -> Probabilities:
+Result = tuple[float, float]
+Echo = Batcher[float, Result]
+Call = Callable[[Sequence[float]], Sequence[Result | None]]
+
+
+def echo(rows: Sequence[float]) -> list[Result]:
     """Answer each row with itself, so that an answer shows whose it is."""
-    if (matrix == FAILS).any():
+    if FAILS in rows:
         raise ValueError("this row cannot be predicted")
-    return np.hstack([matrix, -matrix]).astype(np.float64)
-
-
-def rows(*values: float) -> NDArray[np.float64]:
-    return np.array(values, dtype=np.float64).reshape(-1, 1)
+    return [(row, -row) for row in rows]
 
 
 @asynccontextmanager
-async def batching(
-    predict: Predict = echo, max_call_rows: int = 100
-) -> AsyncIterator[tuple[Batcher, list[int]]]:
+async def batching(call: Call = echo, max_call_rows: int = 100) -> AsyncIterator[tuple[Echo, list[int]]]:
     """A batcher, and the rows of each call that it makes."""
     calls: list[int] = []
-    batcher = Batcher(
-        predict, n_classes=2, max_call_rows=max_call_rows, on_call=lambda n, _seconds: calls.append(n)
+    batcher: Echo = Batcher(
+        call, max_call_rows=max_call_rows, on_call=lambda rows, _seconds: calls.append(rows)
     )
     try:
         yield batcher, calls
     finally:
         await batcher.close()
+
+
+def ask(batcher: Echo, *rows: float, deadline: float = NEVER) -> "asyncio.Future[list[Result]]":
+    return batcher.predict(rows, deadline)
 
 
 class Gate:
@@ -52,10 +56,10 @@ class Gate:
         self.entered = threading.Event()
         self.open = threading.Event()
 
-    def predict(self, matrix: Matrix) -> Probabilities:
+    def predict(self, rows: Sequence[float]) -> list[Result]:
         self.entered.set()
         assert self.open.wait(10)
-        return echo(matrix)
+        return echo(rows)
 
     async def until_entered(self) -> None:
         assert await asyncio.to_thread(self.entered.wait, 10)
@@ -65,10 +69,9 @@ def test_rows_that_arrive_while_the_model_works_share_the_next_call() -> None:
     async def run() -> list[int]:
         gate = Gate()
         async with batching(gate.predict) as (batcher, calls):
-            first = asyncio.create_task(batcher.predict(rows(0)))
+            first = ask(batcher, 0)
             await gate.until_entered()
-            others = [asyncio.create_task(batcher.predict(rows(i))) for i in range(1, 31)]
-            await asyncio.sleep(0)
+            others = [ask(batcher, i) for i in range(1, 31)]
             gate.open.set()
             await asyncio.gather(first, *others)
             return calls
@@ -76,21 +79,31 @@ def test_rows_that_arrive_while_the_model_works_share_the_next_call() -> None:
     assert asyncio.run(run()) == [1, 30]
 
 
+def test_rows_that_arrive_in_one_turn_of_the_loop_share_a_call() -> None:
+    async def run() -> list[int]:
+        async with batching() as (batcher, calls):
+            for _ in range(3):
+                await asyncio.gather(*[ask(batcher, i) for i in range(20)])
+            return calls
+
+    assert asyncio.run(run()) == [20, 20, 20]
+
+
 def test_an_idle_batcher_answers_a_single_row_at_once() -> None:
     async def run() -> list[int]:
         async with batching() as (batcher, calls):
             for value in range(3):
-                await batcher.predict(rows(value))
+                await ask(batcher, value)
             return calls
 
     assert asyncio.run(run()) == [1, 1, 1]
 
 
-def test_the_loop_goes_on_while_the_model_works() -> None:
+def test_the_loop_goes_on_while_a_slow_model_works() -> None:
     async def run() -> bool:
         gate = Gate()
         async with batching(gate.predict) as (batcher, _):
-            answer = asyncio.create_task(batcher.predict(rows(1)))
+            answer = ask(batcher, 1)
             await gate.until_entered()
             still_working = not answer.done()
             gate.open.set()
@@ -100,20 +113,37 @@ def test_the_loop_goes_on_while_the_model_works() -> None:
     assert asyncio.run(run())
 
 
+def test_a_model_that_is_measured_to_be_quick_is_called_on_the_loop_and_a_slow_one_is_not() -> None:
+    async def run(seconds: float) -> list[bool]:
+        on_loop: list[bool] = []
+
+        def call(rows: Sequence[float]) -> list[Result]:
+            on_loop.append(threading.current_thread() is threading.main_thread())
+            time.sleep(seconds)
+            return echo(rows)
+
+        async with batching(call) as (batcher, _):
+            for value in range(4):
+                await ask(batcher, value)
+        return on_loop
+
+    assert asyncio.run(run(0)) == [False, True, True, True]
+    assert asyncio.run(run(2 * ON_LOOP_S)) == [False] * 4
+
+
 def test_a_large_request_takes_several_calls_and_lets_a_small_one_between_them() -> None:
     async def run() -> tuple[list[str], list[int]]:
         gate = Gate()
         order: list[str] = []
         async with batching(gate.predict, max_call_rows=10) as (batcher, calls):
 
-            async def ask(name: str, n_rows: int) -> None:
-                answer = await batcher.predict(rows(*range(n_rows)))
-                assert answer[:, 0].tolist() == list(range(n_rows))
+            async def expect(name: str, n_rows: int) -> None:
+                assert await ask(batcher, *range(n_rows)) == echo(range(n_rows))
                 order.append(name)
 
-            large = asyncio.create_task(ask("large", 35))
+            large = asyncio.create_task(expect("large", 35))
             await gate.until_entered()
-            small = asyncio.create_task(ask("small", 1))
+            small = asyncio.create_task(expect("small", 1))
             await asyncio.sleep(0)
             gate.open.set()
             await asyncio.gather(large, small)
@@ -121,52 +151,31 @@ def test_a_large_request_takes_several_calls_and_lets_a_small_one_between_them()
 
     order, calls = asyncio.run(run())
     assert order == ["small", "large"]
-    assert calls == [10, 10, 10, 6]
+    assert sum(calls) == 36
+    assert max(calls) == 10
 
 
 def test_a_row_that_fails_is_named_and_its_neighbours_answers_do_not_change() -> None:
-    async def run() -> list[Probabilities | BaseException]:
-        gate = Gate()
-        async with batching(gate.predict) as (batcher, _):
-            first = asyncio.create_task(batcher.predict(rows(0)))
-            await gate.until_entered()
-            asked = [rows(1, 2), rows(3, FAILS, 4, FAILS), rows(FAILS), rows(5)]
-            others = [asyncio.create_task(batcher.predict(matrix)) for matrix in asked]
-            await asyncio.sleep(0)
-            gate.open.set()
-            return await asyncio.gather(first, *others, return_exceptions=True)
+    async def run() -> list[list[Result] | BaseException]:
+        async with batching() as (batcher, _):
+            asked = [(1.0, 2.0), (3.0, FAILS, 4.0, FAILS), (FAILS,), (5.0,)]
+            return await asyncio.gather(*[ask(batcher, *rows) for rows in asked], return_exceptions=True)
 
-    _, whole, partly, alone, last = asyncio.run(run())
+    whole, partly, alone, last = asyncio.run(run())
     assert isinstance(partly, RowsFailed)
     assert partly.rows == [1, 3]
     assert isinstance(alone, RowsFailed)
     assert alone.rows == [0]
-    np.testing.assert_array_equal(whole, echo(rows(1, 2)))
-    np.testing.assert_array_equal(last, echo(rows(5)))
-
-
-@pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_a_probability_that_is_no_number_is_a_failure_of_its_row(broken: float) -> None:
-    async def run() -> None:
-        async with batching(lambda matrix: np.where(matrix == 7, broken, np.hstack([matrix, matrix]))) as (
-            batcher,
-            _,
-        ):
-            np.testing.assert_array_equal(await batcher.predict(rows(1)), [[1, 1]])
-            with pytest.raises(RowsFailed) as failed:
-                await batcher.predict(rows(1, 7))
-            assert failed.value.rows == [1]
-
-    asyncio.run(run())
+    assert (whole, last) == (echo([1, 2]), echo([5]))
 
 
 def test_a_model_that_answers_too_few_rows_fails_them_rather_than_swapping_answers() -> None:
     async def run() -> None:
-        async with batching(lambda matrix: echo(matrix)[: max(1, len(matrix) - 1)]) as (batcher, _):
-            np.testing.assert_array_equal(await batcher.predict(rows(1, 2, 3)), echo(rows(1, 2, 3)))
-        async with batching(lambda matrix: echo(matrix)[:0]) as (batcher, _):
+        async with batching(lambda rows: echo(rows)[: max(1, len(rows) - 1)]) as (batcher, _):
+            assert await ask(batcher, 1, 2, 3) == echo([1, 2, 3])
+        async with batching(lambda rows: echo(rows)[:0]) as (batcher, _):
             with pytest.raises(RowsFailed):
-                await batcher.predict(rows(1, 2, 3))
+                await ask(batcher, 1, 2, 3)
 
     asyncio.run(run())
 
@@ -175,11 +184,9 @@ def test_a_request_that_was_cancelled_before_its_turn_is_not_put_through_the_mod
     async def run() -> list[int]:
         gate = Gate()
         async with batching(gate.predict) as (batcher, calls):
-            first = asyncio.create_task(batcher.predict(rows(0)))
+            first = ask(batcher, 0)
             await gate.until_entered()
-            gone = asyncio.create_task(batcher.predict(rows(1, 2, 3)))
-            stays = asyncio.create_task(batcher.predict(rows(4)))
-            await asyncio.sleep(0)
+            gone, stays = ask(batcher, 1, 2, 3), ask(batcher, 4)
             gone.cancel()
             gate.open.set()
             await asyncio.gather(first, stays)
@@ -188,16 +195,81 @@ def test_a_request_that_was_cancelled_before_its_turn_is_not_put_through_the_mod
     assert asyncio.run(run()) == [1, 1]
 
 
-def test_closing_answers_what_is_queued() -> None:
-    async def run() -> Probabilities:
+def test_a_request_whose_deadline_passes_in_the_queue_is_answered_then_and_never_put_through() -> None:
+    async def run() -> list[int]:
+        gate = Gate()
+        async with batching(gate.predict) as (batcher, calls):
+            first = ask(batcher, 0)
+            await gate.until_entered()
+            late, stays = ask(batcher, 1, 2, deadline=monotonic() + 0.05), ask(batcher, 3)
+            with pytest.raises(DeadlineExceeded):
+                await asyncio.wait_for(late, 5)
+            assert not first.done()
+            gate.open.set()
+            await asyncio.gather(first, stays)
+            return calls
+
+    assert asyncio.run(run()) == [1, 1]
+
+
+def test_a_request_that_the_model_works_on_is_answered_when_its_deadline_passes() -> None:
+    async def run() -> None:
         gate = Gate()
         async with batching(gate.predict) as (batcher, _):
-            answer = asyncio.create_task(batcher.predict(rows(1)))
+            late = ask(batcher, 0, deadline=monotonic() + 0.05)
             await gate.until_entered()
+            with pytest.raises(DeadlineExceeded):
+                await asyncio.wait_for(late, 5)
             gate.open.set()
-        return await answer
+            assert await ask(batcher, 1) == echo([1])
 
-    np.testing.assert_array_equal(asyncio.run(run()), echo(rows(1)))
+    asyncio.run(run())
+
+
+def test_a_request_whose_client_went_away_is_not_put_through_the_model() -> None:
+    async def run() -> list[int]:
+        gate = Gate()
+        async with batching(gate.predict) as (batcher, calls):
+            first = ask(batcher, 0)
+            await gate.until_entered()
+            gone = batcher.predict([1.0, 2.0], NEVER, lambda: True)
+            with pytest.raises(ClientGone):
+                await asyncio.wait_for(gone, 5)
+            gate.open.set()
+            await first
+            return calls
+
+    assert asyncio.run(run()) == [1]
+
+
+def test_a_call_is_not_made_longer_than_the_deadlines_of_its_rows_allow() -> None:
+    async def run() -> list[int]:
+        pace = Pace()
+        for rows in (1, 10, 100):
+            pace.learn(rows, 0.01 * rows)
+        calls: list[int] = []
+        batcher: Echo = Batcher(
+            echo, max_call_rows=1_000, on_call=lambda rows, _: calls.append(rows), pace=pace
+        )
+        await asyncio.gather(ask(batcher, *range(200), deadline=monotonic() + 1), ask(batcher, *range(300)))
+        await batcher.close()
+        return calls
+
+    first, *_ = asyncio.run(run())
+    assert 40 <= first <= 50
+
+
+def test_closing_answers_what_is_queued() -> None:
+    async def run() -> list[Result]:
+        gate = Gate()
+        async with batching(gate.predict) as (batcher, _):
+            first = ask(batcher, 1)
+            await gate.until_entered()
+            second = ask(batcher, 2)
+            gate.open.set()
+        return [*await first, *await second]
+
+    assert asyncio.run(run()) == echo([1, 2])
 
 
 requests = st.lists(
@@ -215,27 +287,25 @@ requests = st.lists(
 def test_every_request_gets_its_own_rows_whatever_fails_or_goes_away(
     asked: list[tuple[list[float], bool, int]], max_call_rows: int
 ) -> None:
-    async def run() -> list[Probabilities | BaseException]:
+    async def run() -> list[list[Result] | BaseException]:
         async with batching(max_call_rows=max_call_rows) as (batcher, _):
 
-            async def ask(values: list[float], gives_up: bool, turns: int) -> Probabilities:
+            async def one(rows: list[float], gives_up: bool, turns: int) -> list[Result]:
                 for _ in range(turns):
                     await asyncio.sleep(0)
-                answer = asyncio.create_task(batcher.predict(rows(*values)))
-                await asyncio.sleep(0)
+                answer = ask(batcher, *rows)
                 if gives_up:
                     answer.cancel()
                 return await answer
 
-            return await asyncio.gather(*[ask(*request) for request in asked], return_exceptions=True)
+            return await asyncio.gather(*[one(*request) for request in asked], return_exceptions=True)
 
-    for (values, gives_up, _), answer in zip(asked, asyncio.run(run()), strict=True):
-        failing = [row for row, value in enumerate(values) if value == FAILS]
+    for (rows, gives_up, _), answer in zip(asked, asyncio.run(run()), strict=True):
+        failing = [row for row, value in enumerate(rows) if value == FAILS]
         if gives_up:
             assert isinstance(answer, asyncio.CancelledError)
         elif failing:
             assert isinstance(answer, RowsFailed)
             assert answer.rows == failing
         else:
-            assert not isinstance(answer, BaseException)
-            np.testing.assert_array_equal(answer, echo(rows(*values)))
+            assert answer == echo(rows)

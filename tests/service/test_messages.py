@@ -95,16 +95,26 @@ def test_a_batch_over_the_limit_is_too_large_and_an_empty_one_breaks_the_contrac
         messages.parse_batch(b'{"instances": []}')
 
 
+ABOUT = {
+    "request_id": "id",
+    "timestamp": datetime(2026, 1, 15, 10, 30, 0, 123456, tzinfo=UTC),
+    "processing_time_ms": 1.5,
+}
+
+
+def answer_json(messages: Messages, flags: list[Flag]) -> bytes:
+    return messages.answer_json(Predictions([7], [[0.25, 0.75]], [0.75], flags), LINEAGE, **ABOUT)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("flags", [[], [Flag(0, "c", "unknown_category")]])
+def test_the_text_of_an_answer_is_that_of_its_type(messages: Messages, flags: list[Flag]) -> None:
+    answer = messages.answer(Predictions([7], [[0.25, 0.75]], [0.75], flags), LINEAGE, **ABOUT)  # type: ignore[arg-type]
+    assert answer_json(messages, flags).decode() == answer.model_dump_json(exclude_none=True)
+
+
 def test_an_answer_has_flags_only_where_a_value_was_flagged(messages: Messages) -> None:
     def answered(flags: list[Flag]) -> dict[str, object]:
-        answer = messages.answer(
-            Predictions([7], [[0.25, 0.75]], [0.75], flags),
-            LINEAGE,
-            request_id="id",
-            timestamp=datetime(2026, 1, 15, 10, 30, 0, 123456, tzinfo=UTC),
-            processing_time_ms=1.5,
-        )
-        parsed: dict[str, object] = json.loads(messages.write(answer))
+        parsed: dict[str, object] = json.loads(answer_json(messages, flags))
         return parsed
 
     plain = {

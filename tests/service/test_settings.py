@@ -27,7 +27,7 @@ def test_settings_come_from_variables_with_the_prefix(monkeypatch: pytest.Monkey
         ("TABENTO_WORKERS", "0"),
         ("TABENTO_WORKERS", "two"),
         ("TABENTO_MAX_BATCH_ROWS", "-1"),
-        ("TABENTO_TIMEOUT_S", "nan"),
+        ("TABENTO_DEADLINE_MS", "0"),
         ("TABENTO_ACCESS_LOG", "perhaps"),
     ],
 )

@@ -4,26 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audit.record import LabelSummary, label_from, label_type, summarize, utc_text
+from service.audit.record import by_label, label_from, label_type, utc_text
 from service.contract import Label, label_text
 
 LABELS = st.one_of(st.text(), st.integers(), st.booleans())
 
 
-def test_rows_are_summed_up_by_label() -> None:
-    predictions = [("setosa", 0.9), ("virginica", 0.5), ("setosa", 0.7), ("setosa", 0.8)]
+def test_rows_of_different_labels_and_types_of_label_are_kept_apart() -> None:
+    predictions: list[tuple[Label, float]] = [("1", 0.9), (1, 0.5), ("1", 0.7), (True, 0.8), (1, 0.6)]
 
-    assert summarize(predictions) == [
-        LabelSummary("setosa", rows=3, min_confidence=0.7, max_confidence=0.9),
-        LabelSummary("virginica", rows=1, min_confidence=0.5, max_confidence=0.5),
-    ]
-    assert summarize([]) == []
-
-
-def test_labels_of_different_types_are_summed_up_apart() -> None:
-    summaries = summarize([("1", 0.9), (1, 0.8), (True, 0.7)])
-
-    assert [(type(summary.label), summary.rows) for summary in summaries] == [(str, 1), (int, 1), (bool, 1)]
+    assert by_label(predictions) == {(str, "1"): [0.9, 0.7], (int, 1): [0.5, 0.6], (bool, True): [0.8]}
+    assert by_label([]) == {}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from service.audit.database import open_for_reading
+from service.audit.entry import make_entry
 from service.audit.history import HistoryFilters
 from service.audit.logfile import LogFile
 from service.audit.reader import AuditReader
@@ -100,7 +101,8 @@ def test_an_event_is_pruned_with_the_records_round_it(tmp_path: Path) -> None:
     for _ in range(3):
         while file.prune_step(0):
             pass
-        file.write(recent(1, ago=timedelta(days=3)))
+        (record,) = recent(1, ago=timedelta(days=3))
+        file.write([make_entry(record, b"0123456789abcdef")])
     file.close()
 
     assert verify(db).ok

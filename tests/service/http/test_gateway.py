@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import sqlite3
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from tests.iris import SETOSA, VIRGINICA
+from tests.servers import Serve, Server, metric
 
 JSON = {"content-type": "application/json"}
 
@@ -155,6 +158,66 @@ def test_a_client_that_goes_away_in_mid_request_does_no_harm(client: httpx.Clien
             b"Content-Length: 50\r\n\r\n{"
         )
     assert client.post("/predict", json=SETOSA).status_code == 200
+
+
+def send_head(server: str, length: int, *headers: str) -> socket.socket:
+    """Send a prediction request up to its body."""
+    parts = urlsplit(server)
+    connection = socket.create_connection((str(parts.hostname), parts.port or 0), timeout=10)
+    head = ["POST /predict HTTP/1.1", "Host: x", "Content-Type: application/json", *headers]
+    connection.sendall("\r\n".join([*head, f"Content-Length: {length}", "", ""]).encode())
+    return connection
+
+
+def test_a_request_that_came_too_late_for_its_own_deadline_is_given_up(iris_server: Server) -> None:
+    body = json.dumps(SETOSA).encode()
+    written = metric(iris_server.url, "tabento_audit_records_total", outcome="written")
+    with send_head(iris_server.url, len(body), "X-Request-Timeout-Ms: 20") as connection:
+        time.sleep(0.1)
+        connection.sendall(body)
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert b"urn:tabento:deadline-exceeded" in answer
+    # Counted, not recorded: it held no prediction.
+    assert metric(iris_server.url, "tabento_requests_total", route="/predict", status="504") >= 1
+    assert metric(iris_server.url, "tabento_audit_records_total", outcome="written") == written
+
+
+def test_a_client_can_only_lower_the_deadline(client: httpx.Client) -> None:
+    for sent in ("1000", "99999999"):
+        answer = client.post("/predict", json=SETOSA, headers={"x-request-timeout-ms": sent})
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("sent", ["", "0", "-5", "1.5", "1e3", "soon", "9" * 30])
+def test_a_deadline_that_is_no_number_of_milliseconds_is_refused(client: httpx.Client, sent: str) -> None:
+    answer = client.post("/predict", json=SETOSA, headers={"x-request-timeout-ms": sent})
+    assert "X-Request-Timeout-Ms" in problem(answer, 400, "header-invalid")["detail"]
+
+
+def test_what_comes_while_there_is_no_room_is_refused_at_once_and_the_rest_goes_on(
+    serve: Serve, iris: str
+) -> None:
+    server = serve(model=iris, TABENTO_MAX_QUEUED_ROWS="2")
+    body = json.dumps(SETOSA).encode()
+    with send_head(server.url, len(body)) as first, send_head(server.url, len(body)) as second:
+        deadline = time.monotonic() + 10
+        while (refused := httpx.post(f"{server.url}/predict", json=SETOSA)).status_code == 200:
+            assert time.monotonic() < deadline
+        assert int(refused.headers["retry-after"]) >= 1
+        problem(refused, 429, "overloaded")
+        for path in ("/livez", "/readyz", "/metrics", "/model/info", "/predictions/history"):
+            assert httpx.get(f"{server.url}{path}").status_code == 200
+        for connection in (first, second):
+            connection.sendall(body)
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    batch = {"instances": [SETOSA] * 50}
+    assert httpx.post(f"{server.url}/predict/batch", json=batch).status_code == 200
+    assert metric(server.url, "tabento_requests_total", route="/predict", status="429") >= 1
+    with sqlite3.connect(server.audit_db) as log:
+        assert log.execute("SELECT DISTINCT status FROM request").fetchall() == [(200,)]
+    log.close()
+    assert server.stop() == 0
 
 
 def test_an_unknown_path_is_told_as_a_problem(client: httpx.Client) -> None:
