@@ -89,6 +89,9 @@ class TabularClassifier:
         with told_in_a_sentence():
             AuditLog.open(settings.audit_db).close()
         make_folder()
+        # With it in the environment, whatever its value, BentoML does not replace a worker that died: the
+        # service would shrink in silence, with /readyz at 200.
+        os.environ.pop("BENTOML_CONTAINERIZED", None)
         # Workers are what uses more cores. Threads within a call of the model cost more than they bring for
         # rows as few as come together here, and OpenMP's spin against those of the other workers.
         os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from service.errors import ClientGone, DeadlineExceeded, RowsFailed
 from service.pace import Pace
@@ -70,15 +70,15 @@ class _Request(Generic[RowT, ResultT]):
 
     def put(self, results: Sequence[ResultT | None]) -> None:
         """Add what the model said of the rows taken, None for those that it failed on."""
-        self.done += results
-        if len(self.done) < len(self.rows) or self.answer.done():
+        done = self.done
+        done += results
+        if len(done) < len(self.rows) or self.answer.done():
             return
-        whole = [result for result in self.done if result is not None]
-        if len(whole) == len(self.done):
-            self.answer.set_result(whole)
-        else:
-            failed = [row for row, result in enumerate(self.done) if result is None]
+        if None in done:
+            failed = [row for row, result in enumerate(done) if result is None]
             self.answer.set_exception(RowsFailed(failed))
+        else:
+            self.answer.set_result(cast("list[ResultT]", done))
 
     def is_wanted(self, now: float) -> bool:
         """Whether there is still somebody to answer, and time to; it is answered if there is no time."""
@@ -186,15 +186,17 @@ class Batcher(Generic[RowT, ResultT]):
         batch: list[tuple[_Request[RowT, ResultT], int]] = []
         gathered: list[RowT] = []
         free = self._max_call_rows
+        ample_s = 2 * self._pace.expected_s(free)
         while free > 0 and self._queue:
             request = self._queue.popleft()
             if not request.is_wanted(now):
                 continue
-            # Half of the time that is left is for the call, the rest for what comes before and after it.
-            free = min(free, self._pace.rows_within((request.deadline - now) / 2) - len(gathered))
-            if free <= 0 and gathered:
-                self._queue.appendleft(request)
-                break
+            if request.deadline - now < ample_s:
+                # Half of what is left is for the call, the rest for what comes before and after it.
+                free = min(free, self._pace.rows_within((request.deadline - now) / 2) - len(gathered))
+                if free <= 0 and gathered:
+                    self._queue.appendleft(request)
+                    break
             rows = request.take(max(free, 1))
             free -= len(rows)
             batch.append((request, len(rows)))

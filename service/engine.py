@@ -1,10 +1,9 @@
 """The engine: rows in, predictions out. The one door that every transport goes through."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import count, cycle, islice, repeat
 from time import monotonic
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -19,8 +18,7 @@ _Result = tuple[Label, list[float], float, tuple[Flag, ...]]
 """Of one row: label, probabilities, confidence, flags."""
 
 
-@dataclass(frozen=True, slots=True)
-class Predictions:
+class Predictions(NamedTuple):
     """What the model says of the rows of one request, in their order."""
 
     labels: Sequence[Label]
@@ -28,7 +26,7 @@ class Predictions:
     """A list per row, in the contract's class order."""
     confidences: Sequence[float]
     """The probability of each row's label."""
-    flags: list[Flag]
+    flags: Sequence[Flag]
 
 
 class Engine:
@@ -60,8 +58,12 @@ class Engine:
         says that nobody waits any more.
         """
         results = await self._batcher.predict([row.features for row in rows], deadline, gone)
+        if len(results) == 1:  # Most requests by far.
+            ((label, of_classes, confidence, flags),) = results
+            self._metrics.count_prediction(label, confidence, flags)
+            return Predictions((label,), (of_classes,), (confidence,), flags)
         labels, probabilities, confidences, flagged = zip(*results, strict=True)
-        flags = [flag._replace(row=row) for row, found in enumerate(flagged) if found for flag in found]
+        flags = tuple(flag._replace(row=row) for row, found in enumerate(flagged) if found for flag in found)
         self._metrics.count_predictions(labels, confidences, flags)
         return Predictions(labels, probabilities, confidences, flags)
 
@@ -132,5 +134,5 @@ def _of_each_row(flags: Sequence[Flag]) -> Iterable[tuple[Flag, ...]]:
         return repeat(())
     rows: dict[int, tuple[Flag, ...]] = {}
     for flag in flags:
-        rows[flag.row] = (*rows.get(flag.row, ()), flag)
+        rows[flag.row] = (*rows.get(flag.row, ()), flag._replace(row=0))
     return (rows.get(row, ()) for row in count())

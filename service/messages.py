@@ -82,7 +82,7 @@ class Health(BaseModel):
 
     status: str = Field(
         description="`ok`; `failing` where the audit log cannot be written and answers wait for it; "
-        "`degraded` where they do not, or where records were dropped."
+        "`degraded` where they do not, or where records were dropped; `draining` before it stops."
     )
     model: str
     model_name: str

@@ -191,6 +191,13 @@ class Metrics:
         for flag in flags:
             self.flagged.labels(flag.feature, flag.reason).inc()
 
+    def count_prediction(self, label: Label, confidence: float, flags: Sequence[Flag]) -> None:
+        """Count one predicted row."""
+        self._labels[label] += 1
+        self._confidences.append(confidence)
+        for flag in flags:
+            self.flagged.labels(flag.feature, flag.reason).inc()
+
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request."""
         self._requests[route, method, status] += 1

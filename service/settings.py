@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     """Time that a prediction may take before it is given up with 504. A client can lower it for a request
     with the header X-Request-Timeout-Ms."""
 
+    drain_seconds: float = Field(default=5.0, ge=0, le=20)
+    """Time between SIGTERM and the end, during which /readyz says 503 and requests are still served, so that
+    whoever sends them can turn to another service first."""
+
     access_log: bool = False
     """Whether BentoML writes a line per request."""
 

@@ -11,6 +11,7 @@ from time import monotonic
 from service.audit.reader import AuditReader
 from service.audit.retention import Limits
 from service.audit.writer import AuditLog
+from service.drain import Drain
 from service.engine import Engine
 from service.metrics import Metrics, use_folder
 from service.model import PublishedModel, load_model
@@ -29,6 +30,7 @@ class Worker:
     def __init__(self, settings: Settings, tag: str) -> None:
         self.settings = settings
         self.tag = tag
+        self.drain = Drain(settings.drain_seconds)
         self._started: float | None = None
         self._is_tally_due = False
 
@@ -55,6 +57,7 @@ class Worker:
             max_call_rows=settings.max_call_rows,
             max_queued_rows=settings.max_queued_rows,
         )
+        self.drain.begin_on_sigterm()
         _settle_memory()
         self._started = monotonic()
 
@@ -68,8 +71,8 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        """Whether a prediction could be answered: in strict mode only if it could be recorded."""
-        return self.audit.writable or self.audit.mode == "relaxed"
+        """Whether requests may be sent: not before it stops, nor in strict mode if none could be recorded."""
+        return not self.drain.has_begun and (self.audit.writable or self.audit.mode == "relaxed")
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request; the metrics are written at the end of the loop's turn, for all of it."""

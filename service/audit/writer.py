@@ -14,7 +14,6 @@ full is dropped, and the log states how much was, as soon as it can be written (
 
 import asyncio
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from service.audit.gap import GapCounter
 from service.audit.logfile import LogFile
 from service.audit.record import AuditRecord, utc_text
 from service.audit.retention import Limits
+from service.chance import Chance
 from service.errors import AuditUnavailable
 
 Mode = Literal["strict", "relaxed"]
@@ -80,6 +80,7 @@ class AuditLog:
         self.mode = mode
         self._file = file
         self._queue_limit = queue_limit
+        self._chance = Chance()
         self._gathered: list[_Waiting] = []
         self._handed_over: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         """A turn's entries each; None is the end."""
@@ -112,7 +113,7 @@ class AuditLog:
             self._drop(record)
             return
         try:
-            entry = make_entry(record, os.urandom(SALT_BYTES))
+            entry = make_entry(record, self._chance.take(SALT_BYTES))
         except _FAULTS_OF_A_RECORD as error:
             self._note_failure(error, failing=False)
             self._appended += 1

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that went away; it is counted, never sent."""
 
-NO_PREDICTIONS = Predictions((), (), (), [])
+NO_PREDICTIONS = Predictions((), (), (), ())
 
 
 class OutermostGateway:
@@ -88,6 +88,8 @@ class Gateway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._worker.drain.has_begun:
+            send = _closing(send)
         exchange = Exchange(scope, receive, send)
         try:
             route = self._routes.get(exchange.path)
@@ -140,7 +142,7 @@ class Gateway:
             self._worker.model.lineage,
             request_id=exchange.request_id,
             timestamp=exchange.received_utc,
-            processing_time_ms=round(exchange.seconds * 1e3, 3),
+            processing_time_ms=int(exchange.seconds * 1e6) / 1e3,
         )
         return Reply(200, body)
 
@@ -184,6 +186,17 @@ class Gateway:
             refusal = _foreseen(error, exchange)
             if exchange.status is None:
                 await exchange.send(exchange.refusal(refusal))
+
+
+def _closing(send: Send) -> Send:
+    """Have the answer ask for its connection to be closed: the next request would find nobody."""
+
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return send_on
 
 
 def _foreseen(error: Exception, exchange: Exchange, route: _PredictionRoute | None = None) -> RequestError:

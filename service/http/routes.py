@@ -43,8 +43,9 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
         lineage = worker.model.lineage
         audit = worker.audit
         in_order = audit.writable and not (audit.mode == "relaxed" and audit.dropped)
+        status = "ok" if in_order else "degraded" if worker.ready else "failing"
         state = Health(
-            status="ok" if in_order else "degraded" if worker.ready else "failing",
+            status="draining" if worker.drain.has_begun else status,
             model=worker.model.tag,
             model_name=lineage.model_name,
             model_version=lineage.model_version,

@@ -64,14 +64,14 @@ def test_each_row_gets_its_label_and_confidence_and_its_flags_by_its_place_in_th
 
     registry = with_engine(use)
     first, second, third = got
-    assert (list(first.labels), list(first.confidences), first.flags) == (["y"], [0.75], [])
+    assert (list(first.labels), list(first.confidences), first.flags) == (["y"], [0.75], ())
     assert list(second.labels) == ["x", "x", "x"]
     assert list(second.probabilities) == [[0.75, 0.25], [1.5, -0.5], [0.5, 0.5]]
-    assert second.flags == [
+    assert second.flags == (
         Flag(1, "x", "above_observed_maximum"),
         Flag(1, "y", "below_observed_minimum"),
-    ]
-    assert third.flags == [Flag(0, "x", "above_observed_maximum")]
+    )
+    assert third.flags == (Flag(0, "x", "above_observed_maximum"),)
     assert registry.get_sample_value("tabento_predictions_total", {"label": "x"}) == 4
     assert registry.get_sample_value("tabento_predictions_total", {"label": "y"}) == 1
 
