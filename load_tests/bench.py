@@ -78,9 +78,7 @@ def main() -> int:
         "seconds": asked.seconds,
         "single_rows": _as_json(single),
         "batches": _as_json(batch),
-        "forest": forest
-        if isinstance(forest, str)
-        else {k: v._asdict() for k, v in forest._asdict().items()},
+        "forest": forest if isinstance(forest, str) else forest.as_json(),
         "memory": memory and memory._asdict(),
         "starts_s": [round(start_s, 2) for start_s in starts_s],
     }

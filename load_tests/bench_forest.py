@@ -34,6 +34,10 @@ class Forest(NamedTuple):
         """How many times as many requests the compiled one answers."""
         return self.compiled.per_second / self.sklearn.per_second
 
+    def as_json(self) -> dict[str, dict[str, float]]:
+        """The figures by runtime."""
+        return {"compiled": self.compiled._asdict(), "sklearn": self.sklearn._asdict()}
+
 
 def measure_forest(rounds: int, seconds: float) -> Forest | str:
     """Medians over the rounds, or the reason why there are none."""

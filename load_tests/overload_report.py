@@ -62,7 +62,6 @@ def verdicts(found: Overload) -> list[Verdict]:
     neither = sum(count for outcome, count in outcomes.items() if outcome not in ("200", "429", "unsent"))
     offered = found.offered / found.capacity
     goodput = found.goodput / found.capacity
-    recovery_s = float("inf") if found.recovery_s is None else found.recovery_s
     at_least, at_most = Verdict.at_least, Verdict.at_most
     return [
         at_least(f"{found.times:g} x the maximum is offered", offered, found.times * _LEAST_OFFERED, ".2f"),
@@ -76,8 +75,15 @@ def verdicts(found: Overload) -> list[Verdict]:
         at_most("requests that got 5xx: none", failed, 0),
         at_most("requests that got neither 200 nor 429: none", neither, 0),
         at_most(f"memory stays flat: under {MOST_GROWTH:.0%} of growth", found.growth, MOST_GROWTH, ".1%"),
-        at_most(f"back to normal within {MOST_RECOVERY_S} s", recovery_s, MOST_RECOVERY_S, ".2f"),
+        _recovered(found.recovery_s),
     ]
+
+
+def _recovered(recovery_s: float | None) -> Verdict:
+    sentence = f"back to normal within {MOST_RECOVERY_S} s"
+    if recovery_s is None:
+        return Verdict(False, f"{sentence} (not as long as it was watched)")
+    return Verdict.at_most(sentence, recovery_s, MOST_RECOVERY_S, ".2f")
 
 
 def as_json(found: Overload) -> dict[str, object]:
@@ -128,7 +134,10 @@ def _figures(found: Overload) -> list[tuple[str, str]]:
         ("processor, service", f"{found.service_cpu_s / found.seconds:.2f} cores"),
         ("processor, load", f"{found.generator_cpu_s / found.seconds:.2f} cores"),
         ("memory of the worker", _memory(found)),
-        ("back to normal after", "never" if found.recovery_s is None else f"{found.recovery_s:.2f} s"),
+        (
+            "back to normal after",
+            "not as long as it was watched" if found.recovery_s is None else f"{found.recovery_s:.2f} s",
+        ),
     ]
 
 

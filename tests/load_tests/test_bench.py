@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from load_tests import bench_audit_report as audit
 from load_tests.baselines.empty import BODY
 from load_tests.bench_client import ROWS, Measured, generator, load
 from load_tests.bench_forest import Forest
@@ -103,6 +104,23 @@ def test_the_reports_tell_the_same_and_the_exit_code_whether_something_was_misse
     written = json.loads((tmp_path / "results" / "bench.json").read_text())
     assert written["objectives"] == [{"met": met, "objective": "it is fast"}]
     assert written["machine"]["cores"]
+
+
+def test_the_cost_of_the_audit_log_is_judged_by_the_worst_share() -> None:
+    rows = [
+        audit.Row("audit off", 1, measured(1_000), 1.0),
+        audit.Row("strict / full", 1, measured(600), 0.6),
+        audit.Row("strict / full", 2, measured(400), 0.4),
+    ]
+    alone = {1: 1_000, 500: 60_000}
+    assert [str(verdict) for verdict in audit.verdicts(rows, alone)] == [
+        "missed: strict / full keeps 50% of audit off (40%)",
+        "met: the writer alone commits 50,000 records a second (60,000)",
+    ]
+    told = {**report(), "connections": 64, "bytes_per_prediction": 800.0}
+    page = "\n".join(audit.as_markdown(told, rows, alone, Memory(1_000, 200, 210)))
+    assert "| strict / full | 1 | 600 | 60% | 5.0 | 10.0 | 0 |" in page
+    assert "200 MB after 100 requests, 210 MB after 1,000 more (+5.0%)" in page
 
 
 def test_a_table_has_its_head_and_a_line_for_each_row() -> None:
