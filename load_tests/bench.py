@@ -93,7 +93,7 @@ def _asked() -> argparse.Namespace:
     add("--connections", type=int, nargs="+", default=[1, 16, CONNECTIONS, 256])
     add("--requests", type=int, default=1_000_000, help="over which memory is watched; 0: not")
     add("--no-forest", dest="forest", action="store_false", help="leave out the compiled forest")
-    add("--quick", action="store_true", help="a minute: one round of a second, without forest and memory")
+    add("--quick", action="store_true", help="one round of a second, without forest and memory")
     add("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
     if asked.quick:
