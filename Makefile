@@ -13,7 +13,7 @@ BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install serve train test lint format load kill-test bench-audit history-at-scale lock clean
+.PHONY: install serve train test lint format load kill-test bench bench-audit overload history-at-scale lock clean
 
 install: .venv/installed
 
@@ -47,6 +47,14 @@ load: install ## 30 s of locust against a served bento; fails when the objective
 
 kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times
 	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/test_audit_kill.py
+
+bench: install ## the service beside an empty server, FastAPI and stock BentoML; needs wrk
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.bench
+
+overload: install ## three times what the service can take, for a minute, and how it is afterwards; needs wrk
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.overload
 
 bench-audit: install ## what the audit log costs, against the same service without it; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training

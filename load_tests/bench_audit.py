@@ -10,29 +10,23 @@ alone commits 50,000 records a second, and 1 otherwise.
 
 import argparse
 import asyncio
-import json
-import os
-import subprocess
 import sys
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from uuid import uuid4
 
 import apsw
-import psutil
 
-from load_tests.bench_client import BODY, Measured, generator, load
-from load_tests.bench_report import Row, as_markdown, verdicts
-from load_tests.bench_server import PROJECT, Service, serving
+from load_tests.bench_audit_report import Row, as_markdown, verdicts
+from load_tests.bench_client import BODY, load
+from load_tests.bench_report import RESULTS, provenance, write_report
+from load_tests.bench_rounds import CONNECTIONS, Memory, in_turn, watch_memory
+from load_tests.bench_server import serving
 from service.audit.record import AuditRecord
 from service.audit.writer import AuditLog
-
-CONNECTIONS = 64
 
 RESPONSE = (
     b'{"predictions":["setosa"],"probabilities":[{"setosa":0.9813,"versicolor":0.0187,"virginica":0.0}],'
@@ -59,25 +53,17 @@ def main() -> int:
     per_prediction = bytes_per_prediction()
     memory = memory_growth(asked.predictions) if asked.predictions else None
     report = {
-        "measured_utc": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
-        "commit": _commit(),
-        "cores": os.cpu_count(),
-        "versions": {name: version(name) for name in ("apsw", "bentoml", "uvicorn", "scikit-learn")},
-        "load": generator(),
+        **provenance(),
         "connections": CONNECTIONS,
         "rounds": asked.rounds,
         "seconds": asked.seconds,
         "service": [{**row._asdict(), "measured": row.measured._asdict()} for row in rows],
         "writer_alone_records_per_second": alone,
         "bytes_per_prediction": per_prediction,
-        "memory": memory,
+        "memory": memory and memory._asdict(),
     }
-    text = as_markdown(report, rows, alone)
-    asked.results.mkdir(exist_ok=True)
-    (asked.results / "audit.json").write_text(json.dumps(report, indent=2) + "\n")
-    (asked.results / "audit.md").write_text(text)
-    sys.stdout.write(text)
-    return int("missed" in "".join(verdicts(rows, alone)))
+    page = as_markdown(report, rows, alone, memory)
+    return write_report("audit", report, page, verdicts(rows, alone), asked.results)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--records", type=int, default=100_000, help="that the writer alone is fed")
     parser.add_argument("--predictions", type=int, default=0, help="over which memory is watched; 0: not")
-    parser.add_argument("--results", type=Path, default=PROJECT / "load_tests" / "results")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     return parser
 
 
@@ -100,20 +86,7 @@ def through_service(workers: int, rounds: int, seconds: float) -> list[Row]:
         }
         for service in services.values():
             load(service.url, CONNECTIONS, 1)
-        found: dict[str, list[Measured]] = {name: [] for name in services}
-        for number in range(rounds):
-            order = list(services) if number % 2 == 0 else list(reversed(services))
-            for name in order:
-                found[name].append(load(services[name].url, CONNECTIONS, seconds))
-    medians = {
-        name: Measured(
-            median(one.per_second for one in all_),
-            median(one.p50_ms for one in all_),
-            median(one.p99_ms for one in all_),
-            sum(one.errors for one in all_),
-        )
-        for name, all_ in found.items()
-    }
+        medians = in_turn(list(services), rounds, lambda name: load(services[name].url, CONNECTIONS, seconds))
     best = medians["audit off"].per_second
     return [Row(name, workers, one, one.per_second / best) for name, one in medians.items()]
 
@@ -166,41 +139,10 @@ def bytes_per_prediction() -> float:
         return round(db.stat().st_size / count, 1)
 
 
-def memory_growth(predictions: int) -> dict[str, float]:
-    """The worker's resident memory after a tenth of the predictions, and after all."""
+def memory_growth(predictions: int) -> Memory:
+    """The worker's resident memory over so many predictions."""
     with serving() as service:
-        first = _load_until(service, predictions // 10)
-        resident_first = _resident_mb(service)
-        last = first + _load_until(service, predictions - first)
-        resident_last = _resident_mb(service)
-    growth = (resident_last / resident_first - 1) * 100
-    return {
-        "predictions": last,
-        "rss_after_tenth_mb": round(resident_first, 1),
-        "rss_at_end_mb": round(resident_last, 1),
-        "growth_percent": round(growth, 2),
-    }
-
-
-def _load_until(service: Service, predictions: int) -> int:
-    answered = 0
-    while answered < predictions:
-        measured = load(service.url, CONNECTIONS, 10)
-        answered += round(measured.per_second * 10)
-        if measured.errors:
-            raise SystemExit(f"{measured.errors} requests failed")
-    return answered
-
-
-def _resident_mb(service: Service) -> float:
-    children = psutil.Process(service.process.pid).children(recursive=True)
-    workers = [child for child in children if "_bentoml_impl.worker.service" in " ".join(child.cmdline())]
-    return float(sum(worker.memory_info().rss for worker in workers)) / 1024**2
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
+        return watch_memory(service, predictions)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,35 @@
-"""The load of the benchmarks: one row a request, over kept connections, as fast as they are answered.
+"""The load of the benchmarks: one request again and again, over kept connections, as fast as it is answered.
 
 ``wrk`` puts it on where it is installed; otherwise a client of bare sockets does, which takes more of the
 processor away from the service.
 """
 
 import asyncio
+import json
+import random
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-BODY = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.2}'
+from service.http.paths import BATCH, PREDICT
 
-_SCRIPT = f"""
+BODY = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.2}'
+BATCH_ROWS = 1_000
+
+_SCRIPT = """
+local file = io.open("{body}", "rb")
 wrk.method = "POST"
-wrk.body = '{BODY.decode()}'
+wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = "application/json"
+file:close()
 done = function(summary, latency)
   local errors = summary.errors
   io.write(string.format("RESULT %d %d %f %f\\n", summary.requests, summary.duration,
@@ -31,33 +40,73 @@ end
 """
 
 
+class Work(NamedTuple):
+    """The request that a load repeats."""
+
+    path: str
+    body: bytes
+
+
 class Measured(NamedTuple):
-    """What one load found."""
+    """What one load found, or the medians of several."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
     errors: int
 
+    @classmethod
+    def medians(cls, rounds: Sequence[Self]) -> Self:
+        """The median of each figure; the errors of all rounds."""
+        return cls(
+            median(one.per_second for one in rounds),
+            median(one.p50_ms for one in rounds),
+            median(one.p99_ms for one in rounds),
+            sum(one.errors for one in rounds),
+        )
+
+
+def iris_rows(count: int) -> bytes:
+    """A batch of different rows within what training saw, the same at every call."""
+    chance = random.Random(0)
+    ranges = {
+        "sepal_length": (4.3, 7.9),
+        "sepal_width": (2.0, 4.4),
+        "petal_length": (1.0, 6.9),
+        "petal_width": (0.1, 2.5),
+    }
+    rows = [{name: round(chance.uniform(*ends), 1) for name, ends in ranges.items()} for _ in range(count)]
+    return json.dumps({"instances": rows}, separators=(",", ":")).encode()
+
+
+ONE_ROW = Work(PREDICT, BODY)
+ROWS = Work(BATCH, iris_rows(BATCH_ROWS))
+
 
 def generator() -> str:
-    """The name of what puts on the load."""
-    return "wrk" if shutil.which("wrk") else "sockets"
+    """The name of what puts on the load, with its version where it has one."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        return "sockets"
+    # It has no option that prints the version alone, and exits with 1.
+    said = subprocess.run([wrk, "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    return " ".join(said.split()[:2])
 
 
-def load(url: str, connections: int, seconds: float) -> Measured:
-    """Load the service at that address."""
-    if generator() == "wrk":
-        return _wrk(url, connections, seconds)
-    return asyncio.run(_sockets(url, connections, seconds))
+def load(url: str, connections: int, seconds: float, work: Work = ONE_ROW) -> Measured:
+    """Load the service at that address; wrk rounds the seconds up to whole ones."""
+    if shutil.which("wrk"):
+        return _wrk(url, connections, seconds, work)
+    return asyncio.run(_sockets(url, connections, seconds, work))
 
 
-def _wrk(url: str, connections: int, seconds: float) -> Measured:
+def _wrk(url: str, connections: int, seconds: float, work: Work) -> Measured:
     with TemporaryDirectory(prefix="tabento-wrk-") as folder:
-        script = Path(folder) / "post.lua"
-        script.write_text(_SCRIPT)
+        script, body = Path(folder) / "post.lua", Path(folder) / "body"
+        body.write_bytes(work.body)
+        script.write_text(_SCRIPT.replace("{body}", str(body)))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{ceil(seconds)}s", "--timeout", "10s"]
-        command += ["-s", str(script), f"{url}/predict"]
+        command += ["-s", str(script), f"{url}{work.path}"]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     result = re.search(r"RESULT (\d+) (\d+) (\S+) (\S+)\nERRORS (\d+)", output)
     if result is None:
@@ -66,28 +115,38 @@ def _wrk(url: str, connections: int, seconds: float) -> Measured:
     return Measured(requests / duration_us * 1e6, p50_us / 1e3, p99_us / 1e3, int(errors))
 
 
-async def _sockets(url: str, connections: int, seconds: float) -> Measured:
+def request_bytes(url: str, work: Work) -> bytes:
+    """The request as it goes over the wire."""
+    head = f"POST {work.path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(work.body)}\r\n\r\n".encode() + work.body
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
+    """Send a request over a kept connection and read its answer; gives the status."""
+    writer.write(request)
+    answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+    await reader.readexactly(int(answer.partition(b"content-length: ")[2].partition(b"\r")[0]))
+    return int(answer.split(maxsplit=2)[1])
+
+
+async def _sockets(url: str, connections: int, seconds: float, work: Work) -> Measured:
     address = urlsplit(url)
-    head = f"POST /predict HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
-    request = f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    request = request_bytes(url, work)
     times_ms: list[float] = []
 
-    async def ask() -> int:
+    async def ask_on() -> int:
         errors = 0
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         while perf_counter() < until:
             sent = perf_counter()
-            writer.write(request)
-            answer = (await reader.readuntil(b"\r\n\r\n")).lower()
-            await reader.readexactly(int(answer.partition(b"content-length: ")[2].partition(b"\r")[0]))
+            errors += await ask(reader, writer, request) != 200
             times_ms.append((perf_counter() - sent) * 1e3)
-            errors += not answer.startswith(b"http/1.1 200")
         writer.close()
         return errors
 
     started = perf_counter()
     until = started + seconds
-    errors = sum(await asyncio.gather(*(ask() for _ in range(connections))))
+    errors = sum(await asyncio.gather(*(ask_on() for _ in range(connections))))
     took_s = perf_counter() - started
     times_ms.sort()
     p50_ms, p99_ms = (times_ms[int(len(times_ms) * part)] for part in (0.5, 0.99))

@@ -1,0 +1,46 @@
+"""Times counted by tenths of a millisecond: small, however many there are, and summed over processes."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from math import ceil
+from typing import Self
+
+_PER_MS = 10
+
+
+class Histogram:
+    """How many times there were of each length."""
+
+    def __init__(self, counts: Mapping[int, int] | None = None) -> None:
+        self._counts = Counter(counts or {})
+
+    @classmethod
+    def sum(cls, parts: Iterable[Mapping[str, int]]) -> Self:
+        """Those that several processes wrote, as one."""
+        total: Counter[int] = Counter()
+        for part in parts:
+            total.update({int(tenths): count for tenths, count in part.items()})
+        return cls(total)
+
+    def add(self, time_ms: float) -> None:
+        """Count one more."""
+        self._counts[ceil(time_ms * _PER_MS)] += 1
+
+    @property
+    def count(self) -> int:
+        """How many times there are."""
+        return self._counts.total()
+
+    def percentile_ms(self, percent: float) -> float | None:
+        """The time that so many percent do not exceed; None where there is none."""
+        rank = ceil(self.count * percent / 100)
+        seen = 0
+        for tenths, count in sorted(self._counts.items()):
+            seen += count
+            if seen >= rank:
+                return tenths / _PER_MS
+        return None
+
+    def as_json(self) -> dict[str, int]:
+        """What ``sum`` reads."""
+        return {str(tenths): count for tenths, count in sorted(self._counts.items())}
