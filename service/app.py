@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
 
 import bentoml
+import click
 from bentoml._internal.utils.args import set_arguments
 from bentoml.exceptions import BentoMLException
 from bentoml.models import BentoModel
@@ -25,6 +26,7 @@ from service.http.exchange import new_uuid7
 from service.http.gateway import OutermostGateway
 from service.http.paths import BATCH, PREDICT
 from service.http.routes import make_pages
+from service.keys.keyring import read_keys
 from service.messages import Messages
 from service.metrics import make_folder
 from service.model import newest, read_contract
@@ -88,6 +90,9 @@ class TabularClassifier:
         """Make what the workers share, before there are any, and end here if that cannot be."""
         with told_in_a_sentence():
             AuditLog.open(settings.audit_db).close()
+            if settings.api_keys_file is not None:
+                read_keys(settings.api_keys_file)
+        _warn_if_anybody_may_ask()
         make_folder()
         # With it in the environment, whatever its value, BentoML does not replace a worker that died: the
         # service would shrink in silence, with /readyz at 200.
@@ -128,6 +133,17 @@ class TabularClassifier:
 
 
 TabularClassifier.add_asgi_middleware(OutermostGateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
+
+
+def _warn_if_anybody_may_ask() -> None:
+    command = click.get_current_context(silent=True)
+    host = str(command.params.get("host") or "") if command else ""
+    if host and host not in ("localhost", "127.0.0.1", "::1") and settings.api_keys_file is None:
+        logger.warning(
+            "Whoever reaches %s may ask for predictions and read the history: set TABENTO_API_KEYS_FILE, "
+            "and make keys with `python -m service.keys new NAME`, unless something else sees to that.",
+            host,
+        )
 
 
 async def _answer(rows: Sequence[RowBody]) -> AnswerBody:

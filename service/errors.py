@@ -8,11 +8,15 @@
     |   +-- AuditUnusable
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
+    |   +-- KeysUnusable
+    |   +-- KeyMisuse
     +-- ClientGone                      nobody is left to be answered
     +-- RequestError                    one request is refused, or fails
         +-- BodyMalformed           400
         +-- HeaderInvalid           400
         +-- QueryInvalid            400
+        +-- KeyInvalid              401
+        +-- ScopeMissing            403
         +-- RouteUnknown            404
         +-- MethodNotAllowed        405
         +-- BodyTooLarge            413
@@ -98,6 +102,20 @@ class AuditMisuse(StartError):
         super().__init__(f"{reason}.")
 
 
+class KeysUnusable(StartError):
+    """The file of API keys cannot be read or written."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"The API keys {path} cannot be used: {reason.rstrip('.')}.")
+
+
+class KeyMisuse(StartError):
+    """A command of the API keys was asked for what it cannot do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}.")
+
+
 class ClientGone(TabentoError):
     """The client closed the connection before it had sent its request, or before it was answered."""
 
@@ -144,6 +162,26 @@ class QueryInvalid(RequestError):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("The query cannot be used; see errors.", findings)
+
+
+class KeyInvalid(RequestError):
+    """The request has no valid API key, and needs one."""
+
+    status, kind = HTTPStatus.UNAUTHORIZED, "key-invalid"
+    recorded = False
+
+    def __init__(self) -> None:
+        super().__init__("A valid API key is needed, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
+
+
+class ScopeMissing(RequestError):
+    """The request's API key is not good for what it asks."""
+
+    status, kind = HTTPStatus.FORBIDDEN, "scope-missing"
+    recorded = False
+
+    def __init__(self, name: str, scope: str) -> None:
+        super().__init__(f"The API key {name!r} has no scope {scope!r}.")
 
 
 class RouteUnknown(RequestError):

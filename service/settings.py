@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     """Time that a prediction may take before it is given up with 504. A client can lower it for a request
     with the header X-Request-Timeout-Ms."""
 
+    api_keys_file: Path | None = None
+    """Hashed API keys, as `python -m service.keys` makes them; unset, nobody is asked for one."""
+
     drain_seconds: float = Field(default=5.0, ge=0, le=20)
     """Time between SIGTERM and the end, during which /readyz says 503 and requests are still served, so that
     whoever sends them can turn to another service first."""

@@ -13,6 +13,7 @@ from service.audit.retention import Limits
 from service.audit.writer import AuditLog
 from service.drain import Drain
 from service.engine import Engine
+from service.keys.keyring import Keyring
 from service.metrics import Metrics, use_folder
 from service.model import PublishedModel, load_model
 from service.settings import Settings
@@ -26,6 +27,8 @@ class Worker:
     audit: AuditLog
     history: AuditReader
     metrics: Metrics
+    keyring: Keyring | None
+    """Nothing where nobody is asked for a key."""
 
     def __init__(self, settings: Settings, tag: str) -> None:
         self.settings = settings
@@ -47,6 +50,7 @@ class Worker:
             queue_limit=settings.audit_queue_records,
             limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
         )
+        self.keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         self.history = AuditReader(settings.audit_db)
         self.model = load_model(self.tag)
         use_folder()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from time import monotonic, time_ns
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from service.errors import (
     RequestError,
 )
 from service.http.problem import MEDIA_TYPE, problem_json
+from service.keys.keyring import Key
 
 REQUEST_ID = "tabento.request_id"
 """Where the request's id lies in the ASGI scope, for the pages behind the gateway."""
@@ -57,10 +59,12 @@ class Exchange:
     """A request on its way through the gateway: its id, its times, its body, its answer."""
 
     __slots__ = (
-        "_receive", "_send", "_started", "body", "client", "headers", "method", "path", "received_utc",
+        "_receive", "_send", "_started", "body", "client", "headers", "key", "method", "path", "received_utc",
         "request_id", "status",
     )  # fmt: skip
 
+    key: Key | None
+    """The API key that it came with, where there are any."""
     body: bytes | None
     """The request's body, once it was read whole."""
     status: int | None
@@ -76,6 +80,7 @@ class Exchange:
         self.request_id = sent.decode() if sent and _WELL_FORMED_ID.fullmatch(sent) else new_uuid7()
         client = scope.get("client")
         self.client: str | None = client[0] if client else None
+        self.key = None
         self.body = None
         self.status = None
         self._receive = receive
@@ -159,6 +164,8 @@ class Exchange:
         headers: list[tuple[bytes, bytes]] = []
         if isinstance(error, MethodNotAllowed):
             headers.append((b"allow", error.allowed.encode()))
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            headers.append((b"www-authenticate", b"Bearer"))
         if error.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % error.retry_after_s))
         return Reply(error.status, problem_json(error, self.request_id), MEDIA_TYPE.encode(), headers)

@@ -24,15 +24,18 @@ from service.errors import (
     ClientGone,
     DeadlineExceeded,
     InternalFailure,
+    KeyInvalid,
     Location,
     MethodNotAllowed,
     RequestError,
     RouteUnknown,
     RowsFailed,
+    ScopeMissing,
 )
 from service.http.exchange import REQUEST_ID, Exchange, Reply
 from service.http.paths import BATCH, PATHS, PREDICT
 from service.http.problem import MEDIA_TYPE
+from service.keys.access import admit
 from service.messages import Messages
 from service.metrics import OTHER
 from service.worker import Worker
@@ -92,12 +95,16 @@ class Gateway:
             send = _closing(send)
         exchange = Exchange(scope, receive, send)
         try:
+            if self._worker.keyring is not None:
+                exchange.key = admit(self._worker.keyring, exchange.path, exchange.headers)
             route = self._routes.get(exchange.path)
             if route is not None and exchange.method == "POST":
                 await self._predict(exchange, route)
             else:
                 scope[REQUEST_ID] = exchange.request_id
                 await self._pass_on(exchange, scope, receive, send)
+        except (KeyInvalid, ScopeMissing) as error:
+            await exchange.send(exchange.refusal(error))
         except ClientGone:
             exchange.status = CLIENT_CLOSED_REQUEST
         finally:

@@ -1,0 +1,39 @@
+"""What each path takes: a key with which scope, or none."""
+
+from collections.abc import Mapping
+
+from service.errors import KeyInvalid, ScopeMissing
+from service.http import paths
+from service.keys.keyring import Key, Keyring, Scope
+
+OPEN = frozenset({paths.INDEX, paths.DOCS, paths.OPENAPI, paths.LIVE, paths.READY})
+"""What orchestrators ask, and what says how to ask for the rest."""
+
+_PREDICTIONS = frozenset({paths.PREDICT, paths.BATCH})
+
+
+def scope_of(path: str) -> Scope | None:
+    """The scope that a path takes; ``read`` where nothing is served, lest anybody could find out what is."""
+    if path in OPEN:
+        return None
+    return "predict" if path in _PREDICTIONS else "read"
+
+
+def admit(keyring: Keyring, path: str, headers: Mapping[bytes, bytes]) -> Key | None:
+    """The key that the request came with, none for a path that is open to all.
+
+    It is sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``. Raises KeyInvalid or ScopeMissing.
+    """
+    scope = scope_of(path)
+    if scope is None:
+        return None
+    given = headers.get(b"x-api-key", b"")
+    kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+    if kind.lower() == b"bearer":
+        given = token.strip()
+    key = keyring.find(given) if given else None
+    if key is None:
+        raise KeyInvalid
+    if not key.may(scope):
+        raise ScopeMissing(key.name, scope)
+    return key
