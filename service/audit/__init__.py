@@ -10,6 +10,7 @@ One SQLite file, written by several worker processes at once. A record goes
     chain.py     the hash chain: the format of what is hashed
     tail.py      the end of the log, where rows get their ids and their place in the chain
     logfile.py   one transaction of the file: all of a group, or nothing
+    readback.py  what was committed, read back once a second (watch.py), the WAL byte by byte (wal.py)
     database.py  the file itself: opened, checked, refused with a reason
     schema.py    its tables, as numbered migrations; upgrade.py and backup.py belong to them
 
@@ -18,6 +19,7 @@ and back out again
     history.py   what can be asked, and the walks that answer it
     reader.py    the history page by page, and every request
     verify.py    every chain walked, from what checked.py reads, held against an anchor (anchor.py)
+    stored.py    values as they are stored in a log that may have been tampered with
     __main__.py  ``python -m service.audit``, whose commands.py says what each does
 
 or out for good: retention.py, redaction.py, and removal.py that both use.

@@ -90,6 +90,8 @@ def refusing(path: Path) -> Iterator[None]:
         raise AuditUnusable(path, _REASONS.get(type(error), str(error))) from error
     except OSError as error:
         raise AuditUnusable(path, f"{error.filename}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise AuditUnusable(path, "a text in it is not UTF-8; `verify` names the record") from error
 
 
 def _number(connection: apsw.Connection, path: Path) -> int:

@@ -17,6 +17,7 @@ from service.audit.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_wr
 from service.audit.entry import Entry
 from service.audit.facet import Facet
 from service.audit.gap import Gap
+from service.audit.readback import Committed, read_back
 from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
 from service.audit.tail import ChainHead, Tail
@@ -43,6 +44,10 @@ class LogFile:
         self._inode: tuple[int, int] | None = None
         self._head: ChainHead | None = None
         """As it was committed."""
+        self.committed: Committed | None = None
+        """The last record."""
+        self.doubted = False
+        """Set by whoever could not read it back: the next write opens the file anew, if it holds it."""
         self._next_restart = 0.0
         self._facet_ids: dict[Facet, int] = {}
         """Those that were seen in the open file."""
@@ -57,6 +62,8 @@ class LogFile:
             if gap is not None:
                 tail.add_event("gap", gap.detail())
             tail.add_records(entries)
+        if entries and self._head is not None:
+            self.committed = Committed.of(entries[-1], self._head, tail.last_id)
         self._bound_wal()
 
     def try_to_write(self, entry: Entry | None) -> None:
@@ -123,18 +130,30 @@ class LogFile:
             self._connection.close(True)
             self._connection = None
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the file that is written is the one that has the name."""
+        return self._inode is not None and _inode(self._path) == self._inode
+
     def _opened(self) -> apsw.Connection:
         # A log that was moved away or deleted would still take commits, which nobody would ever find. The
         # WAL did not move along, so what is only there yet goes into the moved file first.
-        if self._connection is not None and _inode(self._path) != self._inode:
+        if self._connection is not None and not self.in_place:
             with suppress(apsw.Error):
                 self._connection.wal_checkpoint()
             self.close()
+        if self._connection is not None and self.doubted:
+            # What a damaged WAL holds is not moved into the file; it may yet be mended.
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+            self.close()
         if self._connection is None:
+            if self.in_place:
+                read_back(self._path, self.committed)
+            self.doubted = False
             self._connection = open_for_writing(self._path, self._busy_timeout_ms, self._sync)
             self._inode = _inode(self._path)
             if self._head is not None and not _holds(self._connection, self._head):
-                self._head = None  # Another file, or a commit whose outcome was not known.
+                self._head = self.committed = None  # Another file, or a commit whose outcome was not known.
         return self._connection
 
 

@@ -24,6 +24,7 @@ from service.audit.history import (
     matching_requests,
 )
 from service.audit.record import LabelSummary, label_from, utc_text
+from service.errors import AuditUnusable
 
 __all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
 
@@ -149,6 +150,15 @@ def _rows(connection: apsw.Connection, statement: str, bindings: Bindings) -> It
 
 
 def _logged_request(connection: apsw.Connection, row: RequestRow) -> LoggedRequest:
+    try:
+        return _as_logged(connection, row)
+    except (TypeError, ValueError) as error:
+        raise AuditUnusable(
+            connection.filename, f"record {row.id} is not as it was written; see `verify`"
+        ) from error
+
+
+def _as_logged(connection: apsw.Connection, row: RequestRow) -> LoggedRequest:
     labels = connection.execute(_LABELS, (row.id,))
     return LoggedRequest(
         id=row.id,

@@ -20,6 +20,7 @@ from pydantic_core import to_json
 
 from service.audit.record import utc_text
 from service.audit.removal import remove_labels
+from service.audit.stored import fetch_all, fetch_one, shown, whole
 from service.audit.tail import Tail
 
 STEP_ROWS = 200
@@ -109,11 +110,17 @@ def bases_sha256(connection: apsw.Connection) -> tuple[str, str]:
     It is the SHA-256 of the JSON text (chain.py) of ``[id, writer, started_utc, follows_seq, follows_hash,
     base_seq, base_hash]`` of each chain that was pruned, in the order of the ids, hashes in hexadecimal.
     """
-    return connection.execute(_STATED).get or _digest([]), _found(connection)
+    stated = fetch_one(connection, _STATED)
+    return _digest([]) if stated is None else shown(stated), _found(connection)
 
 
 def _found(connection: apsw.Connection) -> str:
-    return _digest(connection.execute(_PRUNED).fetchall())
+    return _digest(
+        [
+            (id_, shown(writer), shown(started_utc), whole(follows_seq), follows, whole(seq), base)
+            for id_, writer, started_utc, follows_seq, follows, seq, base in fetch_all(connection, _PRUNED)
+        ]
+    )
 
 
 def _digest(bases: list[tuple[object, ...]]) -> str:

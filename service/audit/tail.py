@@ -50,6 +50,11 @@ class Tail:
         self._facet_ids = facet_ids
         self._next_id: int = connection.execute(_LAST_ID).get + 1
 
+    @property
+    def last_id(self) -> int:
+        """The id of the last entry."""
+        return self._next_id - 1
+
     def add_records(self, entries: Sequence[Entry]) -> None:
         """Append records."""
         requests: list[Row] = []

@@ -9,7 +9,7 @@ for the next time.
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -18,6 +18,7 @@ from service.audit.chain import Position, Start, first_position
 from service.audit.checked import Checked, FacetKey, read_chunk, stray_facets
 from service.audit.database import open_for_reading, refusing
 from service.audit.retention import bases_sha256
+from service.audit.stored import fetch_all, fetch_one, plain_bytes, shown, whole
 
 _CHUNK_ROWS = 2_000
 
@@ -76,6 +77,16 @@ class _Walk:
         """Hashes that entries must have, and who says so."""
 
 
+def _walk(log_id: str, number: int, *row: Any) -> _Walk:
+    writer, started_utc, *follows = row[:4]
+    start = Start(log_id, number, shown(writer), shown(started_utc), *_position(*follows))
+    return _Walk(start, _position(*row[4:6]), _position(*row[6:]))
+
+
+def _position(seq: Any, hash_: Any) -> Position:
+    return Position(whole(seq), plain_bytes(hash_))
+
+
 def verify(path: Path, anchor: Path | None = None) -> Report:
     """Walk every chain of the log; raises AuditUnusable, or AnchorUnusable for one of another log."""
     with closing(open_for_reading(path)) as connection, refusing(path):
@@ -86,12 +97,9 @@ class _Verification:
     def __init__(self, connection: apsw.Connection, anchor: Path | None) -> None:
         self._connection = connection
         with connection:
-            log_id = str(connection.execute("SELECT log_id FROM log").get)
+            log_id = shown(fetch_one(connection, "SELECT log_id FROM log"))
             self._last: int = connection.execute(_LAST_ID).get
-            self._walks = {
-                row[0]: _Walk(Start(log_id, *row[:5]), Position(*row[5:7]), Position(*row[7:]))
-                for row in connection.execute(_CHAINS)
-            }
+            self._walks = {row[0]: _walk(log_id, *row) for row in fetch_all(connection, _CHAINS)}
         self._anchor = None if anchor is None else read_anchor(anchor, log_id)
         self._report = Report(log_id, chains=len(self._walks))
 
@@ -137,10 +145,10 @@ class _Verification:
                 walk.known.setdefault(head.seq, []).append((bytes.fromhex(head.hash), "the anchor"))
 
     def _chunk(self, seen: int) -> int:
-        for number, *base in self._connection.execute("SELECT id, base_seq, base_hash FROM chain"):
-            walk = self._walks.get(number)  # It may have been pruned since the start.
-            if walk is not None and base[0] > walk.place.seq:
-                walk.base = walk.place = Position(*base)
+        for number, *base in fetch_all(self._connection, "SELECT id, base_seq, base_hash FROM chain"):
+            walk, place = self._walks.get(number), _position(*base)
+            if walk is not None and place.seq > walk.place.seq:  # It was pruned since the start.
+                walk.base = walk.place = place
         upto, entries, stray_labels = read_chunk(self._connection, seen, self._last, _CHUNK_ROWS)
         for entry in entries:
             self._report.records += entry.kind == "record"

@@ -31,6 +31,7 @@ from service.audit.gap import GapCounter
 from service.audit.logfile import LogFile
 from service.audit.record import AuditRecord, utc_text
 from service.audit.retention import Limits
+from service.audit.watch import Watch
 from service.chance import Chance
 from service.errors import AuditUnavailable
 
@@ -101,6 +102,7 @@ class AuditLog:
         """Of those that failed, the ones that never came to the thread."""
         self._thread = Thread(target=self._run, name="audit-writer", daemon=True)
         self._thread.start()
+        self._watch = Watch(path, file, wake=lambda: self._handed_over.put([]))
 
     async def append(self, record: AuditRecord) -> None:
         """In strict mode return once the record is committed, or raise AuditUnavailable if it could not be.
@@ -143,6 +145,7 @@ class AuditLog:
             self._closed = True
             self._hand_over()
             self._handed_over.put(None)
+            self._watch.stop()
         self._thread.join()
 
     @property
@@ -184,7 +187,7 @@ class AuditLog:
     def _run(self) -> None:
         while not self._ended:
             group = self._next_group()
-            if group or self._gap or (self._failing and not self._ended):
+            if group or self._gap or ((self._failing or self._file.doubted) and not self._ended):
                 self._commit(group)
             if not (self._failing or self._ended):
                 self._keep_limits(len(group))

@@ -42,6 +42,10 @@ class Filesystem:
         """Have the kernel treat it as it does a failing disk: no more writing, also through open files."""
         _run("mount", "-o", "remount,abort", self.folder)
 
+    def make_read_only(self) -> None:
+        """As an operator does, while nobody writes in it."""
+        _run("mount", "-o", "remount,ro", self.folder)
+
     def mend(self) -> None:
         """Mount it anew, once nobody has a file open in it."""
         self.unmount()

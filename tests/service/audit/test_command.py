@@ -8,6 +8,7 @@ import pytest
 
 from service.audit.reader import AuditReader
 from tests.service.audit.logs import ANSWERED, PROJECT, REFUSED, command, numbered, write
+from tests.service.audit.test_chain import statements
 
 
 def test_the_export_has_every_request_oldest_first(tmp_path: Path) -> None:
@@ -104,6 +105,45 @@ def test_what_is_no_log_is_refused_with_a_sentence(tmp_path: Path, content: str 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"The audit log {path} cannot be used: {reason}.")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("request_id", "CAST(x'ff' AS TEXT)"),
+        ("received_utc", "CAST(x'ff' AS TEXT)"),
+        ("received_utc", "'yesterday'"),
+        ("request_json", "CAST(x'ff' AS TEXT)"),
+        ("response_json", "5"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [["export"], ["export", "--format", "csv"], ["tail"]], ids=" ".join)
+def test_a_record_that_was_tampered_with_is_told_in_a_sentence(
+    tmp_path: Path, arguments: list[str], column: str, value: str
+) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(3))
+    statements(db, f"UPDATE request SET {column} = {value} WHERE id = 2")
+
+    done = command("--db", db, *arguments)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"The audit log {db} cannot be used: ")
+    assert "verify" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert command("--db", db, "verify").returncode == 1
+
+
+@pytest.mark.parametrize("name", ["status", "head"])
+def test_a_name_that_is_no_text_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(3))
+    statements(db, "UPDATE log SET log_id = CAST(x'ff' AS TEXT)")
+
+    done = command("--db", db, name)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a text in it is not UTF-8" in done.stderr
 
 
 @pytest.mark.parametrize(

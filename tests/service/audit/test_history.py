@@ -26,6 +26,7 @@ from service.audit.record import AuditRecord
 from service.contract import Label, label_text
 from service.errors import AuditUnusable
 from tests.service.audit.logs import ANSWERED, NINE, REFUSED, numbered, request_ids, write
+from tests.service.audit.test_chain import statements
 
 LABELS = ("setosa", "versicolor", "1", 1, True)
 MODELS = ("iris_logistic_regression", "iris_random_forest")
@@ -185,6 +186,14 @@ def test_a_damaged_log_is_refused_with_a_reason(tmp_path: Path) -> None:
 
     with pytest.raises(AuditUnusable, match="it is damaged"):
         AuditReader(db).history(HistoryFilters())
+
+
+def test_a_page_with_a_text_that_is_not_utf8_is_refused_with_a_reason(tmp_path: Path) -> None:
+    write(tmp_path / "audit.db", *numbered(2))
+    statements(tmp_path / "audit.db", "UPDATE request SET model_name = CAST(x'ff' AS TEXT) WHERE id = 1")
+
+    with pytest.raises(AuditUnusable, match="a text in it is not UTF-8"):
+        AuditReader(tmp_path / "audit.db").history(HistoryFilters())
 
 
 def test_filters_are_made_of_query_parameters() -> None:

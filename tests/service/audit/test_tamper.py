@@ -1,9 +1,11 @@
 """Logs that were tampered with: whatever is changed, removed, inserted, moved or cut off is found."""
 
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import apsw
@@ -128,6 +130,49 @@ def test_a_changed_value_is_found(original: Path, table: str, column: str, data:
         assume(not found or (type(same), same) != (type(old), old))
 
         assert not check(connection, original).ok
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_text_that_is_not_utf8_is_found(original: Path, table: str) -> None:
+    with copied(original) as connection:
+        tried = keys(connection, table)
+        columns = connection.execute(
+            "SELECT name FROM pragma_table_info(?) WHERE type IN ('TEXT', 'ANY')", (table,)
+        ).fetchall()
+    for (column,), key in product(columns, tried):
+        with copied(original) as connection:
+            broken = f"CAST(CAST({column} AS BLOB) || x'ff' AS TEXT)"
+            connection.execute(
+                f"UPDATE {table} SET {column} = {broken} WHERE {where(table)} AND {column} IS NOT NULL", key
+            )
+            if connection.execute("SELECT changes()").get:
+                assert not check(connection, original).ok
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS, ids=".".join)
+def test_a_value_of_another_type_is_found(original: Path, table: str, column: str) -> None:
+    """As whoever writes into the file's bytes can make one, past what a STRICT table takes."""
+    with copied(original) as connection:
+        tried = keys(connection, table)
+    another = f"iif(typeof({column}) = 'text', CAST({column} AS BLOB), CAST(x'ff' AS TEXT))"
+    for key in tried:
+        with copied(original) as connection:
+            take_any_type(connection, table)
+            with suppress(apsw.MismatchError):  # SQLite itself takes nothing but a number for a row's id.
+                connection.execute(
+                    f"UPDATE {table} SET {column} = {another} WHERE {where(table)} AND {column} IS NOT NULL",
+                    key,
+                )
+            if connection.execute("SELECT changes()").get:
+                assert not check(connection, original).ok
+
+
+def take_any_type(connection: apsw.Connection, table: str) -> None:
+    (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchall()[0]
+    any_type = re.sub(r" (TEXT|REAL|BLOB|INTEGER)\b(?! PRIMARY)", " ANY", str(sql))
+    connection.pragma("writable_schema", True)
+    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (any_type, table))
+    connection.pragma("writable_schema", "RESET")
 
 
 @pytest.mark.parametrize("table", ["request", "request_label", "request_facet", "event", "chain", "facet"])
