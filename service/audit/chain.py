@@ -18,7 +18,7 @@ or moved. To compute them with another tool:
 
     a request's hash  =  SHA-256(hash before || text(["request", id, seq, request_id, received_utc,
                             transport, route, status, bits(duration_ms), model_name, model_version, rows,
-                            request_cut_bytes, flags]) || content)
+                            request_cut_bytes, flags, key_name]) || content)
 
     content  =  SHA-256(salt || text([client, labels, length of request_json, length of response_json])
                             || request_json || response_json)
@@ -88,7 +88,7 @@ def content_hash(
 
 
 def request_text(values: Sequence[object]) -> bytes:
-    """The rest of a request's text, from ``request_id`` to ``flags``; ``request_hash`` begins it."""
+    """The rest of a request's text, from ``request_id`` to ``key_name``; ``request_hash`` begins it."""
     return to_json(values)[1:]
 
 

@@ -21,8 +21,8 @@ from service.audit.facet import Facet, confidence_step
 from service.audit.stored import fetch_all, plain_bytes, texts, whole
 
 _REQUESTS = """
-    SELECT id, chain, seq, hash, salt, content_sha256, flags, request_id, received_utc, transport, route,
-           status, duration_ms, client, model_name, model_version, rows, request_cut_bytes,
+    SELECT id, chain, seq, hash, salt, content_sha256, flags, key_name, request_id, received_utc, transport,
+           route, status, duration_ms, client, model_name, model_version, rows, request_cut_bytes,
            CAST(request_json AS BLOB), typeof(request_json),
            CAST(response_json AS BLOB), typeof(response_json)
     FROM request WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
@@ -67,6 +67,7 @@ class _Request(NamedTuple):
     salt: Any
     content_sha256: Any
     flags: Any
+    key_name: Any
     request_id: Any
     received_utc: Any
     transport: Any
@@ -193,8 +194,9 @@ def _record(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]
 def _request_text(row: _Request) -> bytes:
     about = texts(row.request_id, row.received_utc, row.transport, row.route)
     model = texts(row.model_name, row.model_version)
-    numbers = row.rows, row.request_cut_bytes, row.flags
-    return request_text((*about, row.status, bits(row.duration_ms), *model, *numbers))
+    key_name = None if row.key_name is None else texts(row.key_name)[0]
+    rest = row.rows, row.request_cut_bytes, row.flags, key_name
+    return request_text((*about, row.status, bits(row.duration_ms), *model, *rest))
 
 
 def _content(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]) -> bytes:

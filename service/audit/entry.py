@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     """One record on its way into the log."""
 
     values: Row
-    """The columns of ``request`` from ``request_id`` to ``flags``."""
+    """The columns of ``request`` from ``request_id`` to ``key_name``."""
     labels: Sequence[Row]
     """The columns of ``request_label`` after ``request``."""
     facets: Sequence[Facet]
@@ -40,14 +40,14 @@ def make_entry(record: AuditRecord, salt: bytes) -> Entry:
     cut_bytes = len(record.request) - len(request)
     about = record.request_id, received_utc, record.transport, record.route, int(record.status)
     model = record.model_name, record.model_version, record.rows
-    client, flags = record.client, record.flags
+    client, last = record.client, (record.flags, record.key_name)
     labels, hashed, facets = _labels(record)
     return Entry(
-        (*about, duration_ms, client, *model, keep(request), cut_bytes, keep(record.response), flags),
+        (*about, duration_ms, client, *model, keep(request), cut_bytes, keep(record.response), *last),
         labels,
         facets,
         salt,
-        request_text((*about, bits(duration_ms), *model, cut_bytes, flags)),
+        request_text((*about, bits(duration_ms), *model, cut_bytes, *last)),
         content_hash(salt, request, record.response, client, hashed),
         received_utc,
     )

@@ -30,6 +30,7 @@ TABLE = {
     "status": "int64",
     "duration_ms": "double",
     "client": "string",
+    "key_name": "string",
     "model_name": "string",
     "model_version": "string",
     "label": "string",
@@ -114,6 +115,7 @@ def _rows(request: LoggedRequest) -> Iterator[tuple[object, ...]]:
         request.status,
         request.duration_ms,
         request.client,
+        request.key_name,
         request.model_name,
         request.model_version,
     )

@@ -46,6 +46,7 @@ class RequestRow(NamedTuple):
     request_cut_bytes: int
     response_json: KeptBody
     flags: int
+    key_name: str | None
 
 
 COLUMNS = ", ".join(f"r.{column}" for column in RequestRow._fields)

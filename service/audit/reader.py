@@ -61,6 +61,8 @@ class LoggedRequest(BaseModel):
     status: int
     duration_ms: float
     client: str | None
+    key_name: str | None
+    """Of the API key that was sent."""
     model_name: str
     model_version: str
     rows: int
@@ -169,6 +171,7 @@ def _as_logged(connection: apsw.Connection, row: RequestRow) -> LoggedRequest:
         status=row.status,
         duration_ms=row.duration_ms,
         client=row.client,
+        key_name=row.key_name,
         model_name=row.model_name,
         model_version=row.model_version,
         rows=row.rows,

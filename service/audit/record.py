@@ -41,6 +41,8 @@ class AuditRecord:
     """Label and confidence of each row, in order; none for a refusal."""
     flags: int = 0
     """Values outside what the training table held."""
+    key_name: str | None = None
+    """Of the API key that was sent, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)

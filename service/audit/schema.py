@@ -111,6 +111,7 @@ MIGRATIONS = (
         CREATE INDEX event_by_request ON event (request) WHERE request IS NOT NULL;
 
         ALTER TABLE request ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;  -- values unlike those of training
+        ALTER TABLE request ADD COLUMN key_name TEXT;  -- of the API key that was sent
         ALTER TABLE request ADD COLUMN chain INTEGER NOT NULL DEFAULT 0;  -- of the writer; id in table chain
         ALTER TABLE request ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;  -- place in the chain, from 1
         ALTER TABLE request ADD COLUMN hash BLOB NOT NULL DEFAULT x'';  -- SHA-256, as chain.py says
@@ -140,10 +141,10 @@ MIGRATIONS = (
         CREATE VIEW prediction AS
             SELECT r.id, r.request_id, r.received_utc, r.transport, r.route, r.duration_ms, r.client,
                    r.model_name, r.model_version, l.label, l.rows, l.min_confidence, l.max_confidence,
-                   r.flags, r.request_json, r.response_json
+                   r.flags, r.key_name, r.request_json, r.response_json
             FROM request AS r JOIN request_label AS l ON l.request = r.id WHERE r.status = 200;
         CREATE VIEW refusal AS
-            SELECT id, request_id, received_utc, transport, route, status, duration_ms, client,
+            SELECT id, request_id, received_utc, transport, route, status, duration_ms, client, key_name,
                    request_json, request_cut_bytes, response_json
             FROM request WHERE status <> 200;
         CREATE VIEW gap AS

@@ -49,7 +49,7 @@ def _entries(connection: apsw.Connection) -> Iterator[tuple[int, Entry]]:
             facets += [Facet(label, type_, name, flags > 0, step) for step in steps]
         salt = os.urandom(SALT_BYTES)
         about = request_id, received_utc, transport, route, status
-        text = request_text((*about, bits(duration_ms), name, version, rows, cut_bytes, flags))
+        text = request_text((*about, bits(duration_ms), name, version, rows, cut_bytes, flags, None))
         content = content_hash(salt, body_bytes(request), body_bytes(response), client, hashed)
         # Its rows are there already.
         yield id_, Entry((), (), facets, salt, text, content, received_utc)

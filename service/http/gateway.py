@@ -170,6 +170,7 @@ class Gateway:
             response=reply.body,
             predictions=list(zip(predictions.labels, predictions.confidences, strict=True)),
             flags=len(predictions.flags),
+            key_name=exchange.key.name if exchange.key else None,
         )
 
     async def _pass_on(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:

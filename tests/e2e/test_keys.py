@@ -36,7 +36,7 @@ def test_each_key_opens_what_it_is_for_and_nothing_of_a_key_is_kept(
     assert ask("POST", "/predict", robot).status_code == 200
     forbidden = ask("GET", "/predictions/history", robot)
     assert (forbidden.status_code, forbidden.json()["type"]) == (403, "urn:tabento:scope-missing")
-    (entry,) = ask("GET", "/predictions/history", auditor).json()["predictions"]
+    (entry,) = ask("GET", "/predictions/history", auditor).json()["items"]
     assert entry["key_name"] == "robot"
     page = ask("GET", "/metrics", auditor).text
     assert 'status="401"} 1.0' in page

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from service.audit.chain import SALT_BYTES
+from service.audit.entry import Entry, make_entry
 from service.audit.reader import AuditReader, LoggedRequest
 from service.audit.record import AuditRecord
 from service.audit.writer import AuditLog
@@ -59,6 +61,11 @@ def numbered(count: int, first: int = 1) -> list[AuditRecord]:
         replace(ANSWERED, request_id=f"r-{number}", received_utc=NINE + timedelta(seconds=number))
         for number in range(first, first + count)
     ]
+
+
+def entries(records: Iterable[AuditRecord]) -> list[Entry]:
+    """The records as the writer is given them."""
+    return [make_entry(record, os.urandom(SALT_BYTES)) for record in records]
 
 
 def write(db: Path, *records: AuditRecord) -> None:

@@ -26,6 +26,7 @@ HARD = replace(
     predictions=[("1", 0.29), (1, 0.5), (True, 1.0), ("ä", 0.57), ("ä", 0.999)],
     rows=5,
     flags=2,
+    key_name="robot",
 )
 
 
@@ -100,7 +101,7 @@ def test_the_hashes_are_those_that_the_module_describes(tmp_path: Path) -> None:
             about = [row[name] for name in ("request_id", "received_utc", "transport", "route", "status")]
             model = [row[name] for name in ("model_name", "model_version", "rows")]
             entry = ["request", row["id"], seq, *about, bits(row["duration_ms"]), *model]
-            entry += [row["request_cut_bytes"], row["flags"]]
+            entry += [row["request_cut_bytes"], row["flags"], row["key_name"]]
             place = hashlib.sha256(place + text(entry) + content.digest()).digest()
             assert (row["seq"], row["hash"]) == (seq, place)
         assert (chain["head_seq"], chain["head_hash"]) == (seq, place)

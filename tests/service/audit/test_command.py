@@ -29,6 +29,7 @@ def test_the_export_has_every_request_oldest_first(tmp_path: Path) -> None:
         "status": 200,
         "duration_ms": 1.25,
         "client": "192.0.2.7",
+        "key_name": None,
         "model_name": "iris_logistic_regression",
         "model_version": "3",
         "rows": 1,

@@ -12,7 +12,6 @@ import apsw
 import pytest
 
 from service.audit.database import open_for_reading
-from service.audit.entry import make_entry
 from service.audit.history import HistoryFilters
 from service.audit.logfile import LogFile
 from service.audit.reader import AuditReader
@@ -20,7 +19,7 @@ from service.audit.record import AuditRecord
 from service.audit.retention import Limits, used_bytes
 from service.audit.verify import verify
 from service.audit.writer import AuditLog
-from tests.service.audit.logs import ANSWERED, numbered, read, request_ids, write
+from tests.service.audit.logs import ANSWERED, entries, numbered, read, request_ids, write
 from tests.service.audit.test_chain import rows
 
 LONG = b'"' + b"x" * 4_000 + b'"'
@@ -101,8 +100,7 @@ def test_an_event_is_pruned_with_the_records_round_it(tmp_path: Path) -> None:
     for _ in range(3):
         while file.prune_step(0):
             pass
-        (record,) = recent(1, ago=timedelta(days=3))
-        file.write([make_entry(record, b"0123456789abcdef")])
+        file.write(entries(recent(1, ago=timedelta(days=3))))
     file.close()
 
     assert verify(db).ok

@@ -15,18 +15,17 @@ from hypothesis import strategies as st
 
 from service.audit.chain import Start, first_position
 from service.audit.database import open_for_writing
-from service.audit.entry import make_entry
 from service.audit.logfile import LogFile
 from service.audit.redaction import redact
 from service.audit.retention import Limits, prune_step
 from service.audit.tail import ChainHead, Tail
 from service.audit.verify import Report, verify
-from tests.service.audit.logs import ANSWERED, NINE, REFUSED, numbered, write
+from tests.service.audit.logs import ANSWERED, NINE, REFUSED, entries, numbered, write
 from tests.service.audit.test_chain import HARD, anchor, rows
 
 TABLES = {
     "request": "id request_id received_utc transport route status duration_ms client model_name "
-    "model_version rows request_json request_cut_bytes response_json flags chain seq hash salt "
+    "model_version rows request_json request_cut_bytes response_json flags key_name chain seq hash salt "
     "content_sha256",
     "request_label": "request label label_type rows min_confidence max_confidence",
     "request_facet": "facet received_utc request",
@@ -282,7 +281,7 @@ def test_a_log_rebuilt_under_the_same_names_is_found_by_the_anchor(tmp_path: Pat
     first = first_position(start)
     connection.execute("INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*start[1:], *first, *first))
     tail = Tail(connection, ChainHead(1, chain["writer"], first), {})
-    tail.add_records([make_entry(record, b"0123456789abcdef") for record in numbered(3)])
+    tail.add_records(entries(numbered(3)))
     tail.finish()
     connection.close()
 

@@ -171,6 +171,7 @@ def test_an_answer_is_logged_as_it_went_over_the_wire(tmp_path: Path) -> None:
         "status": 200,
         "duration_ms": 1.25,
         "client": None,
+        "key_name": None,
         "model_name": "iris_logistic_regression",
         "model_version": "3",
         "rows": 3,
