@@ -29,7 +29,7 @@ import apsw
 
 from load_tests.bench_client import BODY
 from load_tests.bench_server import serving
-from service.audit.history import HistoryFilters
+from service.audit.history import MAX_ITEMS, HistoryFilters
 from service.audit.reader import AuditReader
 from service.audit.record import AuditRecord
 from service.audit.writer import AuditLog
@@ -56,7 +56,7 @@ def main() -> int:
     """Generate, measure, judge."""
     asked = _parser().parse_args()
     with _log(asked.db, asked.predictions, asked.labels) as db:
-        combinations = list(queries(asked.predictions))
+        combinations = [{**query, "limit": str(asked.limit)} for query in queries(asked.predictions)]
         timings = [measure(db, query, asked.repeats) for query in combinations]
         # What else the machine did meanwhile is not the fault of the combination that it hit.
         timings = [
@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--predictions", type=int, default=5_000_000)
     parser.add_argument("--labels", type=int, default=3, help="of the model that answered")
     parser.add_argument("--db", type=Path, help="kept; by default a temporary one")
+    parser.add_argument("--limit", type=int, default=MAX_ITEMS, help="items on a page; by default the most")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--explain", type=int, default=5, help="query plans of so many slow combinations")
     parser.add_argument("--http", type=int, default=8, help="so many combinations over HTTP too; 0: none")

@@ -1,6 +1,7 @@
 """A body in the log: kept as it went over the wire, shown as the JSON that it nearly always is."""
 
 import base64
+import re
 from math import isfinite
 
 from pydantic import JsonValue
@@ -8,6 +9,9 @@ from pydantic_core import from_json
 
 KeptBody = str | bytes
 """As its column holds it: TEXT where it is valid UTF-8, so that SQL can look into it, else BLOB."""
+
+_MAY_OVERFLOW = re.compile(r"[0-9]{200}|[eE]\+?[0-9]{3}")
+"""What a text has in which a number is beyond 1.8e308, and hardly any other text."""
 
 REFUSED_BODY_LIMIT_BYTES = 64 * 1024
 """How much is kept of the body of a request that was not answered: enough to see what was wrong with it,
@@ -41,7 +45,7 @@ def show(body: KeptBody) -> JsonValue:
     except ValueError:
         return body
     # 1e999 is JSON, but no number that could be written out again.
-    return value if _is_finite(value) else body
+    return body if _MAY_OVERFLOW.search(body) and not _is_finite(value) else value
 
 
 def body_bytes(body: KeptBody) -> bytes:
