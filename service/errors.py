@@ -5,6 +5,7 @@
     |   +-- SettingInvalid
     |   +-- ModelNotPublished
     |   +-- ModelUnusable
+    |   |   +-- CompiledFormRefused
     |   +-- AuditUnusable
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
@@ -68,9 +69,19 @@ class ModelNotPublished(StartError):
 class ModelUnusable(StartError):
     """A published model does not load, or is not what was published."""
 
+    remedy: ClassVar[str] = "Train and publish it again with this environment."
+
     def __init__(self, tag: str, reason: str) -> None:
-        remedy = "Train and publish it again with this environment."
-        super().__init__(f"Model {tag} cannot be served: {reason.rstrip('.')}. {remedy}")
+        super().__init__(f"Model {tag} cannot be served: {reason.rstrip('.')}. {self.remedy}")
+
+
+class CompiledFormRefused(ModelUnusable):
+    """Only the compiled form is to serve, and it was not accepted when the model was published."""
+
+    remedy = "Set TABENTO_RUNTIME=auto to serve it with scikit-learn."
+
+    def __init__(self, tag: str, reason: str) -> None:
+        super().__init__(tag, f"TABENTO_RUNTIME=compiled, but its compiled form was not accepted: {reason}")
 
 
 class AuditUnusable(StartError):

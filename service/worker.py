@@ -43,7 +43,7 @@ class Worker:
             limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
         )
         self.history = AuditReader(self.settings.audit_db)
-        self.model = load_model(self.tag)
+        self.model = load_model(self.tag, settings.runtime)
         use_folder()
         self.metrics = Metrics()
         self.engine = Engine(self.model, self.metrics, max_call_rows=self.settings.max_call_rows)

@@ -70,6 +70,7 @@ def test_without_options_iris_is_trained_published_and_explained(
             for doing in ("Cross-validating", "Logging")
         ),
         "Registering logistic regression",
+        "Compiling logistic regression and comparing it with scikit-learn",
         "Publishing iris_classifier and verifying it",
     ]
     for expected in (
