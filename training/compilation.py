@@ -82,7 +82,9 @@ def _answered_parts(pipeline: Pipeline, rows: Matrix) -> Iterator[tuple[Matrix, 
 def _answered_halves(pipeline: Pipeline, rows: Matrix) -> Iterator[tuple[Matrix, Probabilities]]:
     # A forest refuses numbers that its 32 bits do not hold once they are scaled; one such fails its batch.
     try:
-        yield rows, pipeline.predict_proba(rows)
+        with np.errstate(over="ignore"):
+            answer = pipeline.predict_proba(rows)
+        yield rows, answer
     except ValueError:
         half = len(rows) // 2
         if half:
