@@ -172,7 +172,10 @@ class TestRandomRows:
         assert len(flagged) == 10
 
     def test_they_keep_to_limits_and_to_closed_categories(self, mixed_dataset: Dataset) -> None:
-        limits = {"income": {"minimum": 3.0, "maximum": 30.0}, "rooms": {"minimum": 2, "maximum": 4}}
+        limits: dict[str, dict[str, float]] = {
+            "income": {"minimum": 3.0, "maximum": 30.0},
+            "rooms": {"minimum": 2, "maximum": 4},
+        }
         features = [
             {**feature.model_dump(), "closed": feature.type == "category", **limits.get(feature.name, {})}
             for feature in mixed_dataset.contract.features
