@@ -72,6 +72,9 @@ class ModelInfo(BaseModel):
     classes: list[Label] = Field(description="In the order of every answer's probabilities.")
     contract: Contract
     lineage: Lineage
+    runtime: str = Field(
+        description="What computes the probabilities; `lineage.compilation` has whether it may be compiled."
+    )
     max_batch_rows: int
 
 
@@ -87,6 +90,7 @@ class Health(BaseModel):
     model: str
     model_name: str
     model_version: str
+    runtime: str = Field(description="What computes the probabilities, with its version.")
     audit_mode: str = Field(
         description="`strict`, or `relaxed` where answers do not wait until they are recorded."
     )

@@ -1,14 +1,15 @@
 """The published model: one BentoML model that holds all that serving needs.
 
-An estimator in skops format (never pickle), the contract, golden rows with the probabilities that they
-must give, and the lineage that leads back to the MLflow run. Training writes it, the service reads it;
-both do so through this module, so that "published" and "served" mean the same files.
+An estimator in skops format (never pickle), its compiled form where it has one, the contract, golden rows
+with the probabilities that they must give, and the lineage that leads back to the MLflow run. Training
+writes it, the service reads it; both do so through this module, so that "published" and "served" mean the
+same files.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import bentoml
 import numpy as np
@@ -16,10 +17,13 @@ from bentoml.exceptions import NotFound
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from service.compiled import CompiledForm
 from service.contract import Contract, Matrix
-from service.errors import ModelNotPublished, ModelUnusable
+from service.errors import CompiledFormRefused, ModelNotPublished, ModelUnusable
+from service.runtime import NOT_COMPILED, Compilation, Predictor, Runtime, SklearnForm
 
 ESTIMATOR_FILE = "estimator.skops"
+COMPILED_FILE = "compiled.onnx"
 CONTRACT_FILE = "contract.json"
 GOLDEN_FILE = "golden.json"
 LINEAGE_KEY = "lineage"
@@ -27,24 +31,6 @@ LINEAGE_KEY = "lineage"
 
 PROBABILITY_TOLERANCE = 1e-9
 """How far a golden row's probability may be from what it was when the model was published."""
-
-TRUSTED_TYPES: tuple[str, ...] = (
-    "numpy.asarray",
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-)
-"""What a skops file may hold beyond the types that skops itself trusts."""
-
-
-class Estimator(Protocol):
-    """A fitted scikit-learn classifier, as far as serving uses it."""
-
-    classes_: NDArray[Any]
-
-    def predict_proba(self, rows: Matrix, /) -> NDArray[np.float64]:
-        """Probabilities ``(n_rows, n_classes)``, in the order of ``classes_``."""
-        ...
 
 
 class Lineage(BaseModel):
@@ -69,6 +55,7 @@ class Lineage(BaseModel):
     metrics: Mapping[str, float]
     """The winner's, by MLflow's names for them."""
     libraries: Mapping[str, str]
+    compilation: Compilation = NOT_COMPILED
 
 
 class Golden(BaseModel):
@@ -76,7 +63,9 @@ class Golden(BaseModel):
 
     rows: list[dict[str, Any]] = Field(min_length=1)
     probabilities: list[list[float]]
-    """``(n_rows, n_classes)``, in the contract's class order."""
+    """scikit-learn's, ``(n_rows, n_classes)``, in the contract's class order."""
+    compiled_probabilities: list[list[float]] | None = None
+    """The compiled form's, where there is one that was accepted."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +75,14 @@ class PublishedModel:
     tag: str
     contract: Contract
     lineage: Lineage
-    estimator: Estimator
+    predictor: Predictor
+    """The form of it that serves."""
     sample: Matrix
     """The golden rows, to try the model with."""
 
     def predict_proba(self, matrix: Matrix) -> NDArray[np.float64]:
         """Probabilities ``(n_rows, n_classes)`` of rows ``(n_rows, n_features)``."""
-        return self.estimator.predict_proba(matrix)
+        return self.predictor.predict_proba(matrix)
 
 
 def newest(tag: str) -> str:
@@ -109,20 +99,21 @@ def read_contract(tag: str) -> Contract:
     return _read_contract(_stored(tag))
 
 
-def load_model(tag: str) -> PublishedModel:
+def load_model(tag: str, runtime: Runtime = "auto") -> PublishedModel:
     """Load and verify a published model.
 
     Raises ModelNotPublished when the store has no such model, ModelUnusable when it does not load or does
-    not give its golden probabilities here.
+    not give its golden probabilities here, CompiledFormRefused when only the compiled form will do and it
+    was not accepted.
     """
     stored = _stored(tag)
     contract = _read_contract(stored)
     try:
         lineage = Lineage.model_validate(stored.info.metadata[LINEAGE_KEY])
         golden = Golden.model_validate_json(Path(stored.path_of(GOLDEN_FILE)).read_bytes())
-        estimator = read_estimator(Path(stored.path_of(ESTIMATOR_FILE)))
+        predictor = _read_predictor(stored, lineage.compilation, runtime)
         rows = TypeAdapter(list[contract.row_type]).validate_python(golden.rows)  # type: ignore[name-defined]
-        model = PublishedModel(str(stored.tag), contract, lineage, estimator, contract.matrix(rows))
+        model = PublishedModel(str(stored.tag), contract, lineage, predictor, contract.matrix(rows))
         _verify(model, golden)
     except ModelUnusable:
         raise
@@ -133,13 +124,12 @@ def load_model(tag: str) -> PublishedModel:
     return model
 
 
-def read_estimator(path: Path) -> Estimator:
-    """Read a skops file that holds nothing but trusted types; raises TypeError when it holds others."""
-    # Imported here because scikit-learn takes a second, and imports pandas where that is installed.
-    import skops.io
-
-    estimator: Estimator = skops.io.load(path, trusted=list(TRUSTED_TYPES))
-    return estimator
+def _read_predictor(stored: bentoml.Model, compilation: Compilation, runtime: Runtime) -> Predictor:
+    if runtime == "compiled" and not compilation.accepted:
+        raise CompiledFormRefused(str(stored.tag), compilation.reason or "no reason was recorded")
+    if compilation.accepted and runtime != "sklearn":
+        return CompiledForm.read(Path(stored.path_of(COMPILED_FILE)))
+    return SklearnForm.read(Path(stored.path_of(ESTIMATOR_FILE)))
 
 
 def _stored(tag: str) -> bentoml.Model:
@@ -158,11 +148,12 @@ def _read_contract(stored: bentoml.Model) -> Contract:
 
 def _verify(model: PublishedModel, golden: Golden) -> None:
     contract = model.contract
-    classes = tuple(model.estimator.classes_.tolist())
+    classes = model.predictor.classes
     if classes != contract.target.classes:
         raise ModelUnusable(model.tag, f"its classes {classes} are not the contract's")
     got = model.predict_proba(model.sample)
-    expected = np.array(golden.probabilities)
+    is_compiled = isinstance(model.predictor, CompiledForm)
+    expected = np.array(golden.compiled_probabilities if is_compiled else golden.probabilities)
     if got.shape != expected.shape:
         raise ModelUnusable(model.tag, f"its probabilities have shape {got.shape}, not {expected.shape}")
     difference = float(np.abs(got - expected).max())

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import SettingInvalid
+from service.runtime import Runtime
 
 PREFIX = "TABENTO_"
 
@@ -38,6 +39,10 @@ class Settings(BaseSettings):
 
     audit_max_bytes: int | None = Field(default=None, ge=1024**2)
     """Bytes of the log in use, above which its oldest requests are pruned; unset, it may grow."""
+
+    runtime: Runtime = "auto"
+    """auto: the model's compiled form answers where it was accepted at publishing, else scikit-learn.
+    sklearn: always scikit-learn. compiled: only the compiled form; without one there is no start."""
 
     workers: int = Field(default=1, ge=1, le=256)
     """Worker processes; each loads the model."""

@@ -52,7 +52,7 @@ class Worker:
         )
         self.keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         self.history = AuditReader(settings.audit_db)
-        self.model = load_model(self.tag)
+        self.model = load_model(self.tag, settings.runtime)
         use_folder()
         self.metrics = Metrics()
         self.engine = Engine(

@@ -21,7 +21,16 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", [path for path in sources if path.parts[0] == "service"], ids=str)
 def test_the_service_imports_nothing_of_training(path: Path) -> None:
-    assert not imports(path) & {"training", "mlflow", "pandas", "pandera", "matplotlib", "pyarrow", "sqlite3"}
+    assert not imports(path) & {
+        "training",
+        "mlflow",
+        "pandas",
+        "pandera",
+        "matplotlib",
+        "pyarrow",
+        "sqlite3",
+        "onnx",
+    }
 
 
 @pytest.mark.parametrize("path", sources, ids=str)
@@ -31,7 +40,9 @@ def test_a_file_is_one_concept_of_at_most_300_lines(path: Path) -> None:
 
 def test_importing_the_service_brings_in_neither_pandas_nor_mlflow(iris: str, stores: dict[str, str]) -> None:
     assert iris
-    program = "import sys, service.app; print({'pandas', 'mlflow', 'sklearn'} & set(sys.modules))"
+    program = (
+        "import sys, service.app; print({'pandas', 'mlflow', 'sklearn', 'onnxruntime'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, env=stores, capture_output=True, text=True, check=True
     )
@@ -59,5 +70,5 @@ def test_the_locked_lists_agree_and_name_no_index() -> None:
 
 def test_serving_installs_nothing_of_training() -> None:
     serving = (PROJECT / "requirements" / "serving.txt").read_text()
-    for package in ("pandas", "mlflow", "pandera", "matplotlib", "pyarrow", "locust", "pytest"):
+    for package in ("pandas", "mlflow", "pandera", "matplotlib", "pyarrow", "locust", "pytest", "onnx"):
         assert not re.search(rf"^{package}==", serving, re.MULTILINE)

@@ -17,6 +17,7 @@
         |   +-- OverridesInvalid
         +-- TrackingFailed              exit 1
         +-- PublicationFailed           exit 1
+        +-- ConversionRefused           no end of the training: scikit-learn serves
 
 Each is made from facts and words its own message, which names the remedy where there is one.
 """
@@ -173,6 +174,13 @@ class PublicationFailed(TrainingError):
             f"{name} was not published, and the BentoML store and the registered alias are as they were. "
             f"{reason}"
         )
+
+
+class ConversionRefused(TrainingError):
+    """A step of a pipeline has no equal in a compiled form."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__(f"{step} cannot be compiled")
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from service.contract import Contract, Feature
-from service.model import TRUSTED_TYPES
+from service.runtime import TRUSTED_TYPES
 from training.data import Dataset
 from training.evaluation import Evaluation
 from training.plots import draw_calibration, draw_confusion_matrix

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
+from service.compiled import CompiledForm
 from service.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Matrix, Value
 from service.model import Golden
 from training.features import to_value
@@ -25,15 +26,22 @@ ALTERED_ROWS = 4
 JsonRow = dict[str, Value]
 
 
-def golden_rows(pipeline: Pipeline, contract: Contract, test: Matrix) -> Golden:
-    """A few tens of rows with the probabilities that the pipeline gives them, as the service asks it."""
+def golden_rows(pipeline: Pipeline, contract: Contract, test: Matrix, graph: bytes | None = None) -> Golden:
+    """A few tens of rows with the probabilities that the pipeline gives them, as the service asks it.
+
+    And with those that its compiled form gives, where there is one.
+    """
     rows = json_rows(contract, test[:SEARCHED_ROWS])
     with_gaps = [row for row in rows if None in row.values()]
     chosen = [*rows[:TEST_ROWS], *with_gaps[:ROWS_WITH_GAPS], *_altered(contract, rows[:ALTERED_ROWS])]
     distinct = [row for place, row in enumerate(chosen) if row not in chosen[:place]]
     adapter = TypeAdapter(list[contract.row_type])  # type: ignore[name-defined]
-    probabilities = pipeline.predict_proba(contract.matrix(adapter.validate_python(distinct)))
-    return Golden(rows=distinct, probabilities=np.asarray(probabilities).tolist())
+    matrix = contract.matrix(adapter.validate_python(distinct))
+    return Golden(
+        rows=distinct,
+        probabilities=np.asarray(pipeline.predict_proba(matrix)).tolist(),
+        compiled_probabilities=None if graph is None else CompiledForm(graph).predict_proba(matrix).tolist(),
+    )
 
 
 def json_rows(contract: Contract, matrix: Matrix) -> list[JsonRow]:

@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from service.runtime import Compilation
+
 if TYPE_CHECKING:
     from training.experiment import LoggedCandidate
     from training.train import Training
@@ -68,6 +70,7 @@ def print_result(training: "Training", console: Console) -> None:
         f"in MLflow ({lineage.alias}); it gave its golden probabilities when loaded back.",
         highlight=False,
     )
+    console.print(compiled_line(lineage.compilation), highlight=False, markup=False)
     notes = all_notes(training)
     if notes:
         console.print()
@@ -77,6 +80,16 @@ def print_result(training: "Training", console: Console) -> None:
     for purpose, command in _next_commands(training).items():
         # A command is copied: it must come out in one line.
         console.print(f"[dim]{purpose}:[/] {escape(command)}", highlight=False, soft_wrap=True)
+
+
+def compiled_line(compilation: Compilation) -> str:
+    """Whether the compiled form will serve, and what that rests on."""
+    if not compilation.accepted:
+        return f"Compiled: no, scikit-learn will serve, because {compilation.reason}."
+    return (
+        f"Compiled: yes, {compilation.compiler}, labels equal, largest difference "
+        f"{compilation.largest_difference:.1g} on {compilation.rows:,} rows."
+    )
 
 
 def _candidates_table(training: "Training") -> Table:

@@ -15,8 +15,10 @@ from mlflow.exceptions import MlflowException
 from threadpoolctl import threadpool_limits
 
 from service.model import Lineage
+from service.runtime import Compilation
 from training.candidates import CANDIDATES, Candidate
 from training.champion import Choice, choose_champion
+from training.compilation import compile_champion
 from training.data import FOLDS, Dataset, Split
 from training.errors import TrackingFailed
 from training.evaluation import REPEATS, Evaluation, evaluate
@@ -34,7 +36,7 @@ from training.publish import publish
 from training.registry import ALIAS, crown, register
 from training.report import Narrator
 
-LIBRARIES = ("bentoml", "mlflow", "numpy", "pandas", "scikit-learn", "skops")
+LIBRARIES = ("bentoml", "mlflow", "numpy", "onnxruntime", "pandas", "scikit-learn", "skops")
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,13 @@ def _publish(
     evaluation = champion.evaluation
     narrator.step(f"Registering {evaluation.candidate.title}")
     model_version = register(settings.name, champion)
-    lineage = _lineage(champion, model_version, dataset, experiment, settings)
+    narrator.step(f"Compiling {evaluation.candidate.title} and comparing it with scikit-learn")
+    pipeline, contract = evaluation.pipeline, dataset.contract
+    compilation, graph = compile_champion(pipeline, contract, dataset.frame.to_numpy(), settings.seed)
+    lineage = _lineage(champion, model_version, compilation, dataset, experiment, settings)
     narrator.step(f"Publishing {settings.name} and verifying it")
-    golden = golden_rows(evaluation.pipeline, dataset.contract, evaluation.test.matrix)
-    tag = publish(evaluation.pipeline, dataset.contract, golden, lineage)
+    golden = golden_rows(pipeline, contract, evaluation.test.matrix, graph)
+    tag = publish(pipeline, contract, golden, lineage, graph)
     crown(settings.name, model_version, tag)
     return lineage, tag
 
@@ -141,6 +146,7 @@ def _publish(
 def _lineage(
     champion: LoggedCandidate,
     model_version: str,
+    compilation: Compilation,
     dataset: Dataset,
     experiment: Experiment,
     settings: Settings,
@@ -161,6 +167,7 @@ def _lineage(
         data_rows=len(dataset.labels),
         metrics=evaluation.metrics,
         libraries={"python": python_version(), **{library: version(library) for library in LIBRARIES}},
+        compilation=compilation,
     )
 
 

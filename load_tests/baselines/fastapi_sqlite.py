@@ -82,7 +82,7 @@ per_thread = threading.local()
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     """Load the model and make the log."""
     global model
-    model = load_model("iris_classifier")
+    model = load_model("iris_classifier", "sklearn")
     connection().execute(SCHEMA)
     yield
 
@@ -106,8 +106,9 @@ def answer(rows: list[Row]) -> Answer:
     matrix = np.array(
         [(row.sepal_length, row.sepal_width, row.petal_length, row.petal_width) for row in rows]
     )
-    probabilities = model.estimator.predict_proba(matrix)
-    labels: list[str] = model.estimator.classes_[probabilities.argmax(axis=1)].tolist()
+    probabilities = model.predict_proba(matrix)
+    classes = model.contract.target.classes
+    labels = [str(classes[best]) for best in probabilities.argmax(axis=1).tolist()]
     listed: list[list[float]] = probabilities.tolist()
     with connection() as log:
         log.executemany(

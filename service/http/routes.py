@@ -49,6 +49,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
             model=worker.model.tag,
             model_name=lineage.model_name,
             model_version=lineage.model_version,
+            runtime=worker.model.predictor.name,
             audit_mode=audit.mode,
             audit_writable=audit.writable,
             audit_dropped=audit.dropped,
@@ -66,6 +67,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
                 classes=list(model.contract.target.classes),
                 contract=model.contract,
                 lineage=model.lineage,
+                runtime=model.predictor.name,
                 max_batch_rows=worker.settings.max_batch_rows,
             )
         )

@@ -2,15 +2,28 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import bentoml
+import numpy as np
 import pytest
 from bentoml._internal.models import ModelStore
 
-from service.errors import ModelNotPublished, ModelUnusable
-from service.model import CONTRACT_FILE, ESTIMATOR_FILE, GOLDEN_FILE, load_model, newest, read_contract
+from service.errors import CompiledFormRefused, ModelNotPublished, ModelUnusable
+from service.model import (
+    COMPILED_FILE,
+    CONTRACT_FILE,
+    ESTIMATOR_FILE,
+    GOLDEN_FILE,
+    load_model,
+    newest,
+    read_contract,
+)
+from tests.iris import SETOSA, VIRGINICA
+from tests.servers import PROJECT
 
 
 def test_a_published_model_is_loaded_with_its_contract_and_lineage(
@@ -77,3 +90,59 @@ def test_a_model_of_another_making_is_refused(store: ModelStore, publish_picky: 
             shutil.copy(ours.path_of(file), model.path_of(file))
     with pytest.raises(ModelUnusable, match="lineage"):
         load_model("another")
+
+
+class TestRuntime:
+    def test_an_accepted_compiled_form_serves_unless_scikit_learn_is_asked_for(
+        self, store: ModelStore, iris: str
+    ) -> None:
+        assert store is not None
+        compiler = load_model(iris).lineage.compilation.compiler
+        assert load_model(iris, "auto").predictor.name == compiler
+        assert load_model(iris, "compiled").predictor.name == compiler
+        assert load_model(iris, "sklearn").predictor.name.startswith("scikit-learn 1.")
+
+    def test_both_forms_give_the_same_answers(self, store: ModelStore, iris: str) -> None:
+        assert store is not None
+        forms = [load_model(iris, "compiled"), load_model(iris, "sklearn")]
+        rows = [forms[0].contract.row_type.model_validate(row) for row in (SETOSA, VIRGINICA)]
+        compiled, sklearn = (form.predict_proba(form.contract.matrix(rows)) for form in forms)
+        np.testing.assert_allclose(compiled, sklearn, rtol=0, atol=1e-12)
+
+    def test_a_model_without_a_compiled_form_is_served_by_scikit_learn(
+        self, publish_picky: Callable[[str], str]
+    ) -> None:
+        assert load_model(publish_picky("plain")).predictor.name.startswith("scikit-learn")
+
+    def test_the_compiled_form_of_a_model_that_has_none_is_refused_with_the_remedy(
+        self, publish_picky: Callable[[str], str]
+    ) -> None:
+        sentence = "was not accepted: it was published without a compiled form. Set TABENTO_RUNTIME=auto"
+        with pytest.raises(CompiledFormRefused, match=sentence):
+            load_model(publish_picky("plain"), "compiled")
+
+    def test_a_compiled_form_that_is_missing_or_another_is_not_served(
+        self, store: ModelStore, iris: str
+    ) -> None:
+        ours = store.get(iris)
+        with bentoml.models.create("damaged", metadata=dict(ours.info.metadata)) as model:
+            for file in (ESTIMATOR_FILE, CONTRACT_FILE, GOLDEN_FILE):
+                shutil.copy(ours.path_of(file), model.path_of(file))
+        path = Path(store.get("damaged").path_of(COMPILED_FILE))
+        with pytest.raises(ModelUnusable, match=COMPILED_FILE):
+            load_model("damaged")
+        path.write_bytes(Path(ours.path_of(COMPILED_FILE)).read_bytes()[:-100])
+        with pytest.raises(ModelUnusable, match="damaged:"):
+            load_model("damaged")
+        assert load_model("damaged", "sklearn").predictor.name.startswith("scikit-learn")
+
+    def test_serving_the_compiled_form_imports_nothing_of_scikit_learn(
+        self, stores: dict[str, str], iris: str
+    ) -> None:
+        program = (
+            "import sys; from service.model import load_model; load_model(sys.argv[1]);"
+            "print({'sklearn', 'skops', 'scipy', 'pandas', 'mlflow', 'onnx'} & set(sys.modules))"
+        )
+        command = [sys.executable, "-c", program, iris]
+        done = subprocess.run(command, cwd=PROJECT, env=stores, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "set()"

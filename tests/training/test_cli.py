@@ -70,12 +70,15 @@ def test_without_options_iris_is_trained_published_and_explained(
             for doing in ("Cross-validating", "Logging")
         ),
         "Registering logistic regression",
+        "Compiling logistic regression and comparing it with scikit-learn",
         "Publishing iris_classifier and verifying it",
     ]
     for expected in (
         "logistic regression   95.79 ± 1.80     93.33      93.33   93.33  93.33    99.67",
         "random forest         95.50 ± 1.90     90.00      90.24   90.00  89.97    99.33",
         "Champion: logistic regression. Logistic regression has the best mean macro F1, 0.9579, and is",
+        "Compiled: yes, ONNX Runtime 1.",
+        "10,150 rows.",
         "Note: 1 row is a copy of another",
         "Serve it: bentoml serve\n",
         f"See the runs: mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db\n",

@@ -7,8 +7,10 @@ from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from service.contract import Contract
-from service.model import Golden, load_model, read_contract
+from service.model import Golden, Lineage, load_model, read_contract
+from service.runtime import NOT_COMPILED, Compilation
 from training.candidates import CANDIDATES, Candidate
+from training.compilation import compile_champion
 from training.data import Dataset
 from training.errors import PublicationFailed, TrackingFailed
 from training.golden import golden_rows, json_rows
@@ -34,6 +36,10 @@ def champion(name: str) -> str:
     return str(mlflow.MlflowClient().get_model_version_by_alias(name, "champion").version)
 
 
+def lineage_as(name: str, training: Training, compilation: Compilation = NOT_COMPILED) -> Lineage:
+    return training.lineage.model_copy(update={"registered_model": name, "compilation": compilation})
+
+
 def golden_of(candidate: Candidate, dataset: Dataset) -> Golden:
     split = dataset.split(0.2, 42)
     pipeline = candidate.pipeline(dataset.contract, 42).fit(split.train.matrix, split.train.labels)
@@ -50,10 +56,12 @@ def test_what_is_published_is_what_was_trained(
     assert model.lineage == training.lineage
     matrix = training.dataset.frame.to_numpy()
     rows = TypeAdapter(list[model.contract.row_type]).validate_python(json_rows(model.contract, matrix))  # type: ignore[name-defined]
-    np.testing.assert_array_equal(
-        model.predict_proba(model.contract.matrix(rows)),
-        training.choice.champion.pipeline.predict_proba(matrix),
-    )
+    served = model.contract.matrix(rows)
+    expected = training.choice.champion.pipeline.predict_proba(matrix)
+    np.testing.assert_array_equal(load_model(training.tag, "sklearn").predict_proba(served), expected)
+    compiled = load_model(training.tag, "compiled").predict_proba(served)
+    np.testing.assert_allclose(compiled, expected, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(model.predict_proba(served), compiled)
 
 
 def test_lineage_leads_back_to_the_run_the_table_and_the_libraries(iris_training: Training) -> None:
@@ -80,10 +88,16 @@ def test_every_candidate_can_be_published_with_labels_of_every_type(
     pipeline = candidate.pipeline(mixed_dataset.contract, 42).fit(train_split.matrix, labels)
     target = {"name": "outcome", "type": kind, "classes": pipeline.classes_.tolist()}
     contract = Contract.model_validate({**mixed_dataset.contract.model_dump(), "target": target})
-    golden = golden_rows(pipeline, contract, train_split.matrix)
-    lineage = iris_training.lineage.model_copy(update={"registered_model": f"{candidate.name}_{kind}"})
-    model = load_model(publish(pipeline, contract, golden, lineage))
-    assert tuple(model.estimator.classes_.tolist()) == model.contract.target.classes
+    compilation, graph = compile_champion(pipeline, contract, train_split.matrix, 42)
+    golden = golden_rows(pipeline, contract, train_split.matrix, graph)
+    lineage = lineage_as(f"{candidate.name}_{kind}", iris_training, compilation)
+    tag = publish(pipeline, contract, golden, lineage, graph)
+    for runtime in ("sklearn", "compiled") if compilation.accepted else ("sklearn",):
+        model = load_model(tag, runtime)
+        assert model.predictor.classes == model.contract.target.classes
+        assert list(map(type, model.predictor.classes)) == [model.contract.label_type] * len(
+            target["classes"]
+        )
 
 
 class TestGoldenRows:
@@ -127,7 +141,7 @@ class TestFailure:
         self, iris_dataset: Dataset, iris_training: Training
     ) -> None:
         forest = golden_of(CANDIDATES[2], iris_dataset)
-        lineage = iris_training.lineage.model_copy(update={"registered_model": "differs"})
+        lineage = lineage_as("differs", iris_training)
         pipeline = iris_training.choice.champion.pipeline
         with pytest.raises(PublicationFailed, match="golden rows differ by"):
             publish(pipeline, iris_dataset.contract, forest, lineage)
@@ -138,7 +152,7 @@ class TestFailure:
     ) -> None:
         train_split = iris_dataset.split(0.2, 42).train
         pipeline = UNTRUSTED.pipeline(iris_dataset.contract, 42).fit(train_split.matrix, train_split.labels)
-        lineage = iris_training.lineage.model_copy(update={"registered_model": "untrusted"})
+        lineage = lineage_as("untrusted", iris_training)
         with pytest.raises(PublicationFailed, match="KDTree"):
             publish(pipeline, iris_dataset.contract, golden_of(CANDIDATES[0], iris_dataset), lineage)
         assert versions("untrusted") == []
@@ -148,7 +162,7 @@ class TestFailure:
     ) -> None:
         golden = golden_of(CANDIDATES[0], iris_dataset)
         broken = golden.model_copy(update={"rows": [{"no such": "feature"}]})
-        lineage = iris_training.lineage.model_copy(update={"registered_model": "broken"})
+        lineage = lineage_as("broken", iris_training)
         with pytest.raises((ValueError, PublicationFailed)):
             publish(iris_training.choice.champion.pipeline, iris_dataset.contract, broken, lineage)
         assert versions("broken") == []

@@ -1,41 +1,10 @@
-"""Everything that can go wrong on purpose, and what is said of it.
-
-    TabentoError
-    +-- StartError                      the service cannot start; the message names the remedy
-    |   +-- SettingInvalid
-    |   +-- ModelNotPublished
-    |   +-- ModelUnusable
-    |   +-- AuditUnusable
-    |   +-- AnchorUnusable
-    |   +-- AuditMisuse
-    |   +-- KeysUnusable
-    |   +-- KeyMisuse
-    +-- ClientGone                      nobody is left to be answered
-    +-- RequestError                    one request is refused, or fails
-        +-- BodyMalformed           400
-        +-- HeaderInvalid           400
-        +-- QueryInvalid            400
-        +-- KeyInvalid              401
-        +-- ScopeMissing            403
-        +-- RouteUnknown            404
-        +-- MethodNotAllowed        405
-        +-- BodyTooLarge            413
-        +-- TooManyRows             413
-        +-- MediaTypeUnsupported    415
-        +-- RowsInvalid             422
-        +-- Overloaded              429
-        +-- RowsFailed              500
-        +-- InternalFailure         500
-        +-- AuditUnavailable        503
-        +-- DeadlineExceeded        504
-
-Each is made from facts and words its own message. A RequestError's ``kind`` is the stable name by which
-a program tells them apart, whatever the transport; ``status`` is the HTTP status.
-"""
+"""What a request is refused for, or fails with; the same for every transport."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import ClassVar, NamedTuple
+
+from service.errors.base import TabentoError
 
 Location = tuple[str | int, ...]
 
@@ -45,75 +14,6 @@ class Finding(NamedTuple):
 
     loc: Location
     msg: str
-
-
-class TabentoError(Exception):
-    """Base of all the errors that are raised on purpose."""
-
-
-class StartError(TabentoError):
-    """The service cannot start as it is configured."""
-
-
-class SettingInvalid(StartError):
-    """An environment variable has a value that the service cannot work with."""
-
-    def __init__(self, variable: str, value: object, reason: str) -> None:
-        super().__init__(f"{variable}={value!s} cannot be used: {reason}")
-        self.variable = variable
-
-
-class ModelNotPublished(StartError):
-    """The BentoML store holds no model of that name."""
-
-    def __init__(self, tag: str) -> None:
-        super().__init__(
-            f"The BentoML store holds no model {tag!r}. Publish one with `python -m training`, "
-            f"or serve another with `--arg model=NAME` (`bentoml models list` shows what is there)."
-        )
-
-
-class ModelUnusable(StartError):
-    """A published model does not load, or is not what was published."""
-
-    def __init__(self, tag: str, reason: str) -> None:
-        remedy = "Train and publish it again with this environment."
-        super().__init__(f"Model {tag} cannot be served: {reason.rstrip('.')}. {remedy}")
-
-
-class AuditUnusable(StartError):
-    """The audit log cannot be written or read."""
-
-    def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"The audit log {path} cannot be used: {reason}. Set TABENTO_AUDIT_DB to another.")
-
-
-class AnchorUnusable(StartError):
-    """The audit log cannot be compared with an anchor."""
-
-    def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"The anchor {path} cannot be used: {reason}.")
-
-
-class AuditMisuse(StartError):
-    """A command of the audit log was asked for what it cannot do."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}.")
-
-
-class KeysUnusable(StartError):
-    """The file of API keys cannot be read or written."""
-
-    def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"The API keys {path} cannot be used: {reason.rstrip('.')}.")
-
-
-class KeyMisuse(StartError):
-    """A command of the API keys was asked for what it cannot do."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}.")
 
 
 class ClientGone(TabentoError):
