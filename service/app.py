@@ -74,9 +74,10 @@ else:
 @bentoml.service(
     name=tag.partition(":")[0],
     workers=settings.workers,
-    # The service has metrics of its own; BentoML's are labelled by raw path, which anyone can make up.
+    # The service has its own: BentoML does not see what the gateway answers, and labels its metrics by raw
+    # path, which anyone can make up.
     metrics={"enabled": False},
-    logging={"access": {"enabled": settings.access_log}},
+    logging={"access": {"enabled": False}},
 )
 @bentoml.asgi_app(make_pages(worker, messages), path="/")
 class TabularClassifier:

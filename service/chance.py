@@ -23,3 +23,19 @@ class Chance:
             self._stock, start = urandom(_STOCK_BYTES), 0
         self._used = start + count
         return self._stock[start : self._used]
+
+
+class HexChance:
+    """The same as hexadecimal digits."""
+
+    def __init__(self) -> None:
+        self._stock = ""
+        self._used = 0
+
+    def take(self, count: int) -> str:
+        """So many random hexadecimal digits; at most 16,384."""
+        start = self._used
+        if start + count > len(self._stock):
+            self._stock, start = urandom(_STOCK_BYTES).hex(), 0
+        self._used = start + count
+        return self._stock[start : self._used]

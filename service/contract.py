@@ -209,14 +209,16 @@ class Contract(_Part):
         positions, low, high = self._observed_ranges
         if not positions:
             return
-        numbers = matrix[:, positions].astype(np.float64)
+        if len(positions) < len(self.features) or not self.is_numeric:
+            matrix = matrix[:, positions].astype(np.float64)
         outside: tuple[tuple[FlagReason, NDArray[np.bool_]], ...] = (
-            ("below_observed_minimum", numbers < low),
-            ("above_observed_maximum", numbers > high),
+            ("below_observed_minimum", matrix < low),
+            ("above_observed_maximum", matrix > high),
         )
         for reason, mask in outside:
-            for row, column in np.argwhere(mask).tolist():
-                yield Flag(row, self.features[positions[column]].name, reason)
+            if mask.any():
+                for row, column in np.argwhere(mask).tolist():
+                    yield Flag(row, self.features[positions[column]].name, reason)
 
     def _flag_categories(self, matrix: Matrix) -> Iterator[Flag]:
         for position, known in self._known_categories:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count, cycle, islice, repeat
+from math import isfinite
 from time import monotonic
 from typing import NamedTuple, Self
 
@@ -82,7 +83,8 @@ class Engine:
         results: list[_Result | None] = list(
             zip(labels, probabilities.tolist(), confidences.tolist(), flags, strict=False)
         )
-        if not np.isfinite(confidences).all() or not np.isfinite(probabilities).all():
+        # The sum is a number only if each of them is.
+        if not isfinite(probabilities.sum()):
             for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist():
                 results[row] = None
         return results

@@ -115,6 +115,7 @@ class Metrics:
         self._counted: dict[str, int] = {}
         self._requests: Counts[tuple[str, str, int]] = Counts()
         self._seconds: dict[str, list[float]] = {}
+        self._calls: list[tuple[int, float]] = []
         self._labels: Counts[Label] = Counts()
         self._confidences: list[float] = []
         self.requests = Counter(
@@ -127,10 +128,10 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self.call_rows = Histogram(
+        self.call_rows = BulkHistogram(
             "tabento_batch_rows", "Rows per call of the model.", buckets=ROWS, registry=registry
         )
-        self.call_seconds = Histogram(
+        self.call_seconds = BulkHistogram(
             "tabento_model_call_seconds", "Time of a call of the model.", buckets=SECONDS, registry=registry
         )
         self.predictions = Counter(
@@ -179,8 +180,7 @@ class Metrics:
 
     def count_call(self, rows: int, seconds: float) -> None:
         """Count a call of the model."""
-        self.call_rows.observe(rows)
-        self.call_seconds.observe(seconds)
+        self._calls.append((rows, seconds))
 
     def count_predictions(
         self, labels: Iterable[Label], confidences: Iterable[float], flags: Iterable[Flag]
@@ -210,11 +210,16 @@ class Metrics:
             self.requests.labels(route, known, str(status)).inc(count)
         for route, seconds in self._seconds.items():
             self.duration.labels(route).observe_all(seconds)
+        if self._calls:
+            rows, call_seconds = zip(*self._calls, strict=True)
+            self.call_rows.observe_all(rows)
+            self.call_seconds.observe_all(call_seconds)
         for label, count in self._labels.items():
             self.predictions.labels(label_text(label)).inc(count)
         if self._confidences:
             self.confidence.observe_all(self._confidences)
-        self._requests, self._seconds, self._labels, self._confidences = Counts(), {}, Counts(), []
+        self._requests, self._seconds, self._calls = Counts(), {}, []
+        self._labels, self._confidences = Counts(), []
 
     def count_records(self, *, queued: int, **outcomes: int) -> None:
         """Show how many audit records wait, and how many came to each outcome since the start."""

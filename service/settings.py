@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     whoever sends them can turn to another service first."""
 
     access_log: bool = False
-    """Whether BentoML writes a line per request."""
+    """Whether a line is logged for each request: client, method, path, status, time, id."""
 
 
 def load_settings() -> Settings:

@@ -79,6 +79,7 @@ class AuditLog:
     def __init__(self, path: Path, file: LogFile, mode: Mode, queue_limit: int) -> None:
         self.path = path
         self.mode = mode
+        self._relaxed = mode == "relaxed"
         self._file = file
         self._queue_limit = queue_limit
         self._chance = Chance()
@@ -110,8 +111,7 @@ class AuditLog:
         In relaxed mode return at once. A caller that is cancelled leaves its record behind, and it is
         written like the others.
         """
-        strict = self.mode == "strict"
-        if self._closed or not (strict or self.queued < self._queue_limit):
+        if self._closed or (self._relaxed and self.queued >= self._queue_limit):
             self._drop(record)
             return
         try:
@@ -122,12 +122,14 @@ class AuditLog:
             self._unfit += 1
             self._drop(record, error)
             return
-        if not strict:
-            self._gather(_Waiting(entry, None))
-            return
-        written = asyncio.get_running_loop().create_future()
-        self._gather(_Waiting(entry, written))
-        await written
+        loop = asyncio.get_running_loop()
+        written = None if self._relaxed else loop.create_future()
+        if not self._gathered:
+            loop.call_soon(self._hand_over)
+        self._gathered.append(_Waiting(entry, written))
+        self._appended += 1
+        if written is not None:
+            await written
 
     def _drop(self, record: AuditRecord, reason: Exception | None = None) -> None:
         if self.mode == "strict":
@@ -172,12 +174,6 @@ class AuditLog:
     def writable(self) -> bool:
         """Whether the last attempt to write succeeded. After a failure attempts go on without requests."""
         return not (self._closed or self._failing)
-
-    def _gather(self, waiting: _Waiting) -> None:
-        if not self._gathered:
-            asyncio.get_running_loop().call_soon(self._hand_over)
-        self._gathered.append(waiting)
-        self._appended += 1
 
     def _hand_over(self) -> None:
         if self._gathered:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from service.chance import Chance
+from service.chance import HexChance
 from service.errors import (
     BodyTooLarge,
     ClientGone,
@@ -32,7 +32,7 @@ _TIMEOUT_MS = re.compile(rb"0*[1-9][0-9]{0,9}")
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 """Two bits of a hexadecimal digit are the variant's, two are chance."""
 
-_chance = Chance()
+_chance = HexChance()
 
 
 def new_uuid7() -> str:
@@ -41,9 +41,9 @@ def new_uuid7() -> str:
     Ids made one after another lie together in the audit log's index, which is then written at twice the speed
     of one of random ids.
     """
-    chance = _chance.take(10).hex()
+    chance = _chance.take(19)
     time = "%012x" % (time_ns() // 10**6)
-    return f"{time[:8]}-{time[8:]}-7{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:19]}"
+    return f"{time[:8]}-{time[8:]}-7{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:]}"
 
 
 class Reply(NamedTuple):
@@ -114,24 +114,19 @@ class Exchange:
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
-        body, more = await self._read()
-        if more or len(body) > limit_bytes:
-            chunks, size = [body], len(body)
-            while more and size <= limit_bytes:
-                body, more = await self._read()
-                chunks.append(body)
-                size += len(body)
+        chunks: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
             if size > limit_bytes:
                 raise BodyTooLarge(limit_bytes)
-            body = b"".join(chunks)
-        self.body = body
-        return body
-
-    async def _read(self) -> tuple[bytes, bool]:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        return message.get("body", b""), message.get("more_body", False)
+            more = message.get("more_body", False)
+        self.body = b"".join(chunks)
+        return self.body
 
     def client_is_gone(self) -> bool:
         """Whether the connection was closed since the body was read; asks without waiting.

@@ -41,6 +41,8 @@ from service.metrics import OTHER
 from service.worker import Worker
 
 logger = logging.getLogger(__name__)
+access_logger = logging.getLogger("bentoml.access")
+"""Under a name that BentoML has a handler and a level for."""
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that went away; it is counted, never sent."""
@@ -108,12 +110,14 @@ class Gateway:
         except ClientGone:
             exchange.status = CLIENT_CLOSED_REQUEST
         finally:
-            self._worker.count_request(
-                exchange.path if exchange.path in PATHS else OTHER,
-                exchange.method,
-                exchange.status or CLIENT_CLOSED_REQUEST,
-                exchange.seconds,
-            )
+            self._note(exchange, exchange.status or CLIENT_CLOSED_REQUEST)
+
+    def _note(self, exchange: Exchange, status: int) -> None:
+        path, method, seconds = exchange.path, exchange.method, exchange.seconds
+        self._worker.count_request(path if path in PATHS else OTHER, method, status, seconds)
+        if self._worker.settings.access_log:
+            about = exchange.client, method, path, status, seconds * 1e3, exchange.request_id
+            access_logger.info("%s %s %r %d %.3f ms %s", *about)
 
     async def _predict(self, exchange: Exchange, route: _PredictionRoute) -> None:
         try:

@@ -1,5 +1,6 @@
 """The pages beside the prediction routes: what is served, how it is, what it answered."""
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from service.http.exchange import REQUEST_ID
 from service.http.problem import MEDIA_TYPE, problem_json
 from service.messages import Health, Messages, ModelInfo
 from service.metrics import CONTENT_TYPE
-from service.worker import Worker
+from service.worker import TALLY_INTERVAL_S, Worker
 
 _HERE = Path(__file__).parent
 
@@ -77,6 +78,8 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
         return _json(await to_thread.run_sync(worker.history.history, filters))
 
     async def metrics(_: Request) -> Response:
+        # By then every worker has written what had happened when the page was asked for.
+        await asyncio.sleep(TALLY_INTERVAL_S)
         worker.tally()
         page = await to_thread.run_sync(worker.metrics.page)
         return Response(page, headers={"content-type": CONTENT_TYPE})
