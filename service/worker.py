@@ -18,6 +18,7 @@ from service.keys.keyring import Keyring
 from service.metrics import Metrics, use_folder
 from service.model import PublishedModel, load_model
 from service.settings import Settings
+from service.tracing import Tracing
 
 TALLY_INTERVAL_S = 0.05
 """How long what happened may not be in the metrics yet; what a killed worker takes along."""
@@ -31,6 +32,7 @@ class Worker:
     audit: AuditLog
     history: AuditReader
     metrics: Metrics
+    tracing: Tracing | None
     keyring: Keyring | None
     """Nothing where nobody is asked for a key."""
 
@@ -65,6 +67,7 @@ class Worker:
             max_call_rows=settings.max_call_rows,
             max_queued_rows=settings.max_queued_rows,
         )
+        self.tracing = Tracing.configured(self.model.lineage.model_name)
         self.drain.begin_on_sigterm()
         _silence_uvicorn()
         _settle_memory()
@@ -77,6 +80,8 @@ class Worker:
         self._started = None
         await self.engine.close()
         self.audit.close()
+        if self.tracing is not None:
+            await self.tracing.close()
 
     @property
     def ready(self) -> bool:

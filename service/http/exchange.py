@@ -20,6 +20,7 @@ from service.errors import (
 )
 from service.http.problem import MEDIA_TYPE, problem_json
 from service.keys.keyring import Key
+from service.tracing import NO_TRACE, NoTrace, Trace
 
 REQUEST_ID = "tabento.request_id"
 """Where the request's id lies in the ASGI scope, for the pages behind the gateway."""
@@ -60,9 +61,10 @@ class Exchange:
 
     __slots__ = (
         "_receive", "_send", "_started", "body", "client", "headers", "key", "method", "path", "received_utc",
-        "request_id", "status",
+        "request_id", "status", "trace",
     )  # fmt: skip
 
+    trace: Trace | NoTrace
     key: Key | None
     """The API key that it came with, where there are any."""
     body: bytes | None
@@ -80,6 +82,7 @@ class Exchange:
         self.request_id = sent.decode() if sent and _WELL_FORMED_ID.fullmatch(sent) else new_uuid7()
         client = scope.get("client")
         self.client: str | None = client[0] if client else None
+        self.trace = NO_TRACE
         self.key = None
         self.body = None
         self.status = None

@@ -96,6 +96,10 @@ class Gateway:
         if self._worker.drain.has_begun:
             send = _closing(send)
         exchange = Exchange(scope, receive, send)
+        if self._worker.tracing is not None:
+            exchange.trace = self._worker.tracing.begin(
+                exchange.method, exchange.path, exchange.headers, exchange.request_id
+            )
         try:
             if self._worker.keyring is not None:
                 exchange.key = admit(self._worker.keyring, exchange.path, exchange.headers)
@@ -114,6 +118,7 @@ class Gateway:
 
     def _note(self, exchange: Exchange, status: int) -> None:
         path, method, seconds = exchange.path, exchange.method, exchange.seconds
+        exchange.trace.end(status)
         self._worker.count_request(path if path in PATHS else OTHER, method, status, seconds)
         if self._worker.settings.access_log:
             about = exchange.client, method, path, status, seconds * 1e3, exchange.request_id
@@ -135,7 +140,8 @@ class Gateway:
             deadline = exchange.deadline(worker.settings.deadline_ms)
             rows = route.parse(await exchange.read_json(worker.settings.body_limit_bytes))
             room.take(len(rows))
-            predictions = await worker.engine.predict(rows, deadline, exchange.client_is_gone)
+            with exchange.trace.step("model"):
+                predictions = await worker.engine.predict(rows, deadline, exchange.client_is_gone)
             reply = self._answer(exchange, predictions)
         except ClientGone:
             raise
@@ -144,7 +150,8 @@ class Gateway:
             if exchange.body is None or not refusal.recorded:
                 raise refusal from None
             predictions, reply = NO_PREDICTIONS, exchange.refusal(refusal)
-        await worker.audit.append(self._record(exchange, reply, predictions))
+        with exchange.trace.step("audit commit"):
+            await worker.audit.append(self._record(exchange, reply, predictions))
         return reply
 
     def _answer(self, exchange: Exchange, predictions: Predictions) -> Reply:
