@@ -27,30 +27,30 @@ from load_tests.histogram import Histogram
 from load_tests.open_loop import Arrivals, allow_connections
 from load_tests.overload_recovery import ask_lightly, recovery_s
 from load_tests.overload_report import Overload, as_json, as_markdown, verdicts
-from service.settings import Settings
 
 _CAPACITY_ROUNDS = 3
 _LIGHT_S = 3
 _AFTER_S = 5
 _SPAWN_S = 2
 """In which the generators are up; they start at one moment."""
-_NO_DEADLINE_MS = 1_000
-"""What admitted requests are held to where the service has no deadline of its own."""
 
 
 def main() -> int:
     """Overload the service, write down what it did, judge."""
     asked = _asked()
     allow_connections()
-    strict = {"TABENTO_AUDIT_MODE": "strict", "TABENTO_AUDIT_SYNC": "full"}
-    deadline = {} if asked.deadline_ms is None else {"TABENTO_DEADLINE_MS": str(asked.deadline_ms)}
-    with serving(**strict, **deadline) as service:
+    limits = {
+        "TABENTO_DEADLINE_MS": str(asked.deadline_ms),
+        "TABENTO_MAX_QUEUED_ROWS": str(asked.max_queued_rows),
+    }
+    with serving(TABENTO_AUDIT_MODE="strict", TABENTO_AUDIT_SYNC="full", **limits) as service:
         found = overload(service, asked)
     report = {
         **provenance(),
         "arrivals": asked.arrivals,
         "most_connections": asked.connections,
         "processes": asked.processes,
+        "max_queued_rows": asked.max_queued_rows,
         **as_json(found),
     }
     return write_report("overload", report, as_markdown(report, found), verdicts(found), asked.results)
@@ -65,7 +65,8 @@ def _asked() -> argparse.Namespace:
     add("--connections", type=int, default=2_000, help="at most, of all generators together")
     add("--processes", type=int, default=2, help="that generate the load")
     add("--capacity-seconds", type=float, default=5, help="of each of the rounds that find the maximum")
-    add("--deadline-ms", type=int, help="of the service; by default its own")
+    add("--deadline-ms", type=int, default=2_000, help="of the service")
+    add("--max-queued-rows", type=int, default=500, help="that the service takes on")
     add("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -90,7 +91,7 @@ def overload(service: Service, asked: argparse.Namespace) -> Overload:
         capacity,
         asked.times,
         asked.seconds,
-        _deadline_ms(asked.deadline_ms),
+        asked.deadline_ms,
         outcomes=sum((Counter(part.outcomes) for part in parts), Counter()),
         good=sum(part.good for part in parts),
         admitted=Histogram.sum(part.admitted_ms for part in parts),
@@ -131,13 +132,6 @@ def _arrivals(generator: subprocess.Popen[str]) -> Arrivals:
     if generator.returncode:
         raise SystemExit(f"a generator of the load ended with {generator.returncode}")
     return Arrivals(**json.loads(output))
-
-
-def _deadline_ms(asked: int | None) -> float:
-    if asked is not None:
-        return asked
-    own = Settings.model_fields.get("deadline_ms")
-    return float(own.default) if own else _NO_DEADLINE_MS
 
 
 if __name__ == "__main__":

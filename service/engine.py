@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count, cycle, islice, repeat
 from math import isfinite
 from time import monotonic
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
+from service.admission import Admission
 from service.batcher import Batcher, never
 from service.contract import Flag, Label, Row, Values
-from service.errors import Overloaded
 from service.metrics import Metrics
 from service.model import PublishedModel
 from service.pace import Pace
@@ -39,16 +39,11 @@ class Engine:
         self.model = model
         self._metrics = metrics
         self._classes = model.contract.target.classes
-        self.max_queued_rows = max_queued_rows
-        self.rows_in_hand = 0
+        self.admission = Admission(max_queued_rows)
         self._batcher: Batcher[Values, _Result] = Batcher(
             self._results, max_call_rows=max_call_rows, on_call=metrics.count_call, pace=self._measure()
         )
         metrics.name_model(model)
-
-    def room(self) -> "Room":
-        """Room for one request's rows; entering it raises Overloaded where there is none."""
-        return Room(self)
 
     async def predict(
         self, rows: Sequence[Row], deadline: float = float("inf"), gone: Callable[[], bool] = never
@@ -100,34 +95,6 @@ class Engine:
             self._results(rows)
             pace.learn(size, monotonic() - started)
         return pace
-
-
-class Room:
-    """What a request takes up, from before its body is read until it is recorded.
-
-    A request that comes while there is room is taken on, however many its rows are: one that is larger than
-    all the room there can be would else never be.
-    """
-
-    __slots__ = ("_engine", "_rows")
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._rows = 0
-
-    def __enter__(self) -> Self:
-        if self._engine.rows_in_hand >= self._engine.max_queued_rows:
-            raise Overloaded
-        self.take(1)
-        return self
-
-    def take(self, rows: int) -> None:
-        """Have so many rows in hand; until that is known, one."""
-        self._engine.rows_in_hand += rows - self._rows
-        self._rows = rows
-
-    def __exit__(self, *_: object) -> None:
-        self._engine.rows_in_hand -= self._rows
 
 
 def _of_each_row(flags: Sequence[Flag]) -> Iterable[tuple[Flag, ...]]:

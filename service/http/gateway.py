@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.admission import Room
 from service.audit.record import AuditRecord
 from service.contract import Row
-from service.engine import Predictions, Room
+from service.engine import Predictions
 from service.errors import (
     ClientGone,
     DeadlineExceeded,
@@ -126,7 +127,7 @@ class Gateway:
 
     async def _predict(self, exchange: Exchange, route: _PredictionRoute) -> None:
         try:
-            with self._worker.engine.room() as room:
+            with await self._worker.engine.admission.room() as room:
                 reply = await self._recorded(exchange, route, room)
         except RequestError as error:
             reply = exchange.refusal(error)

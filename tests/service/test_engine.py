@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from service.contract import Contract, Feature, Flag, Matrix, Row, Target
 from service.engine import Engine, Predictions
-from service.errors import Overloaded, RowsFailed
+from service.errors import RowsFailed
 from service.metrics import Metrics
 from service.model import PublishedModel
 from tests.service.conftest import lineage_of
@@ -41,9 +40,9 @@ def row(x: float, y: float) -> Row:
     return CONTRACT.row_type.model_validate({"x": x, "y": y})
 
 
-def with_engine(use: Callable[[Engine], object], max_queued_rows: int = 100) -> CollectorRegistry:
+def with_engine(use: Callable[[Engine], object]) -> CollectorRegistry:
     async def run() -> None:
-        engine = Engine(model, metrics, max_call_rows=50, max_queued_rows=max_queued_rows)
+        engine = Engine(model, metrics, max_call_rows=50, max_queued_rows=100)
         result = use(engine)
         if asyncio.iscoroutine(result):
             await result
@@ -93,18 +92,3 @@ def test_trying_the_model_out_is_not_counted_as_predictions() -> None:
     registry = with_engine(lambda _: None)
     assert registry.get_sample_value("tabento_predictions_total", {"label": "x"}) == 0
     assert registry.get_sample_value("tabento_batch_rows_count") == 0
-
-
-def test_there_is_room_until_as_many_rows_are_in_hand_as_are_allowed() -> None:
-    def use(engine: Engine) -> None:
-        with engine.room() as first:
-            first.take(99)
-            with engine.room() as last:
-                last.take(500)
-                with pytest.raises(Overloaded), engine.room():
-                    pass
-            with engine.room():
-                pass
-        assert engine.rows_in_hand == 0
-
-    with_engine(use)
