@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -146,13 +147,20 @@ def test_tail_shows_the_last_and_follows_what_comes(db: Path, call: Call) -> Non
     assert [json.loads(line)["request_id"] for line in call("tail", "-n", 2).splitlines()] == ["r-2", "r-3"]
 
     command = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "--follow", "-n", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=PROJECT) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=PROJECT,
+        # Tests that run in the background of a shell inherit from it that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["request_id"] == "r-3"
         write(db, replace(ANSWERED, request_id="later"))
         assert json.loads(process.stdout.readline())["request_id"] == "later"
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b""
     assert process.returncode == 0
 
