@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -93,6 +95,16 @@ class Server:
             self.process.kill()
             self.process.wait()
             pytest.fail(f"the server did not stop within {STOP_TIMEOUT_S} s:\n{self.log}")
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    """Its worker processes that are alive."""
+    found = []
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # one that is just ending
+            if "_bentoml_impl.worker.service" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 Serve = Callable[..., Server]

@@ -79,7 +79,6 @@ class AuditLog:
     def __init__(self, path: Path, file: LogFile, mode: Mode, queue_limit: int) -> None:
         self.path = path
         self.mode = mode
-        self._relaxed = mode == "relaxed"
         self._file = file
         self._queue_limit = queue_limit
         self._chance = Chance()
@@ -111,7 +110,7 @@ class AuditLog:
         In relaxed mode return at once. A caller that is cancelled leaves its record behind, and it is
         written like the others.
         """
-        if self._closed or (self._relaxed and self.queued >= self._queue_limit):
+        if self._closed or (self.mode == "relaxed" and self.queued >= self._queue_limit):
             self._drop(record)
             return
         try:
@@ -123,7 +122,7 @@ class AuditLog:
             self._drop(record, error)
             return
         loop = asyncio.get_running_loop()
-        written = None if self._relaxed else loop.create_future()
+        written = loop.create_future() if self.mode == "strict" else None
         if not self._gathered:
             loop.call_soon(self._hand_over)
         self._gathered.append(_Waiting(entry, written))

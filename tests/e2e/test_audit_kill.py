@@ -20,20 +20,11 @@ import psutil
 from service.audit.reader import AuditReader, LoggedRequest
 from service.audit.verify import verify
 from tests.e2e.traffic import Traffic, traffic
-from tests.servers import Serve, Server
+from tests.servers import Serve, Server, workers
 
 ROUNDS = int(os.environ.get("TABENTO_KILL_ROUNDS", "3"))
 START_AGAIN_S = 30
 """Far longer than a start takes here, far shorter than anything that would have to be repaired by hand."""
-
-
-def workers(server: Server) -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process(server.process.pid).children(recursive=True):
-        with suppress(psutil.Error):  # one that is just ending
-            if "_bentoml_impl.worker.service" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
 
 
 def kill_a_worker(server: Server) -> None:

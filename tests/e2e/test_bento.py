@@ -5,7 +5,6 @@ import re
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import psutil
 import pytest
 
 from tests.iris import SETOSA, VIRGINICA
-from tests.servers import Serve, Server, metric, run
+from tests.servers import Serve, Server, metric, run, workers
 
 
 def build(model: str, stores: dict[str, str]) -> str:
@@ -38,15 +37,6 @@ def server(bento: str, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -
 def exported(server: Server, stores: dict[str, str]) -> list[dict[str, Any]]:
     done = run("-m", "service.audit", "--db", server.audit_db, "export", "--format", "jsonl", env=stores)
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def workers(server: Server) -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process(server.process.pid).children(recursive=True):
-        with suppress(psutil.Error):  # one that is just ending
-            if "_bentoml_impl.worker.service" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
 
 
 def test_what_clients_got_what_metrics_counted_and_what_the_log_holds_are_the_same(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.iris import SETOSA
-from tests.servers import Server, metric
+from tests.servers import Server, metric, workers
 
 GOOD = json.dumps(SETOSA).encode()
 DEEP = b"[" * 2_000
@@ -100,8 +100,7 @@ def exchange(url: str, sent: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def worker(iris_server: Server) -> psutil.Process:
-    children = psutil.Process(iris_server.process.pid).children()
-    (found,) = [child for child in children if any("worker.service" in part for part in child.cmdline())]
+    (found,) = workers(iris_server)
     return found
 
 

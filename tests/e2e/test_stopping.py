@@ -1,7 +1,5 @@
 """A worker that stops, or dies, costs no request that was sent where it should be."""
 
-import os
-import signal
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +7,10 @@ from contextlib import closing
 from threading import Event, Thread
 
 import httpx
-import psutil
 import pytest
 
 from tests.iris import SETOSA
-from tests.servers import Serve, Server, metric
+from tests.servers import Serve, Server, metric, workers
 
 DRAIN = {"TABENTO_DRAIN_SECONDS": "1.5"}
 
@@ -109,7 +106,7 @@ def test_a_worker_that_is_killed_is_replaced_in_a_container_too(
 ) -> None:
     server = serve(model=iris, **containerized)
     (worker,) = workers(server)
-    os.kill(worker, signal.SIGKILL)
+    worker.kill()
     deadline = time.monotonic() + 30
     while not (set(workers(server)) - {worker} and ready(server)):
         assert time.monotonic() < deadline, "the worker was not replaced"
@@ -117,13 +114,3 @@ def test_a_worker_that_is_killed_is_replaced_in_a_container_too(
     assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
     assert metric(server.url, "tabento_requests_total", route="/predict", status="200") == 1
     assert server.stop() == 0
-
-
-def workers(server: Server) -> list[int]:
-    children = psutil.Process(server.process.pid).children()
-    return [
-        child.pid
-        for child in children
-        if child.status() != psutil.STATUS_ZOMBIE
-        and any("worker.service" in part for part in child.cmdline())
-    ]
