@@ -20,7 +20,7 @@ from bentoml.exceptions import BentoMLException
 from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
-from service.audit.writer import AuditLog
+from service.audit.logfile import LogFile
 from service.errors import ModelUnusable, StartError
 from service.http.exchange import new_uuid7
 from service.http.gateway import OutermostGateway
@@ -61,8 +61,8 @@ with told_in_a_sentence():
 worker = Worker(settings, tag)
 
 if TYPE_CHECKING:
-    from service.contract import Label
     from service.contract import Row as RowBody
+    from service.label import Label
     from service.messages import Answer, Batch
 
     BatchBody: TypeAlias = Batch[RowBody]
@@ -90,7 +90,7 @@ class TabularClassifier:
     def prepare() -> None:
         """Make what the workers share, before there are any, and end here if that cannot be."""
         with told_in_a_sentence():
-            AuditLog.open(settings.audit_db).close()
+            LogFile(settings.audit_db).close()
             if settings.api_keys_file is not None:
                 read_keys(settings.api_keys_file)
         _warn_if_anybody_may_ask()

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from service.contract import Label, Matrix, Value
+from service.contract import Matrix, Value
+from service.label import Label
 
 COMPILER = "ONNX Runtime"
 LAYOUT_KEY = "tabento.layout"

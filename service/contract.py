@@ -25,9 +25,9 @@ from pydantic import (
     model_validator,
 )
 
+from service.label import Label, TargetType
+
 FeatureType = Literal["float", "integer", "boolean", "category"]
-TargetType = Literal["text", "integer", "boolean"]
-Label = str | int | bool
 Value = float | int | bool | str | None
 Values = tuple[Value, ...]
 """The values of one row, in contract order."""
@@ -42,11 +42,6 @@ LARGEST_NUMBER = 1e30
 Matrix = NDArray[np.float64] | NDArray[np.object_]
 """Rows as the estimator takes them, ``(n_rows, n_features)`` in contract order: floats with NaN for a
 missing value where every feature is numeric or boolean, else objects with None for a missing value."""
-
-
-def label_text(label: Label) -> str:
-    """A label as metrics and query parameters have it: ``setosa``, ``1``, ``true``."""
-    return str(label).lower() if isinstance(label, bool) else str(label)
 
 
 class Flag(NamedTuple):

@@ -10,7 +10,8 @@ import numpy as np
 
 from service.admission import Admission
 from service.batcher import Batcher, never
-from service.contract import Flag, Label, Row, Values
+from service.contract import Flag, Row, Values
+from service.label import Label
 from service.metrics import Metrics
 from service.model import PublishedModel
 from service.pace import Pace

@@ -12,9 +12,10 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
 from pydantic_core import from_json, to_json
 
-from service.contract import Contract, FlagReason, Label, Row
+from service.contract import Contract, FlagReason, Row
 from service.engine import Predictions
 from service.errors import BodyMalformed, Finding, RequestError, RowsInvalid, TooManyRows
+from service.label import Label
 from service.model import Lineage
 
 MAX_FINDINGS = 100

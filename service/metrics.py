@@ -31,7 +31,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from service.contract import Flag, Label, label_text
+from service.contract import Flag
+from service.label import Label, label_text
 from service.model import PublishedModel
 
 FOLDER_VARIABLE = "TABENTO_METRICS_DIR"

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from service.contract import Label, Matrix
+from service.contract import Matrix
+from service.label import Label
 
 Runtime = Literal["auto", "sklearn", "compiled"]
 """auto: the compiled form where it was accepted, else scikit-learn."""

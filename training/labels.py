@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from service.contract import Label, Target, TargetType
+from service.contract import Target
+from service.label import Label, TargetType
 from training.columns import Column, read_column
 from training.errors import ColumnUnsupported, IntegersInexact, TargetContinuous
 

@@ -1,9 +1,14 @@
 """The prediction log: what every answer is written to before it leaves the service.
 
-One SQLite file, written by several worker processes at once. A record goes
+One SQLite file, written for several worker processes at once. A record goes
 
     record.py    what is recorded of a request, and the summary of its labels
-    writer.py    the queue and the thread that make many waiting requests share one commit
+    writer.py    the log as a worker has it, at the end of a socket (channel.py, framing.py)
+
+to the process that writes for this worker
+
+    process.py   how it is started, and how it ends
+    committer.py the loop that makes many waiting requests share one commit
     entry.py     a record as the rows that it becomes
     body.py      a body as it is kept, and as it is shown
     facet.py     the combinations of filters that the history has an index walk for

@@ -3,9 +3,12 @@
 import base64
 import re
 from math import isfinite
+from typing import TYPE_CHECKING
 
-from pydantic import JsonValue
 from pydantic_core import from_json
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 KeptBody = str | bytes
 """As its column holds it: TEXT where it is valid UTF-8, so that SQL can look into it, else BLOB."""
@@ -36,7 +39,7 @@ def first_bytes(body: bytes, limit_bytes: int) -> bytes:
     return body[:end]
 
 
-def show(body: KeptBody) -> JsonValue:
+def show(body: KeptBody) -> "JsonValue":
     """A kept body as a JSON value: its own if it is JSON, else its text; no text is ``{"base64": ...}``."""
     if isinstance(body, bytes):
         return {"base64": base64.b64encode(body).decode()}
@@ -58,7 +61,7 @@ def length_bytes(body: KeptBody) -> int:
     return len(body_bytes(body))
 
 
-def _is_finite(value: JsonValue) -> bool:
+def _is_finite(value: "JsonValue") -> bool:
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     if isinstance(value, list):

@@ -1,8 +1,6 @@
-"""A record as the rows that it becomes, made when it is appended.
+"""A record as the rows that it becomes.
 
-Only what depends on the place in the log is left open: the id, the sequence number and the hash. The writer's
-thread adds these, and is in SQLite for most of its time, where it does not hold the interpreter up: so the
-loop makes the next entries while the last ones are written.
+Only what depends on the place in the log is left open: the id, the sequence number and the hash.
 """
 
 from collections.abc import Sequence
@@ -11,8 +9,8 @@ from typing import NamedTuple
 from service.audit.body import REFUSED_BODY_LIMIT_BYTES, first_bytes, keep
 from service.audit.chain import LabelEntry, bits, content_hash, request_text
 from service.audit.facet import Facet, confidence_step, steps_of
-from service.audit.record import ANSWERED, AuditRecord, by_label, label_type, utc_text
-from service.contract import label_text
+from service.audit.record import ANSWERED, Packed, by_label
+from service.label import Label, label_text, label_type
 
 Value = str | bytes | int | float | None
 Row = tuple[Value, ...]
@@ -32,31 +30,38 @@ class Entry(NamedTuple):
     received_utc: str
 
 
-def make_entry(record: AuditRecord, salt: bytes) -> Entry:
+def make_entry(packed: Packed, salt: bytes) -> Entry:
     """The rows of a record; raises TypeError or ValueError for one that cannot be written."""
-    answered = record.status == ANSWERED
-    request = record.request if answered else first_bytes(record.request, REFUSED_BODY_LIMIT_BYTES)
-    received_utc, duration_ms = utc_text(record.received_utc), float(record.duration_ms)
-    cut_bytes = len(record.request) - len(request)
-    about = record.request_id, received_utc, record.transport, record.route, int(record.status)
-    model = record.model_name, record.model_version, record.rows
-    client, last = record.client, (record.flags, record.key_name)
-    labels, hashed, facets = _labels(record)
+    (
+        request_id, received_utc, transport, route, status, duration_ms, client, model_name, model_version,
+        rows, sent, response, predictions, flags, key_name,
+    ) = packed  # fmt: skip
+    request = sent if status == ANSWERED else first_bytes(sent, REFUSED_BODY_LIMIT_BYTES)
+    cut_bytes = len(sent) - len(request)
+    labels, hashed, facets = _labels(predictions, model_name, flags > 0)
+    text = request_text(
+        (request_id, received_utc, transport, route, status, bits(duration_ms), model_name, model_version,
+         rows, cut_bytes, flags, key_name)
+    )  # fmt: skip
     return Entry(
-        (*about, duration_ms, client, *model, keep(request), cut_bytes, keep(record.response), *last),
+        (
+            request_id, received_utc, transport, route, status, duration_ms, client, model_name,
+            model_version, rows, keep(request), cut_bytes, keep(response), flags, key_name,
+        ),
         labels,
         facets,
         salt,
-        request_text((*about, bits(duration_ms), *model, cut_bytes, *last)),
-        content_hash(salt, request, record.response, client, hashed),
+        text,
+        content_hash(salt, request, response, client, hashed),
         received_utc,
-    )
+    )  # fmt: skip
 
 
-def _labels(record: AuditRecord) -> tuple[Sequence[Row], Sequence[LabelEntry], Sequence[Facet]]:
-    model, flagged = record.model_name, record.flags > 0
-    if len(record.predictions) == 1:  # Most requests by far, in a third of the time.
-        ((label, confidence),) = record.predictions
+def _labels(
+    predictions: Sequence[tuple[Label, float]], model: str, flagged: bool
+) -> tuple[Sequence[Row], Sequence[LabelEntry], Sequence[Facet]]:
+    if len(predictions) == 1:  # Most requests by far, in a third of the time.
+        ((label, confidence),) = predictions
         text, type_, digits, step = (
             label_text(label),
             label_type(label),
@@ -70,7 +75,7 @@ def _labels(record: AuditRecord) -> tuple[Sequence[Row], Sequence[LabelEntry], S
         )
     found = sorted(
         (label_text(label), label_type(label), confidences)
-        for (_, label), confidences in by_label(record.predictions).items()
+        for (_, label), confidences in by_label(predictions).items()
     )
     rows, hashed, facets = [], [], []
     for text, type_, confidences in found:

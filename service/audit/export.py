@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 from pydantic_core import to_json
 
 from service.audit.reader import LoggedRequest
-from service.contract import label_text
 from service.errors import AuditMisuse
+from service.label import label_text
 
 FORMATS = ("jsonl", "csv", "parquet")
 

@@ -1,6 +1,5 @@
 """Gaps: what relaxed mode dropped, counted until the log can state it."""
 
-from threading import Lock
 from typing import NamedTuple
 
 
@@ -24,32 +23,24 @@ class Gap(NamedTuple):
 
 
 class GapCounter:
-    """What was dropped and not stated yet; counted by one thread, stated by another."""
+    """What was dropped and not stated yet."""
 
     def __init__(self) -> None:
-        self.total = 0
-        """All that was ever dropped."""
         self._open: Gap | None = None
-        self._lock = Lock()
 
     def __bool__(self) -> bool:
         return self._open is not None
 
     def add(self, received_utc: str) -> None:
         """Count a record that was dropped, whose request came at that moment."""
-        with self._lock:
-            self.total += 1
-            gap = Gap(1, received_utc, received_utc)
-            self._open = gap if self._open is None else self._open | gap
+        self.put_back(Gap(1, received_utc, received_utc))
 
     def take(self) -> Gap | None:
         """What is to be stated now."""
-        with self._lock:
-            gap, self._open = self._open, None
+        gap, self._open = self._open, None
         return gap
 
     def put_back(self, gap: Gap | None) -> None:
-        """It could not be stated."""
+        """It could not be stated, or is to be stated along with the rest."""
         if gap is not None:
-            with self._lock:
-                self._open = gap if self._open is None else self._open | gap
+            self._open = gap if self._open is None else self._open | gap

@@ -13,14 +13,17 @@ from time import monotonic
 
 import apsw
 
+from service.audit.chain import SALT_BYTES
 from service.audit.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_writing, waiting
-from service.audit.entry import Entry
+from service.audit.entry import Entry, make_entry
 from service.audit.facet import Facet
 from service.audit.gap import Gap
 from service.audit.readback import Committed, read_back
+from service.audit.record import Packed
 from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
 from service.audit.tail import ChainHead, Tail
+from service.chance import Chance
 
 _RESTART_PATIENCE_MS = 50
 _RESTART_INTERVAL_S = 1.0
@@ -37,7 +40,7 @@ class LogFile:
         limits: Limits = Limits(),  # noqa: B008 - immutable
     ) -> None:
         self.limits = limits
-        self._path = path
+        self.path = path
         self._busy_timeout_ms = busy_timeout_ms
         self._sync = sync
         self._connection: apsw.Connection | None = None
@@ -49,15 +52,17 @@ class LogFile:
         self.doubted = False
         """Set by whoever could not read it back: the next write opens the file anew, if it holds it."""
         self._next_restart = 0.0
+        self._chance = Chance()
         self._facet_ids: dict[Facet, int] = {}
         """Those that were seen in the open file."""
         self._opened()
 
-    def write(self, entries: Sequence[Entry], gap: Gap | None = None) -> None:
+    def write(self, records: Sequence[Packed], gap: Gap | None = None) -> None:
         """Commit the records in their order, and what was dropped before them.
 
         Raises whatever prevents it, and then has written none.
         """
+        entries = [self._entry(record) for record in records]
         with self.transaction() as (_, tail):
             if gap is not None:
                 tail.add_event("gap", gap.detail())
@@ -66,15 +71,15 @@ class LogFile:
             self.committed = Committed.of(entries[-1], self._head, tail.last_id)
         self._bound_wal()
 
-    def try_to_write(self, entry: Entry | None) -> None:
+    def try_to_write(self, record: Packed | None) -> None:
         """Do as if the record was written; raises whatever prevents it.
 
         The header is written anew, which reaches the disk or fails to as a record would.
         """
         with self.transaction() as (connection, tail):
-            if entry is not None:
+            if record is not None:
                 connection.execute("SAVEPOINT trial")
-                Tail(connection, tail.head, {}).add_records([entry])
+                Tail(connection, tail.head, {}).add_records([self._entry(record)])
                 connection.execute("ROLLBACK TO trial")
                 connection.execute("RELEASE trial")
             connection.pragma("application_id", APPLICATION_ID)
@@ -91,6 +96,9 @@ class LogFile:
         with self.transaction() as (connection, tail):
             # Asked again, now that no other worker can begin to.
             return self._is_to_prune(now) and prune_step(connection, tail, self.limits, now, rows) == rows
+
+    def _entry(self, record: Packed) -> Entry:
+        return make_entry(record, self._chance.take(SALT_BYTES))
 
     def _is_to_prune(self, now: datetime) -> bool:
         return is_over(self._opened(), self.limits, now, self._head and self._head.chain)
@@ -115,7 +123,7 @@ class LogFile:
         # Readers that overlap can keep every checkpoint from coming to the WAL's end, after which alone it
         # is begun anew. So once it is long, a checkpoint waits for them with the write lock held, during
         # which readers start at its end; but not for long, and not again and again for one that stays.
-        if self._connection is None or _length_bytes(self._path) <= WAL_LIMIT_BYTES:
+        if self._connection is None or _length_bytes(self.path) <= WAL_LIMIT_BYTES:
             return
         if monotonic() < self._next_restart:
             return
@@ -133,7 +141,7 @@ class LogFile:
     @property
     def in_place(self) -> bool:
         """Whether the file that is written is the one that has the name."""
-        return self._inode is not None and _inode(self._path) == self._inode
+        return self._inode is not None and _inode(self.path) == self._inode
 
     def _opened(self) -> apsw.Connection:
         # A log that was moved away or deleted would still take commits, which nobody would ever find. The
@@ -148,10 +156,10 @@ class LogFile:
             self.close()
         if self._connection is None:
             if self.in_place:
-                read_back(self._path, self.committed)
+                read_back(self.path, self.committed)
             self.doubted = False
-            self._connection = open_for_writing(self._path, self._busy_timeout_ms, self._sync)
-            self._inode = _inode(self._path)
+            self._connection = open_for_writing(self.path, self._busy_timeout_ms, self._sync)
+            self._inode = _inode(self.path)
             if self._head is not None and not _holds(self._connection, self._head):
                 self._head = self.committed = None  # Another file, or a commit whose outcome was not known.
         return self._connection

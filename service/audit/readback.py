@@ -15,7 +15,6 @@ from service.audit.checked import read_chunk
 from service.audit.database import open_for_reading, refusing
 from service.audit.entry import Entry
 from service.audit.tail import ChainHead
-from service.audit.wal import recoverable_frames
 from service.errors import AuditUnusable
 
 _ATTEMPTS = 3
@@ -40,6 +39,8 @@ class Committed(NamedTuple):
 
 def read_back(path: Path, committed: Committed | None) -> None:
     """Raise AuditUnusable if the log cannot be read, does not hold the record, or would lose it."""
+    from service.audit.wal import recoverable_frames  # and numpy, which a writer need not wait for to start
+
     wal = path.with_name(f"{path.name}-wal")
     with closing(open_for_reading(path)) as connection, refusing(path):
         for _ in range(_ATTEMPTS):

@@ -25,8 +25,9 @@ from service.audit.history import (
     cursor_after,
     matching_requests,
 )
-from service.audit.record import LabelSummary, label_from, utc_text
+from service.audit.record import LabelSummary, utc_text
 from service.errors import AuditUnusable
+from service.label import label_from
 
 __all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
 

@@ -1,7 +1,7 @@
-"""What is recorded of one request, and the text forms of its labels and moments.
+"""What is recorded of one request, and the form in which it goes to the process that writes it.
 
 A record holds the bodies as the bytes that went over the wire and does no work of its own; entry.py makes of
-it what is written.
+it what is written, in that process.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from service.contract import Label, TargetType
+from service.label import Label
 
 ANSWERED = HTTPStatus.OK
 """The status of an answered prediction; a request with any other status was refused, or failed."""
@@ -58,6 +58,34 @@ class LabelSummary:
     max_confidence: float
 
 
+Packed = tuple[
+    str, str, str, str, int, float, str | None, str, str, int, bytes, bytes,
+    Sequence[tuple[Label, float]], int, str | None,
+]  # fmt: skip
+"""A record as plain values, in the order of its fields, the moment of receipt as text."""
+
+
+def pack(record: AuditRecord) -> Packed:
+    """The record as plain values; raises ValueError if its moment has no time zone."""
+    return (
+        record.request_id,
+        utc_text(record.received_utc),
+        record.transport,
+        record.route,
+        record.status,
+        record.duration_ms,
+        record.client,
+        record.model_name,
+        record.model_version,
+        record.rows,
+        record.request,
+        record.response,
+        record.predictions,
+        record.flags,
+        record.key_name,
+    )
+
+
 def by_label(predictions: Iterable[tuple[Label, float]]) -> dict[tuple[type[Label], Label], list[float]]:
     """The confidences of each label's rows, in the order in which the labels first appear."""
     # Keyed by the type too: to a dict 1 and True are the same label.
@@ -65,20 +93,6 @@ def by_label(predictions: Iterable[tuple[Label, float]]) -> dict[tuple[type[Labe
     for label, confidence in predictions:
         confidences.setdefault((type(label), label), []).append(confidence)
     return confidences
-
-
-def label_type(label: Label) -> TargetType:
-    """A label's type in the words of the contract; it tells the text ``1`` from the number."""
-    if isinstance(label, bool):
-        return "boolean"
-    return "integer" if isinstance(label, int) else "text"
-
-
-def label_from(text: str, type_: TargetType) -> Label:
-    """The label of that plain text and type."""
-    if type_ == "boolean":
-        return text == "true"
-    return int(text) if type_ == "integer" else text
 
 
 def utc_text(moment: datetime) -> str:

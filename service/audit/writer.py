@@ -1,66 +1,59 @@
 """The writer: waiting requests share commits, and none is answered before its record is on disk.
 
-    append: record -> entry -> gathered for one turn of the loop -> queue -> thread: one transaction ->
-    all waiters resume
+    append: record -> plain values -> gathered for one turn of the loop -> socket -> process: one transaction
+    -> socket -> all waiters resume
 
-A commit with ``synchronous=FULL`` costs a flush of the disk, some 0.3 ms at best, whatever it holds. So
-the thread commits everything that queued up while the previous commit was under way: the more requests
-wait, the more share one flush (group commit). The loop pays for one wake-up of the thread per turn and
-one call back per commit, not per record.
-
-In relaxed mode nobody waits. What cannot be written is tried again while the queue has room; what finds it
-full is dropped, and the log states how much was, as soon as it can be written (gap.py).
+The loop pays for one message to the process that writes (process.py, committer.py) per turn and one back per
+commit, not per record. In relaxed mode nobody waits; what finds the queue full is dropped, and the log states
+how much was.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import pickle
+from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Literal, NamedTuple, Self
+from socket import socket
+from time import monotonic
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
-import apsw
-
-from service.audit.chain import SALT_BYTES
+from service.audit.channel import Channel
+from service.audit.committer import Mode
 from service.audit.database import BUSY_TIMEOUT_MS
-from service.audit.entry import Entry, make_entry
+from service.audit.framing import framed
 from service.audit.gap import GapCounter
-from service.audit.logfile import LogFile
-from service.audit.record import AuditRecord, utc_text
+from service.audit.process import Options, WriterProcess
+from service.audit.record import AuditRecord, Packed, pack, utc_text
 from service.audit.retention import Limits
-from service.audit.watch import Watch
-from service.chance import Chance
-from service.errors import AuditUnavailable
+from service.errors import AuditUnavailable, AuditUnusable
 
-Mode = Literal["strict", "relaxed"]
 Sync = Literal["full", "normal"]
 
-_TRIAL_INTERVAL_S = 1.0
-"""How often a log that could not be written is tried. A worker that is not ready gets no requests, so
-without trials it would never find out that the disk has room again."""
-
-_RETENTION_INTERVAL_S = 1.0
-"""How often an idle writer looks whether the log is over its limits."""
-_STEP_INTERVAL_S = 0.005
-"""How long it waits for requests between two steps of pruning."""
-
-_FAULTS_OF_A_RECORD = (TypeError, ValueError, OverflowError, apsw.ConstraintError, apsw.TooBigError)
-"""What a record that cannot be written as it is raises, as against a log that cannot be written."""
+_RESTART_INTERVAL_S = 1.0
 
 _logger = logging.getLogger(__name__)
 
 
 class _Waiting(NamedTuple):
-    entry: Entry
     written: asyncio.Future[None] | None
     """Nothing in relaxed mode: nobody waits."""
+    received_utc: str
+
+
+class WriterEnd(Protocol):
+    """Whoever commits what comes over a socket."""
+
+    def start(self) -> socket:
+        """Begin, and give this end of the socket."""
+
+    def wait(self) -> None:
+        """Return when it has ended."""
 
 
 class AuditLog:
-    """The log as one worker process writes it. ``append`` belongs to one event loop."""
+    """The log as one worker process writes it. It belongs to one event loop, which may be another later."""
 
     @classmethod
     def open(
@@ -74,35 +67,32 @@ class AuditLog:
         limits: Limits = Limits(),  # noqa: B008 - immutable
     ) -> Self:
         """Open the log, made and migrated as need be, and start its writer; raises AuditUnusable."""
-        return cls(path, LogFile(path, busy_timeout_ms, sync, limits), mode, queue_limit)
+        options = Options(str(path.absolute()), mode, busy_timeout_ms, sync, limits)
+        return cls(path, WriterProcess(options), mode, queue_limit)
 
-    def __init__(self, path: Path, file: LogFile, mode: Mode, queue_limit: int) -> None:
+    def __init__(self, path: Path, writer: WriterEnd, mode: Mode, queue_limit: int) -> None:
         self.path = path
         self.mode = mode
-        self._file = file
+        self._writer = writer
         self._queue_limit = queue_limit
-        self._chance = Chance()
-        self._gathered: list[_Waiting] = []
-        self._handed_over: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
-        """A turn's entries each; None is the end."""
-        self._kept: list[_Waiting] = []
-        """In relaxed mode, what could not be written and is tried again."""
-        self._closed = False
-        self._ended = False
-        self._failing = False
-        self._over_limits = False
-        self._probe: Entry | None = None
-        """One of the records that could not be written, with which it is tried whether others can."""
+        self._gathered: list[Packed] = []
+        self._is_due = False
+        """Whether what gathered is handed over at the end of this turn."""
+        self._waiting: deque[_Waiting] = deque()
+        """For their outcomes, which come in the order of the records."""
         self._gap = GapCounter()
-        # Each count is kept by one thread alone: the loop's and the writer's.
-        self._appended = 0
-        self._written = 0
-        self._failed = 0
-        self._unfit = 0
-        """Of those that failed, the ones that never came to the thread."""
-        self._thread = Thread(target=self._run, name="audit-writer", daemon=True)
-        self._thread.start()
-        self._watch = Watch(path, file, wake=lambda: self._handed_over.put([]))
+        self._is_open = False
+        """Whether the process that writes has the log open."""
+        self._failing = False
+        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._written = self._failed = self._dropped = 0
+        self._channel: Channel | None = None
+        """Nothing while no process writes."""
+        self._next_start = 0.0
+        self._refusal: Exception | None = None
+        """Why the log could not be opened."""
+        self._open()
 
     async def append(self, record: AuditRecord) -> None:
         """In strict mode return once the record is committed, or raise AuditUnavailable if it could not be.
@@ -110,25 +100,67 @@ class AuditLog:
         In relaxed mode return at once. A caller that is cancelled leaves its record behind, and it is
         written like the others.
         """
-        if self._closed or (self.mode == "relaxed" and self.queued >= self._queue_limit):
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop or self._channel is None:
+            self._attend(loop)
+        is_full = self.mode == "relaxed" and len(self._waiting) >= self._queue_limit
+        if self._closed or self._channel is None or is_full:
             self._drop(record)
             return
         try:
-            entry = make_entry(record, self._chance.take(SALT_BYTES))
-        except _FAULTS_OF_A_RECORD as error:
-            self._note_failure(error, failing=False)
-            self._appended += 1
-            self._unfit += 1
+            packed = pack(record)
+        except ValueError as error:
+            _logger.error("a record cannot be written to the audit log %s", self.path, exc_info=error)
+            self._failed += 1
             self._drop(record, error)
             return
-        loop = asyncio.get_running_loop()
         written = loop.create_future() if self.mode == "strict" else None
-        if not self._gathered:
-            loop.call_soon(self._hand_over)
-        self._gathered.append(_Waiting(entry, written))
-        self._appended += 1
+        self._gathered.append(packed)
+        self._waiting.append(_Waiting(written, packed[1]))
+        self._schedule()
         if written is not None:
             await written
+
+    def close(self) -> None:
+        """Write what is queued and stop. Blocks meanwhile; called on the loop's thread, or without one."""
+        if self._closed:
+            return
+        self._hand_over()
+        self._closed = True
+        while self._channel is not None:
+            self._channel.end()
+            self._receive()
+        self._writer.wait()
+
+    @property
+    def queued(self) -> int:
+        """Records that wait for their commit."""
+        self._receive()
+        return len(self._waiting)
+
+    @property
+    def written(self) -> int:
+        """Records that this worker has committed."""
+        self._receive()
+        return self._written
+
+    @property
+    def failed(self) -> int:
+        """Records that this worker could not commit; in strict mode their answers did not leave."""
+        self._receive()
+        return self._failed
+
+    @property
+    def dropped(self) -> int:
+        """Records of answers that left and are not in the log, which only relaxed mode has."""
+        self._receive()
+        return self._dropped
+
+    @property
+    def writable(self) -> bool:
+        """Whether the last attempt to write succeeded. After a failure attempts go on without requests."""
+        self._receive()
+        return not (self._closed or self._failing)
 
     def _drop(self, record: AuditRecord, reason: Exception | None = None) -> None:
         if self.mode == "strict":
@@ -137,150 +169,116 @@ class AuditLog:
             received_utc = utc_text(record.received_utc)
         except ValueError:
             received_utc = utc_text(datetime.now(UTC))
+        self._dropped += 1
         self._gap.add(received_utc)
-        self._handed_over.put([])  # For the thread to state it, which may sleep.
+        if not self._waiting:  # Else it goes with what is sent when some of that was written.
+            self._schedule()
 
-    def close(self) -> None:
-        """Write what is queued and stop. Blocks meanwhile; called on the loop's thread, or without one."""
-        if not self._closed:
-            self._closed = True
-            self._hand_over()
-            self._handed_over.put(None)
-            self._watch.stop()
-        self._thread.join()
-
-    @property
-    def queued(self) -> int:
-        """Records that wait for their commit."""
-        return self._appended - self._written - self.failed
-
-    @property
-    def written(self) -> int:
-        """Records that this process has committed."""
-        return self._written
-
-    @property
-    def failed(self) -> int:
-        """Records that this process could not commit; in strict mode their answers did not leave."""
-        return self._failed + self._unfit
-
-    @property
-    def dropped(self) -> int:
-        """Records of answers that left and are not in the log, which only relaxed mode has."""
-        return self._gap.total
-
-    @property
-    def writable(self) -> bool:
-        """Whether the last attempt to write succeeded. After a failure attempts go on without requests."""
-        return not (self._closed or self._failing)
+    def _schedule(self) -> None:
+        if not self._is_due and self._loop is not None and not self._loop.is_closed():
+            self._is_due = True
+            self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
-        if self._gathered:
-            self._handed_over.put(self._gathered)
-            self._gathered = []
-
-    def _run(self) -> None:
-        while not self._ended:
-            group = self._next_group()
-            if group or self._gap or ((self._failing or self._file.doubted) and not self._ended):
-                self._commit(group)
-            if not (self._failing or self._ended):
-                self._keep_limits(len(group))
-        self._file.close()
-
-    def _next_group(self) -> list[_Waiting]:
-        # Sleeps until there is something to write, and takes all that there is. While the log cannot be
-        # written it also wakes up without entries, for a trial.
-        group, self._kept = self._kept, []
-        with suppress(Empty):
-            turn = self._handed_over.get(timeout=self._patience_s())
-            while turn is not None:
-                group += turn
-                turn = self._handed_over.get_nowait()
-            self._ended = True
-        return group
-
-    def _patience_s(self) -> float | None:
-        if self._failing or self._gap:
-            return _TRIAL_INTERVAL_S
-        if self._over_limits:
-            return _STEP_INTERVAL_S
-        return _RETENTION_INTERVAL_S if self._file.limits else None
-
-    def _commit(self, group: list[_Waiting]) -> None:
-        gap = self._gap.take()
-        try:
-            if group or gap:
-                self._file.write([waiting.entry for waiting in group], gap)
-            else:
-                self._file.try_to_write(self._probe)
-        except Exception as error:
-            self._gap.put_back(gap)
-            at_fault = isinstance(error, _FAULTS_OF_A_RECORD)
-            if at_fault and len(group) > 1:  # One of them; its neighbours must not suffer for it.
-                for waiting in group:
-                    self._commit([waiting])
-                return
-            self._note_failure(error, failing=not at_fault)
-            self._give_up(group, error, again=not (at_fault or self._ended))
-        else:
-            self._note_success()
-            self._written += len(group)
-            _resume(group, None)
-
-    def _give_up(self, group: list[_Waiting], error: Exception, *, again: bool) -> None:
-        if group and again:
-            self._probe = group[0].entry
-        if self.mode == "relaxed":
-            if again:
-                self._kept += group
-                return
-            for waiting in group:
-                self._gap.add(waiting.entry.received_utc)
-        self._failed += len(group)
-        _resume(group, error)
-
-    def _keep_limits(self, just_written: int) -> None:
-        if not self._file.limits:
+        self._is_due = False
+        if self._channel is None or not (self._gathered or self._gap):
             return
-        try:
-            self._over_limits = self._file.prune_step(just_written)
-        except Exception as error:
-            # Whether records can be written is for records to tell.
-            self._over_limits = False
-            _logger.warning("the audit log %s could not be pruned: %s", self.path, error)
+        gathered, self._gathered = self._gathered, []
+        gap = self._gap.take()
+        self._channel.send(framed((gap and tuple(gap), gathered)))
 
-    def _note_failure(self, error: Exception, *, failing: bool) -> None:
-        if not failing:
-            _logger.error("a record cannot be written to the audit log %s", self.path, exc_info=error)
-        elif not self._failing:
-            _logger.error("the audit log %s cannot be written: %s", self.path, error)
-            self._failing = True
+    def _receive(self) -> None:
+        channel = self._channel or self._start()
+        if channel is None:
+            return
+        with suppress(BlockingIOError):
+            try:
+                for message in channel.receive():
+                    self._take(*message)
+            except EOFError:
+                self._lose()
 
-    def _note_success(self) -> None:
-        self._probe = None
-        if self._failing:
-            _logger.warning("the audit log %s is written again", self.path)
-            self._failing = False
+    def _take(self, kind: str, *about: Any) -> None:
+        match kind:
+            case "written":
+                self._written += about[0]
+                self._settle(about[0], None)
+                if self._gap:
+                    self._schedule()
+            case "failed":
+                self._failed += about[0]
+                self._dropped += about[0] * (self.mode == "relaxed")
+                self._settle(about[0], pickle.loads(about[1]))  # noqa: S301 - of its own making
+            case "failing":
+                (self._failing,) = about
+            case "log":
+                _logger.log(*about)
+            case "unusable":
+                self._refusal = pickle.loads(about[0])  # noqa: S301 - of its own making
+            case "opened":
+                if self._failing:
+                    _logger.warning("the audit log %s is written again", self.path)
+                self._is_open, self._failing, self._refusal = True, False, None
 
+    def _settle(self, count: int, error: Exception | None) -> None:
+        for _ in range(count):
+            future = self._waiting.popleft().written
+            if future is None or future.done():  # Its caller was cancelled.
+                continue
+            with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+                if error is None:
+                    future.set_result(None)
+                else:
+                    unavailable = AuditUnavailable()
+                    unavailable.__cause__ = error
+                    future.set_exception(unavailable)
 
-def _resume(group: Sequence[_Waiting], error: Exception | None) -> None:
-    waiters: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for waiting in group:
-        if waiting.written is not None:
-            waiters.setdefault(waiting.written.get_loop(), []).append(waiting.written)
-    for loop, futures in waiters.items():
-        with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-            loop.call_soon_threadsafe(_settle, futures, error)
+    def _open(self) -> None:
+        channel = self._start()
+        while channel is not None and channel is self._channel and not self._is_open:
+            channel.wait()
+            self._receive()
+        if not self._is_open:
+            self._writer.wait()
+            raise self._refusal or self._ended
 
-
-def _settle(futures: Sequence[asyncio.Future[None]], error: Exception | None) -> None:
-    for future in futures:
-        if future.done():  # Its caller was cancelled.
-            continue
-        if error is None:
-            future.set_result(None)
+    def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._is_due = loop, False
+        if self._channel is not None:
+            self._channel.attend(loop)
         else:
-            unavailable = AuditUnavailable()
-            unavailable.__cause__ = error
-            future.set_exception(unavailable)
+            self._start()
+        if self._gathered or self._gap:
+            self._schedule()
+
+    def _start(self) -> Channel | None:
+        # At most once a second, and only when somebody asks.
+        if self._closed or monotonic() < self._next_start:
+            return None
+        self._next_start = monotonic() + _RESTART_INTERVAL_S
+        self._channel = Channel(self._writer.start(), self._receive)
+        if self._loop is not None and not self._loop.is_closed():
+            self._channel.attend(self._loop)
+        return self._channel
+
+    def _lose(self) -> None:
+        """The process has ended. What it did not say is written may be, and is not answered."""
+        if self._channel is not None:
+            self._channel.close()
+        self._channel = None
+        error = self._refusal or self._ended
+        if self._is_open and not self._closed:
+            _logger.error("the audit log %s cannot be written: %s", self.path, error)
+        self._is_open, self._failing = False, True
+        lost = len(self._waiting)
+        if self.mode == "relaxed":
+            for waiting in self._waiting:
+                self._gap.add(waiting.received_utc)
+            self._dropped += lost
+        self._failed += lost
+        self._gathered = []
+        self._settle(lost, error)
+
+    @property
+    def _ended(self) -> AuditUnusable:
+        return AuditUnusable(self.path, "the process that writes it has ended")

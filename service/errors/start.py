@@ -1,6 +1,6 @@
 """What keeps the service, or one of its commands, from starting; each message names the remedy."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from service.errors.base import TabentoError
 
@@ -50,6 +50,12 @@ class AuditUnusable(StartError):
 
     def __init__(self, path: object, reason: str) -> None:
         super().__init__(f"The audit log {path} cannot be used: {reason}. Set TABENTO_AUDIT_DB to another.")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, str]]:
+        """By its facts: it comes from the process that writes the log."""
+        return type(self), (self.path, self.reason)
 
 
 class AnchorUnusable(StartError):

@@ -132,7 +132,7 @@ def test_a_log_damaged_under_the_running_service_is_answered_with_503_until_it_i
     if damaged == "audit.db":
         checkpointed(db)
     overwrite(tmp_path / damaged)
-    client.assert_refused(within_s=3)
+    client.assert_refused(within_s=10)
     for file in tmp_path.glob("audit.db*"):
         file.rename(file.with_name(f"damaged-{file.name}"))
     client.assert_recovers()

@@ -9,7 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.contract import Flag, label_text
+from service.contract import Flag
+from service.label import label_text
 from service.metrics import FOLDER_VARIABLE, Metrics
 from tests.servers import PROJECT
 

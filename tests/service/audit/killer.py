@@ -1,7 +1,9 @@
-"""Start two writers of one log, kill each with SIGKILL, and again: ``python killer.py DB ROUNDS``.
+"""Start two workers that write one log, kill each with SIGKILL, and again: ``python killer.py DB ROUNDS``.
 
-The writers are forked from a process that has everything imported, so a round takes a tenth of a second and
-no more. For each round the ids that its writers had acknowledged are written to stdout, as a JSON array.
+Every other time they are killed in their start, else some time after they have acknowledged a record; and
+the process that writes for them is killed before them, after them, or left to find itself alone. The workers
+are forked from a process that has everything imported. For each round the ids that were acknowledged are
+written to stdout, as a JSON array.
 """
 
 import asyncio
@@ -11,14 +13,20 @@ import random
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from select import select
 from typing import NoReturn
+
+import psutil
 
 from service.audit.writer import AuditLog
 from tests.service.audit.appender import append_all
 
 WRITERS = 2
+LONGEST_START_S = 0.3
 LONGEST_LIFE_S = 0.1
+PATIENCE_S = 30
 
 
 def start(db: Path, name: str) -> tuple[int, int]:
@@ -48,12 +56,22 @@ def acknowledged(heard: int) -> list[str]:
 
 def kill_round(db: Path, number: int) -> list[str]:
     writers = [start(db, f"{number}-{writer}") for writer in range(WRITERS)]
-    for process, _ in writers:
-        time.sleep(random.uniform(0, LONGEST_LIFE_S))
-        os.kill(process, signal.SIGKILL)
+    for process, heard in writers:
+        if number % 2:
+            select([heard], [], [], PATIENCE_S)
+        time.sleep(random.uniform(0, LONGEST_LIFE_S if number % 2 else LONGEST_START_S))
+        kill_both(process)
     for process, _ in writers:
         os.waitpid(process, 0)
     return [request_id for _, heard in writers for request_id in acknowledged(heard)]
+
+
+def kill_both(process: int) -> None:
+    """A worker, and the process that writes for it: that one first, last, or not at all."""
+    victims = [process, *(child.pid for child in psutil.Process(process).children())]
+    for victim in random.choice((victims, victims[::-1], [process])):
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
 
 
 if __name__ == "__main__":

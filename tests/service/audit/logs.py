@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from pathlib import Path
 from service.audit.chain import SALT_BYTES
 from service.audit.entry import Entry, make_entry
 from service.audit.reader import AuditReader, LoggedRequest
-from service.audit.record import AuditRecord
+from service.audit.record import AuditRecord, Packed, pack
 from service.audit.writer import AuditLog
 
 PROJECT = Path(__file__).parents[3]
@@ -64,17 +64,22 @@ def numbered(count: int, first: int = 1) -> list[AuditRecord]:
 
 
 def entries(records: Iterable[AuditRecord]) -> list[Entry]:
-    """The records as the writer is given them."""
-    return [make_entry(record, os.urandom(SALT_BYTES)) for record in records]
+    """The records as rows."""
+    return [make_entry(pack(record), os.urandom(SALT_BYTES)) for record in records]
 
 
-def write(db: Path, *records: AuditRecord) -> None:
+def packed(records: Iterable[AuditRecord]) -> list[Packed]:
+    """The records as the log's file takes them."""
+    return [pack(record) for record in records]
+
+
+def write(db: Path, *records: AuditRecord, open_log: Callable[[Path], AuditLog] = AuditLog.open) -> None:
     """Append the records in their order, as a service that starts and stops."""
 
     async def append_all() -> None:
         await asyncio.gather(*(log.append(record) for record in records))
 
-    log = AuditLog.open(db)
+    log = open_log(db)
     asyncio.run(append_all())
     log.close()
 

@@ -23,8 +23,8 @@ from service.audit.history import (
 )
 from service.audit.reader import PAGE_LIMIT_BYTES, AuditReader
 from service.audit.record import AuditRecord
-from service.contract import Label, label_text
 from service.errors import AuditUnusable
+from service.label import Label, label_text
 from tests.service.audit.logs import ANSWERED, NINE, REFUSED, numbered, request_ids, write
 from tests.service.audit.test_chain import statements
 

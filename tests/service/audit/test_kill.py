@@ -20,7 +20,7 @@ def test_fifty_kills_of_two_writers_take_no_acknowledged_record(tmp_path: Path) 
     rounds = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rounds) == ROUNDS
     acknowledged = {request_id for round_ in rounds for request_id in round_}
-    assert sum(map(bool, rounds)) > ROUNDS / 2, "most were killed before they had written anything"
+    assert sum(map(bool, rounds)) >= ROUNDS / 2, "they were killed before they had written anything"
     write(db)  # The next start.
     requests = read(db)
     assert set(request_ids(requests)) >= acknowledged

@@ -31,6 +31,7 @@ from tests.service.audit.power import (
     nothing,
     recording,
 )
+from tests.service.audit.thread import open_here
 
 TRIES_A_CUT = int(os.environ.get("TABENTO_POWER_TRIES", "2"))
 """Chances that each cut has, beside losing all that was not synced, and losing none of it."""
@@ -63,7 +64,7 @@ async def append(log: AuditLog, steps: list[Step], group: list[AuditRecord]) -> 
 async def work(db: Path, steps: list[Step], sync: Literal["full", "normal"]) -> None:
     """Two workers' life: groups of several sizes, checkpoints between them, the end, a start anew."""
     for life in range(2):
-        logs = [AuditLog.open(db, sync=sync) for _ in range(2)]
+        logs = [open_here(db, sync) for _ in range(2)]
         for checkpoint in ("PASSIVE", "TRUNCATE", "PASSIVE", None):
             for worker, size in ((0, 1), (1, 5), (0, 2)):
                 await append(logs[worker], steps, records(size, f"{life}-{checkpoint}-{len(steps)}"))
@@ -172,6 +173,6 @@ def test_no_kill_takes_a_record_that_was_acknowledged(
 def test_the_log_is_written_again_whatever_a_cut_of_power_leaves(tmp_path: Path, folder: Path) -> None:
     for state, promised in after_every_step(recorded(tmp_path, "full"), after_losing_all_unsynced):
         assert found(state, folder) >= promised
-        write(folder / "audit.db", replace(ANSWERED, request_id="next"))
+        write(folder / "audit.db", replace(ANSWERED, request_id="next"), open_log=open_here)
         assert set(request_ids(read(folder / "audit.db"))) >= {"next", *promised}
         assert verify(folder / "audit.db").ok

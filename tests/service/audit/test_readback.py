@@ -20,10 +20,11 @@ from service.audit.retention import Limits, prune_step
 from service.audit.verify import verify
 from service.audit.writer import AuditLog
 from service.errors import AuditUnavailable, AuditUnusable
-from tests.service.audit.logs import entries, numbered, read, request_ids
+from tests.service.audit.logs import numbered, packed, read, request_ids
 from tests.service.audit.test_recovery import append_all, wait_until_writable
 
-NOTICED_WITHIN_S = 3
+NOTICED_WITHIN_S = 10
+"""A second where nothing else runs."""
 
 
 def wal(db: Path) -> Path:
@@ -141,7 +142,7 @@ def test_two_workers_both_notice(tmp_path: Path) -> None:
 
 def test_redacting_or_pruning_the_last_record_is_no_damage(tmp_path: Path) -> None:
     file, other = LogFile(tmp_path / "audit.db"), LogFile(tmp_path / "audit.db")
-    file.write(entries(numbered(3)))
+    file.write(packed(numbered(3)))
     read_back(tmp_path / "audit.db", file.committed)
 
     assert redact(other, "r-3", None) == 1
@@ -156,7 +157,7 @@ def test_redacting_or_pruning_the_last_record_is_no_damage(tmp_path: Path) -> No
 
 def test_a_record_that_is_gone_is_missed(tmp_path: Path) -> None:
     file = LogFile(tmp_path / "audit.db")
-    file.write(entries(numbered(3)))
+    file.write(packed(numbered(3)))
     with closing(apsw.Connection(str(tmp_path / "audit.db"))) as connection:
         connection.execute("DELETE FROM request WHERE id = 3")
     with pytest.raises(AuditUnusable, match="does not hold what was committed"):
@@ -167,7 +168,7 @@ def test_a_record_that_is_gone_is_missed(tmp_path: Path) -> None:
 def test_a_log_that_is_written_and_read_back_without_pause_is_never_doubted(tmp_path: Path) -> None:
     first, second = LogFile(tmp_path / "audit.db"), LogFile(tmp_path / "audit.db")
     for number in range(150):
-        (first, second)[number % 2].write(entries(numbered(100, first=number * 100)))
+        (first, second)[number % 2].write(packed(numbered(100, first=number * 100)))
         read_back(tmp_path / "audit.db", first.committed)
         if number % 20 == 19:
             checkpointed(tmp_path / "audit.db")

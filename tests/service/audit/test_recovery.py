@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 import apsw
+import psutil
 import pytest
 
 from service.audit.record import AuditRecord
@@ -18,13 +19,16 @@ from tests.service.audit.logs import locked, numbered, read, request_ids
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """No file may grow, nor be written beyond its first kilobyte: the kernel refuses the write itself."""
+    """No file of the writers may grow, nor be written beyond its first kilobyte: the kernel refuses it."""
+    writers = [child.pid for child in psutil.Process().children()]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_024, hard))
+    for pid in writers:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_024, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        for pid in writers:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def append_all(log: AuditLog, records: list[AuditRecord]) -> list[type]:

@@ -19,8 +19,9 @@ from service.audit.record import AuditRecord
 from service.audit.retention import Limits, used_bytes
 from service.audit.verify import verify
 from service.audit.writer import AuditLog
-from tests.service.audit.logs import ANSWERED, entries, numbered, read, request_ids, write
+from tests.service.audit.logs import ANSWERED, numbered, packed, read, request_ids, write
 from tests.service.audit.test_chain import rows
+from tests.service.audit.thread import open_here
 
 LONG = b'"' + b"x" * 4_000 + b'"'
 
@@ -100,7 +101,7 @@ def test_an_event_is_pruned_with_the_records_round_it(tmp_path: Path) -> None:
     for _ in range(3):
         while file.prune_step(0):
             pass
-        file.write(entries(recent(1, ago=timedelta(days=3))))
+        file.write(packed(recent(1, ago=timedelta(days=3))))
     file.close()
 
     assert verify(db).ok
@@ -142,7 +143,7 @@ def test_the_wal_stays_bounded_while_readers_overlap(tmp_path: Path, monkeypatch
     limit = 1024**2
     monkeypatch.setattr("service.audit.logfile.WAL_LIMIT_BYTES", limit)
     monkeypatch.setattr("service.audit.logfile._RESTART_INTERVAL_S", 0.0)
-    log = AuditLog.open(tmp_path / "audit.db")
+    log = open_here(tmp_path / "audit.db")
     asyncio.run(log.append(recent(1)[0]))
     stop = Event()
 
