@@ -1,8 +1,8 @@
 """The watch: once a second the log is read back, also when nothing is written.
 
-It looks from a thread beside the committer's, so no commit waits for it, and all that it does is raise a doubt.
-The committer then gives the file up, reads it back itself, and fails until it holds what was committed again or
-another file has its name.
+It looks from a thread beside the committer's, so no commit waits for it, and all that it does is raise a
+doubt. The committer then gives the file up, reads it back itself, and fails until it holds what was committed
+again or another file has its name.
 """
 
 import logging
