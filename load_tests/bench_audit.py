@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from uuid import uuid4
 
 import apsw
+import uvloop
 
 from load_tests.bench_audit_report import Row, as_markdown, verdicts
 from load_tests.bench_client import BODY, load
@@ -27,6 +27,7 @@ from load_tests.bench_rounds import CONNECTIONS, Memory, in_turn, watch_memory
 from load_tests.bench_server import serving
 from service.audit.record import AuditRecord
 from service.audit.writer import AuditLog
+from service.http.exchange import new_uuid7
 
 RESPONSE = (
     b'{"predictions":["setosa"],"probabilities":[{"setosa":0.9813,"versicolor":0.0187,"virginica":0.0}],'
@@ -97,22 +98,26 @@ def writer_alone(at_once: int, records: int) -> int:
         records = min(records, 5_000)
 
     async def feed(log: AuditLog) -> float:
-        made = [_record() for _ in range(records)]
+        made = iter([_record() for _ in range(records)])
+
+        async def append_next() -> None:
+            for record in made:
+                await log.append(record)
+
         started = perf_counter()
-        for first in range(0, records, at_once):
-            await asyncio.gather(*map(log.append, made[first : first + at_once]))
+        await asyncio.gather(*(append_next() for _ in range(at_once)))
         return perf_counter() - started
 
     with TemporaryDirectory(prefix="tabento-bench-") as folder:
         log = AuditLog.open(Path(folder) / "audit.db")
-        seconds = asyncio.run(feed(log))
+        seconds = uvloop.run(feed(log))
         log.close()
     return round(records / seconds)
 
 
 def _record() -> AuditRecord:
     return AuditRecord(
-        request_id=str(uuid4()),
+        request_id=new_uuid7(),
         received_utc=datetime.now(UTC),
         transport="http",
         route="/predict",

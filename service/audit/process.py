@@ -20,6 +20,7 @@ from service.audit.committer import Committer, Mode
 from service.audit.framing import framed
 from service.audit.logfile import LogFile
 from service.audit.retention import Limits
+from service.memory import settle_memory
 
 _ROOT = Path(__file__).parents[2]
 """Where this very ``service`` lies, whatever the working folder has under that name."""
@@ -74,6 +75,7 @@ def serve(worker: socket, options: Options) -> None:
         worker.sendall(framed(("unusable", pickle.dumps(error))))
         return
     worker.sendall(framed(("opened",)))
+    settle_memory()
     Committer(worker, file, options.mode).run()
 
 

@@ -7,6 +7,7 @@ order of commit across processes, and a chain's entries lie in the order of thei
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -61,12 +62,14 @@ class Tail:
         labels: list[Row] = []
         facets: list[Row] = []
         head = self._begun()
-        before = head.position
-        for id_, entry in enumerate(entries, self._next_id):
-            before = request_hash(before, id_, entry.text, entry.content)
-            requests.append((id_, *entry.values, head.chain, *before, entry.salt, None))
-            labels += [(id_, *row) for row in entry.labels]
-            facets += [(self._facet_id(facet), entry.received_utc, id_) for facet in entry.facets]
+        number, before = head.chain, head.position
+        for id_, (values, of_labels, of_facets, salt, text, content, received_utc) in enumerate(
+            entries, self._next_id
+        ):
+            before = request_hash(before, id_, text, content)
+            requests.append((id_, *values, number, *before, salt, None))
+            labels += [(id_, *row) for row in of_labels]
+            facets += [(self._facet_id(facet), received_utc, id_) for facet in of_facets]
         insert(self._connection, "request", requests)
         insert(self._connection, "request_label", labels)
         # In the order of their keys: neighbours lie on the same page.
@@ -143,7 +146,7 @@ def insert(connection: apsw.Connection, table: str, rows: Sequence[Row]) -> None
         while len(rows) - start >= size:
             chunk = rows[start : start + size]
             statement = _insert_statement(table, len(chunk[0]), size)
-            connection.execute(statement, [value for row in chunk for value in row])
+            connection.execute(statement, tuple(chain.from_iterable(chunk)))
             start += size
 
 
