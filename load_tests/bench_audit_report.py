@@ -73,5 +73,5 @@ def _context(rows: list[Row]) -> list[str]:
     per_request_us = fewest.workers / fewest.measured.per_second * 1e6
     return [
         f"Without a log a worker answers one request each {per_request_us:,.0f} us, and the process that",
-        "writes works beside it: the share is what the log costs this service, not what it would cost a faster one.",
+        "writes works beside it: the share is what the log costs this service, not a faster one.",
     ]
