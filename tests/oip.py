@@ -144,7 +144,7 @@ def infer_request(
     return request
 
 
-def method(channel: grpc.Channel, name: str) -> Callable[..., Any]:
+def method(channel: grpc.Channel, name: str) -> Any:
     """A method of the service, as a stub that takes and gives messages."""
     return channel.unary_unary(
         f"/{SERVICE}/{name}",

@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from struct import pack
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ MIXED = Contract(
     target=TARGET,
 )
 NUMERIC = Contract(features=MIXED.features[:6], target=TARGET)
-ROW = {
+ROW: dict[str, object] = {
     "length": 1.5, "weight": None, "legs": 4, "teeth": None, "tame": True, "barks": None, "colour": "grün",
     "breed": None,
 }  # fmt: skip
@@ -56,7 +58,7 @@ def of_row(row: dict[str, object], **others: dict[str, object]) -> list[dict[str
 
 
 def read(
-    inputs: object, *, contract: Contract = MIXED, raw: bytes = b"", **members: object
+    inputs: object, *, contract: Contract = MIXED, raw: bytes = b"", **members: Any
 ) -> list[tuple[object, ...]]:
     content = json.dumps({"inputs": inputs, **members}).encode()
     request = body.parse(content, len(content))
@@ -65,7 +67,7 @@ def read(
     return [row.features for row in asked.rows]
 
 
-def refused(inputs: object, contract: Contract = MIXED, raw: bytes = b"", **members: object) -> str:
+def refused(inputs: object, contract: Contract = MIXED, raw: bytes = b"", **members: Any) -> str:
     with pytest.raises(RequestError) as caught:
         read(inputs, contract=contract, raw=raw, **members)
     assert caught.value.status in (400, 413, 422)
@@ -217,7 +219,7 @@ def test_what_is_no_request_is_said(request_: object) -> None:
         {"outputs": [{"name": "label", "parameters": 1}]},
     ],
 )
-def test_a_member_that_cannot_be_used_is_refused(members: dict[str, object]) -> None:
+def test_a_member_that_cannot_be_used_is_refused(members: dict[str, Any]) -> None:
     with pytest.raises((InferenceInvalid, TensorInvalid)):
         read(of_row(ROW), **members)
 
@@ -330,7 +332,7 @@ tensors = st.fixed_dictionaries(
 )
 
 
-def check_outcome(inputs: list[dict[str, object]], contract: Contract, raw: bytes) -> None:
+def check_outcome(inputs: Sequence[Mapping[str, object]], contract: Contract, raw: bytes) -> None:
     """Whole rows, or a refusal; anything else that is raised fails the test."""
     try:
         rows, status = read(inputs, contract=contract, raw=raw), 200
