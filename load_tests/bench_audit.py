@@ -27,7 +27,7 @@ from load_tests.bench_rounds import CONNECTIONS, Memory, in_turn, watch_memory
 from load_tests.bench_server import serving
 from service.audit.record import AuditRecord
 from service.audit.writer import AuditLog
-from service.http.exchange import new_uuid7
+from service.call import new_uuid7
 
 RESPONSE = (
     b'{"predictions":["setosa"],"probabilities":[{"setosa":0.9813,"versicolor":0.0187,"virginica":0.0}],'
