@@ -21,8 +21,8 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
 from service.audit.writer import AuditLog
+from service.call import new_uuid7
 from service.errors import ModelUnusable, StartError
-from service.http.exchange import new_uuid7
 from service.http.gateway import OutermostGateway
 from service.http.paths import BATCH, PREDICT
 from service.http.routes import make_pages

@@ -11,27 +11,32 @@
     |   +-- AuditMisuse
     |   +-- KeysUnusable
     |   +-- KeyMisuse
+    |   +-- GrpcUnusable
     +-- ClientGone                      nobody is left to be answered
     +-- RequestError                    one request is refused, or fails
-        +-- BodyMalformed           400
-        +-- HeaderInvalid           400
-        +-- QueryInvalid            400
-        +-- KeyInvalid              401
-        +-- ScopeMissing            403
-        +-- RouteUnknown            404
-        +-- MethodNotAllowed        405
-        +-- BodyTooLarge            413
-        +-- TooManyRows             413
-        +-- MediaTypeUnsupported    415
-        +-- RowsInvalid             422
-        +-- Overloaded              429
-        +-- RowsFailed              500
-        +-- InternalFailure         500
-        +-- AuditUnavailable        503
-        +-- DeadlineExceeded        504
+        +-- BodyMalformed           400 INVALID_ARGUMENT
+        +-- HeaderInvalid           400 INVALID_ARGUMENT
+        +-- QueryInvalid            400 INVALID_ARGUMENT
+        +-- InferenceInvalid        400 INVALID_ARGUMENT
+        +-- TensorInvalid           400 INVALID_ARGUMENT
+        +-- KeyInvalid              401 UNAUTHENTICATED
+        +-- ScopeMissing            403 PERMISSION_DENIED
+        +-- RouteUnknown            404 NOT_FOUND
+        +-- ModelUnknown            404 NOT_FOUND
+        +-- MethodNotAllowed        405 UNIMPLEMENTED
+        +-- BodyTooLarge            413 INVALID_ARGUMENT
+        +-- TooManyRows             413 INVALID_ARGUMENT
+        +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
+        +-- RowsInvalid             422 INVALID_ARGUMENT
+        +-- Overloaded              429 RESOURCE_EXHAUSTED
+        +-- RowsFailed              500 INTERNAL
+        +-- InternalFailure         500 INTERNAL
+        +-- AuditUnavailable        503 UNAVAILABLE
+        +-- DeadlineExceeded        504 DEADLINE_EXCEEDED
 
 Each is made from facts and words its own message. A RequestError's ``kind`` is the stable name by which
-a program tells them apart, whatever the transport; ``status`` is the HTTP status.
+a program tells them apart, whatever the transport; ``status`` is the HTTP status, ``grpc_code`` the
+gRPC code.
 """
 
 from service.errors.base import TabentoError
@@ -43,11 +48,13 @@ from service.errors.request import (
     DeadlineExceeded,
     Finding,
     HeaderInvalid,
+    InferenceInvalid,
     InternalFailure,
     KeyInvalid,
     Location,
     MediaTypeUnsupported,
     MethodNotAllowed,
+    ModelUnknown,
     Overloaded,
     QueryInvalid,
     RequestError,
@@ -55,13 +62,17 @@ from service.errors.request import (
     RowsFailed,
     RowsInvalid,
     ScopeMissing,
+    Side,
+    TensorInvalid,
     TooManyRows,
+    shortened,
 )
 from service.errors.start import (
     AnchorUnusable,
     AuditMisuse,
     AuditUnusable,
     CompiledFormRefused,
+    GrpcUnusable,
     KeyMisuse,
     KeysUnusable,
     ModelNotPublished,
@@ -81,7 +92,9 @@ __all__ = [
     "CompiledFormRefused",
     "DeadlineExceeded",
     "Finding",
+    "GrpcUnusable",
     "HeaderInvalid",
+    "InferenceInvalid",
     "InternalFailure",
     "KeyInvalid",
     "KeyMisuse",
@@ -90,6 +103,7 @@ __all__ = [
     "MediaTypeUnsupported",
     "MethodNotAllowed",
     "ModelNotPublished",
+    "ModelUnknown",
     "ModelUnusable",
     "Overloaded",
     "QueryInvalid",
@@ -99,7 +113,10 @@ __all__ = [
     "RowsInvalid",
     "ScopeMissing",
     "SettingInvalid",
+    "Side",
     "StartError",
     "TabentoError",
+    "TensorInvalid",
     "TooManyRows",
+    "shortened",
 ]

@@ -2,11 +2,33 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from service.errors.base import TabentoError
 
 Location = tuple[str | int, ...]
+Side = Literal["Input", "Output"]
+"""What a tensor is to the model."""
+
+GRPC_CODES = {
+    HTTPStatus.BAD_REQUEST: "INVALID_ARGUMENT",
+    HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
+    HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
+    HTTPStatus.NOT_FOUND: "NOT_FOUND",
+    HTTPStatus.METHOD_NOT_ALLOWED: "UNIMPLEMENTED",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "INVALID_ARGUMENT",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "INVALID_ARGUMENT",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "INVALID_ARGUMENT",
+    HTTPStatus.TOO_MANY_REQUESTS: "RESOURCE_EXHAUSTED",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL",
+    HTTPStatus.SERVICE_UNAVAILABLE: "UNAVAILABLE",
+    HTTPStatus.GATEWAY_TIMEOUT: "DEADLINE_EXCEEDED",
+}
+"""The gRPC code of each HTTP status that an error has, https://grpc.io/docs/guides/status-codes/. What is too
+large stays so however often it is sent, which RESOURCE_EXHAUSTED does not say."""
+
+_NAME_LIMIT = 64
+"""How much of a name that a client made up is said back to it."""
 
 
 class Finding(NamedTuple):
@@ -14,6 +36,11 @@ class Finding(NamedTuple):
 
     loc: Location
     msg: str
+
+
+def shortened(name: str) -> str:
+    """A name in quotes as a message repeats it, however long it is."""
+    return repr(name if len(name) <= _NAME_LIMIT else name[:_NAME_LIMIT] + "...")
 
 
 class ClientGone(TabentoError):
@@ -35,6 +62,11 @@ class RequestError(TabentoError):
         super().__init__(detail)
         self.detail = detail
         self.findings = findings
+
+    @property
+    def grpc_code(self) -> str:
+        """Name of the gRPC status code."""
+        return GRPC_CODES[self.status]
 
 
 class BodyMalformed(RequestError):
@@ -64,6 +96,24 @@ class QueryInvalid(RequestError):
         super().__init__("The query cannot be used; see errors.", findings)
 
 
+class InferenceInvalid(RequestError):
+    """A message is no inference request of the Open Inference Protocol."""
+
+    status, kind = HTTPStatus.BAD_REQUEST, "inference-invalid"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The inference request cannot be used: {reason}.")
+
+
+class TensorInvalid(RequestError):
+    """A tensor is not of the model, or not what it says it is."""
+
+    status, kind = HTTPStatus.BAD_REQUEST, "tensor-invalid"
+
+    def __init__(self, name: str, reason: str, *, side: Side = "Input") -> None:
+        super().__init__(f"{side} {shortened(name)} {reason}.")
+
+
 class KeyInvalid(RequestError):
     """The request has no valid API key, and needs one."""
 
@@ -91,6 +141,16 @@ class RouteUnknown(RequestError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"Nothing is served at {path}; / lists what is.")
+
+
+class ModelUnknown(RequestError):
+    """The model that is asked for is not the one that is served, or not in that version."""
+
+    status, kind = HTTPStatus.NOT_FOUND, "model-unknown"
+
+    def __init__(self, name: str, version: str, served: str, served_version: str) -> None:
+        asked = f"{shortened(name)}, version {shortened(version)}," if version else shortened(name)
+        super().__init__(f"Model {asked} is not served here, only {served!r} in version {served_version!r}.")
 
 
 class MethodNotAllowed(RequestError):
@@ -126,8 +186,8 @@ class MediaTypeUnsupported(RequestError):
 
     status, kind = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type-unsupported"
 
-    def __init__(self, sent: str) -> None:
-        super().__init__(f"The body must be application/json, not {sent or 'of no declared type'}.")
+    def __init__(self, sent: str, expected: str = "application/json") -> None:
+        super().__init__(f"The body must be {expected}, not {sent or 'of no declared type'}.")
 
 
 class RowsInvalid(RequestError):

@@ -78,3 +78,11 @@ class KeyMisuse(StartError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}.")
+
+
+class GrpcUnusable(StartError):
+    """The gRPC server cannot listen where, or as, it is to."""
+
+    def __init__(self, variable: str, value: object, reason: str) -> None:
+        remedy = " Set another, or 0 to do without gRPC." if variable.endswith("_PORT") else ""
+        super().__init__(f"{variable}={value} cannot be used: {reason.rstrip('.')}.{remedy}")

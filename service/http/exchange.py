@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from http import HTTPStatus
-from time import monotonic, time_ns
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from service.chance import HexChance
+from service.call import Call
 from service.errors import (
     BodyTooLarge,
     ClientGone,
@@ -18,33 +16,15 @@ from service.errors import (
     MethodNotAllowed,
     RequestError,
 )
-from service.http.problem import MEDIA_TYPE, problem_json
-from service.keys.keyring import Key
-from service.tracing import NO_TRACE, NoTrace, Trace
+from service.http.paths import route_of
+from service.http.problem import refusal_body
 
 REQUEST_ID = "tabento.request_id"
 """Where the request's id lies in the ASGI scope, for the pages behind the gateway."""
 
 JSON = b"application/json"
 
-_WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _TIMEOUT_MS = re.compile(rb"0*[1-9][0-9]{0,9}")
-
-_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-"""Two bits of a hexadecimal digit are the variant's, two are chance."""
-
-_chance = HexChance()
-
-
-def new_uuid7() -> str:
-    """A UUID of version 7, RFC 9562: time in ms, then chance.
-
-    Ids made one after another lie together in the audit log's index, which is then written at twice the speed
-    of one of random ids.
-    """
-    chance = _chance.take(19)
-    time = "%012x" % (time_ns() // 10**6)
-    return f"{time[:8]}-{time[8:]}-7{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:]}"
 
 
 class Reply(NamedTuple):
@@ -56,43 +36,26 @@ class Reply(NamedTuple):
     headers: Sequence[tuple[bytes, bytes]] = ()
 
 
-class Exchange:
-    """A request on its way through the gateway: its id, its times, its body, its answer."""
+class Exchange(Call):
+    """A request on its way through the gateway, and its answer."""
 
-    __slots__ = (
-        "_receive", "_send", "_started", "body", "client", "headers", "key", "method", "path", "received_utc",
-        "request_id", "status", "trace",
-    )  # fmt: skip
+    __slots__ = ("_receive", "_send", "headers")
 
-    trace: Trace | NoTrace
-    key: Key | None
-    """The API key that it came with, where there are any."""
-    body: bytes | None
-    """The request's body, once it was read whole."""
-    status: int | None
-    """The answer's status, once its head was sent."""
+    transport: ClassVar[str] = "http"
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._started = monotonic()
-        self.received_utc = datetime.now(UTC)
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        sent = self.headers.get(b"x-request-id")
-        self.request_id = sent.decode() if sent and _WELL_FORMED_ID.fullmatch(sent) else new_uuid7()
         client = scope.get("client")
-        self.client: str | None = client[0] if client else None
-        self.trace = NO_TRACE
-        self.key = None
-        self.body = None
-        self.status = None
+        path: str = scope["path"]
+        super().__init__(
+            method=scope["method"],
+            path=path,
+            route=route_of(path),
+            client=client[0] if client else None,
+            request_id=self.headers.get(b"x-request-id", b"").decode("latin-1"),
+        )
         self._receive = receive
         self._send = send
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the request came in."""
-        return monotonic() - self._started
 
     def deadline(self, limit_ms: int) -> float:
         """When it must be answered, by the clock ``time.monotonic``; raises HeaderInvalid."""
@@ -101,16 +64,17 @@ class Exchange:
             if not _TIMEOUT_MS.fullmatch(sent):
                 raise HeaderInvalid("X-Request-Timeout-Ms", "a whole number of milliseconds, at least 1")
             limit_ms = min(limit_ms, int(sent))
-        return self._started + limit_ms / 1e3
+        return self.started + limit_ms / 1e3
 
-    async def read_json(self, limit_bytes: int) -> bytes:
+    async def read_body(self, limit_bytes: int, media_types: Sequence[bytes] = (JSON,)) -> bytes:
         """Read the body; raises MediaTypeUnsupported, BodyTooLarge or ClientGone."""
         headers = self.headers
         media_type = headers.get(b"content-type", b"")
-        if media_type != JSON:
+        if media_type not in media_types:
             media_type = media_type.partition(b";")[0].strip().lower()
-            if media_type != JSON:
-                raise MediaTypeUnsupported(media_type.decode("latin-1"))
+            if media_type not in media_types:
+                expected = " or ".join(type_.decode() for type_ in media_types if type_)
+                raise MediaTypeUnsupported(media_type.decode("latin-1"), expected)
         encoding = headers.get(b"content-encoding")
         if encoding is not None and encoding.lower() != b"identity":
             raise MediaTypeUnsupported(f"compressed as {encoding.decode('latin-1')}")
@@ -158,7 +122,7 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": reply.body})
 
     def refusal(self, error: RequestError) -> Reply:
-        """The problem details that answer a request which raised the error."""
+        """What answers a request which raised the error: problem details, or what the protocol has for it."""
         headers: list[tuple[bytes, bytes]] = []
         if isinstance(error, MethodNotAllowed):
             headers.append((b"allow", error.allowed.encode()))
@@ -166,4 +130,5 @@ class Exchange:
             headers.append((b"www-authenticate", b"Bearer"))
         if error.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % error.retry_after_s))
-        return Reply(error.status, problem_json(error, self.request_id), MEDIA_TYPE.encode(), headers)
+        body, media_type = refusal_body(error, self.path, self.request_id)
+        return Reply(error.status, body, media_type.encode(), headers)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details."""
+"""Errors as RFC 9457 problem details, or, where the Open Inference Protocol has the say, as its ``error``."""
 
 from http import HTTPStatus
 
@@ -6,8 +6,11 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from service.errors import RequestError
+from service.http.paths import is_v2
+from service.oip.words import error_text
 
 MEDIA_TYPE = "application/problem+json"
+_JSON = "application/json"
 
 
 class ProblemFinding(BaseModel):
@@ -40,3 +43,10 @@ def problem_json(error: RequestError, request_id: str) -> bytes:
     if error.findings:
         body["errors"] = [{"loc": finding.loc, "msg": finding.msg} for finding in error.findings]
     return to_json(body)
+
+
+def refusal_body(error: RequestError, path: str, request_id: str) -> tuple[bytes, str]:
+    """The body of the answer to a request of that path that raised the error, and its media type."""
+    if is_v2(path):
+        return to_json({"error": error_text(error)}), _JSON
+    return problem_json(error, request_id), MEDIA_TYPE

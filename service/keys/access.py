@@ -1,4 +1,4 @@
-"""What each path takes: a key with which scope, or none."""
+"""What each route takes: a key with which scope, or none."""
 
 from collections.abc import Mapping
 
@@ -6,25 +6,27 @@ from service.errors import KeyInvalid, ScopeMissing
 from service.http import paths
 from service.keys.keyring import Key, Keyring, Scope
 
-OPEN = frozenset({paths.INDEX, paths.DOCS, paths.OPENAPI, paths.LIVE, paths.READY})
+OPEN = frozenset(
+    {paths.INDEX, paths.DOCS, paths.OPENAPI, paths.LIVE, paths.READY, paths.V2_LIVE, paths.V2_READY}
+)
 """What orchestrators ask, and what says how to ask for the rest."""
 
-_PREDICTIONS = frozenset({paths.PREDICT, paths.BATCH})
+_PREDICTIONS = frozenset({paths.PREDICT, paths.BATCH, paths.V2_INFER})
 
 
-def scope_of(path: str) -> Scope | None:
-    """The scope that a path takes; ``read`` where nothing is served, lest anybody could find out what is."""
-    if path in OPEN:
+def scope_of(route: str) -> Scope | None:
+    """The scope that a route takes; ``read`` where nothing is served, lest anybody could find out what is."""
+    if route in OPEN:
         return None
-    return "predict" if path in _PREDICTIONS else "read"
+    return "predict" if route in _PREDICTIONS else "read"
 
 
-def admit(keyring: Keyring, path: str, headers: Mapping[bytes, bytes]) -> Key | None:
-    """The key that the request came with, none for a path that is open to all.
+def admit(keyring: Keyring, scope: Scope | None, headers: Mapping[bytes, bytes]) -> Key | None:
+    """The key that the request came with, none for what is open to all.
 
-    It is sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``. Raises KeyInvalid or ScopeMissing.
+    It is sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``, over gRPC as metadata of these names.
+    Raises KeyInvalid or ScopeMissing.
     """
-    scope = scope_of(path)
     if scope is None:
         return None
     given = headers.get(b"x-api-key", b"")

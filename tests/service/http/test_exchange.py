@@ -10,7 +10,8 @@ from uuid import UUID
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from service.http.exchange import Exchange, Reply, new_uuid7
+from service.call import new_uuid7
+from service.http.exchange import Exchange, Reply
 
 
 def test_ids_are_uuids_of_version_7_that_sort_by_time() -> None:
@@ -38,7 +39,7 @@ def test_a_client_is_known_to_be_gone_once_it_closed_its_connection_and_not_befo
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             assert scope["type"] == "http"
             exchange = Exchange(scope, receive, send)
-            await exchange.read_json(1_000)
+            await exchange.read_body(1_000)
             found.extend(exchange.client_is_gone() for _ in range(3))
             connection.close()
             for _ in range(500):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import KeyInvalid, KeysUnusable, ScopeMissing
-from service.http.paths import PATHS
+from service.http.paths import OTHER, ROUTES
 from service.keys.access import OPEN, admit, scope_of
 from service.keys.keyring import Keyring, Scope, make_key, read_keys, write_keys
 from tests.servers import PROJECT
@@ -93,30 +93,31 @@ def test_a_revoked_key_stops_working_and_a_broken_file_changes_nothing(tmp_path:
 )
 def test_a_key_is_taken_from_either_header(tmp_path: Path, header: tuple[bytes, bytes]) -> None:
     keys, text = keyring(tmp_path / "keys.json", "predict")
-    found = admit(keys, "/predict", {header[0]: header[1] % text})
+    found = admit(keys, "predict", {header[0]: header[1] % text})
     assert found is not None
     assert found.name == "ci"
 
 
 def test_a_wrong_key_or_none_is_refused_everywhere_but_where_all_may_ask(tmp_path: Path) -> None:
     keys, text = keyring(tmp_path / "keys.json", "admin")
-    for path in [*PATHS, "/elsewhere"]:
+    for route in [*ROUTES, OTHER]:
         for headers in ({}, {b"authorization": b"Bearer " + text[:-1]}, {b"authorization": b"Basic " + text}):
-            if path in OPEN:
-                assert admit(keys, path, headers) is None
+            if route in OPEN:
+                assert admit(keys, scope_of(route), headers) is None
             else:
                 with pytest.raises(KeyInvalid):
-                    admit(keys, path, headers)
+                    admit(keys, scope_of(route), headers)
 
 
 @pytest.mark.parametrize("scope", ["predict", "read"])
 def test_a_scope_is_good_for_its_own_paths_and_admin_for_all(tmp_path: Path, scope: Scope) -> None:
     keys, text = keyring(tmp_path / "keys.json", scope)
     every, admin = keyring(tmp_path / "admin.json", "admin")
-    for path in PATHS - OPEN:
-        assert admit(every, path, {b"x-api-key": admin}) is not None
-        if scope_of(path) == scope:
-            assert admit(keys, path, {b"x-api-key": text}) is not None
+    for route in ROUTES - OPEN:
+        needed = scope_of(route)
+        assert admit(every, needed, {b"x-api-key": admin}) is not None
+        if needed == scope:
+            assert admit(keys, needed, {b"x-api-key": text}) is not None
         else:
-            with pytest.raises(ScopeMissing, match=f"'ci' has no scope '{scope_of(path)}'"):
-                admit(keys, path, {b"x-api-key": text})
+            with pytest.raises(ScopeMissing, match=f"'ci' has no scope '{needed}'"):
+                admit(keys, needed, {b"x-api-key": text})

@@ -1,0 +1,47 @@
+"""The native API's messages over HTTP: a JSON body in, a JSON body out."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from service.contract import Row
+from service.door import Asked
+from service.engine import Predictions
+from service.errors import Location, RequestError
+from service.http.exchange import Exchange, Reply
+from service.messages import Messages
+from service.worker import Worker
+
+
+class NativeForm:
+    """The messages of one of the native prediction routes."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        messages: Messages,
+        parse: Callable[[bytes], Sequence[Row]],
+        rows_at: Location | None = None,
+    ) -> None:
+        self._worker = worker
+        self._messages = messages
+        self._parse = parse
+        self._rows_at = rows_at
+
+    async def read(self, exchange: Exchange) -> Asked[Reply]:
+        """Read the body; raises RequestError, or ClientGone."""
+        rows = self._parse(await exchange.read_body(self._worker.settings.body_limit_bytes))
+        return Asked(rows, partial(self._answer, exchange), self._rows_at)
+
+    def refusal(self, exchange: Exchange, error: RequestError) -> Reply:
+        """What answers a request that raised the error."""
+        return exchange.refusal(error)
+
+    def _answer(self, exchange: Exchange, predictions: Predictions) -> Reply:
+        body = self._messages.answer_json(
+            predictions,
+            self._worker.model.lineage,
+            request_id=exchange.request_id,
+            timestamp=exchange.received_utc,
+            processing_time_ms=int(exchange.seconds * 1e6) / 1e3,
+        )
+        return Reply(200, body)

@@ -1,0 +1,115 @@
+"""The Open Inference Protocol's routes over HTTP.
+
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+"""
+
+from collections.abc import Mapping
+from functools import cached_property, partial
+
+from pydantic_core import to_json
+
+from service.door import Asked, Door
+from service.engine import Predictions
+from service.errors import MethodNotAllowed, RequestError, RouteUnknown
+from service.http import paths
+from service.http.exchange import JSON, Exchange, Reply
+from service.messages import Messages
+from service.oip import body
+from service.oip.inputs import Inputs
+from service.oip.model import BINARY_EXTENSION, SERVER_NAME, SERVER_VERSION, ServedModel
+from service.oip.outputs import Outputs
+from service.worker import Worker
+
+BINARY = b"application/octet-stream"
+_MEDIA_TYPES = (JSON, BINARY, b"")
+"""tritonclient says none, or what its HTTP library says of any bytes."""
+_HEADER = body.HEADER.lower().encode()
+
+
+class V2Form:
+    """The messages of the infer route."""
+
+    def __init__(self, worker: Worker, messages: Messages) -> None:
+        self._worker = worker
+        self._inputs = Inputs(messages.contract, messages.max_batch_rows)
+        self._outputs = Outputs(messages.contract)
+
+    @cached_property
+    def model(self) -> ServedModel:
+        """The model as clients know it; it is there once the worker has started."""
+        return ServedModel(self._worker.model)
+
+    async def read(self, exchange: Exchange) -> Asked[Reply]:
+        """Read the body; raises RequestError, or ClientGone."""
+        _, name, version = paths.split_v2(exchange.path)
+        self.model.check(name, version)
+        content = await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
+        end = body.json_length(exchange.headers.get(_HEADER), content)
+        members = body.parse(content, end)
+        id_ = body.id_of(members)
+        exchange.identify(id_)
+        request = body.read(members, memoryview(content)[end:], self._inputs, self._outputs)
+        answer = partial(self._answer, request, id_ or exchange.request_id)
+        return Asked(request.rows, answer, ("rows",), request.timeout_s)
+
+    def refusal(self, exchange: Exchange, error: RequestError) -> Reply:
+        """What answers a request that raised the error."""
+        return exchange.refusal(error)
+
+    def _answer(self, request: body.InferRequest, id_: str, predictions: Predictions) -> Reply:
+        content, end = body.write(request, predictions, id_, self.model, self._outputs)
+        if end is None:
+            return Reply(200, content)
+        return Reply(200, content, BINARY, [(_HEADER, b"%d" % end)])
+
+
+class V2Routes:
+    """All routes below /v2."""
+
+    def __init__(self, worker: Worker, messages: Messages, door: Door) -> None:
+        self._worker = worker
+        self._door = door
+        self._form = V2Form(worker, messages)
+
+    async def answer(self, exchange: Exchange) -> Reply:
+        """The reply to a request; raises ClientGone."""
+        if exchange.route == paths.V2_INFER and exchange.method == "POST":
+            return await self._door.predict(exchange, self._form)
+        try:
+            return self._page(exchange)
+        except RequestError as error:
+            return exchange.refusal(error)
+
+    def _page(self, exchange: Exchange) -> Reply:
+        route = exchange.route
+        if route == paths.OTHER:
+            raise RouteUnknown(exchange.path)
+        allowed = "POST" if route == paths.V2_INFER else "GET"
+        if exchange.method not in (allowed, "HEAD") or allowed == "POST":
+            raise MethodNotAllowed(exchange.method, allowed)
+        if route == paths.V2_LIVE:
+            return _json({"live": True})
+        ready = self._worker.ready
+        if route == paths.V2_READY:
+            return _json({"ready": ready}, 200 if ready else 503)
+        if route == paths.V2:
+            return _json({"name": SERVER_NAME, "version": SERVER_VERSION, "extensions": [BINARY_EXTENSION]})
+        model = self._form.model
+        _, name, version = paths.split_v2(exchange.path)
+        model.check(name, version)
+        if route == paths.V2_MODEL_READY:
+            return _json({"name": model.name, "ready": ready}, 200 if ready else 503)
+        return _json(
+            {
+                "name": model.name,
+                "versions": [model.version],
+                "platform": model.platform,
+                "inputs": [tensor._asdict() for tensor in model.inputs],
+                "outputs": [tensor._asdict() for tensor in model.outputs],
+                "properties": model.properties,
+            }
+        )
+
+
+def _json(content: Mapping[str, object], status: int = 200) -> Reply:
+    return Reply(status, to_json(content))

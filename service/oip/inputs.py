@@ -1,0 +1,162 @@
+"""Input tensors -> rows of the contract.
+
+They come in one of two forms: a tensor for each feature under its name, of shape [n] or [n, 1]; or, where no
+feature is a text, one of all of them, of shape [n, features] in the contract's order. A missing value, where
+the contract has any, is NaN in floats, null in JSON, and an empty text unless that is a category of its own;
+so the datatype of a number or boolean that may be missing is FP64 in the metadata.
+
+Rows are made of Python's own values and validated by the contract's row type, as those of the native API are.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from service.contract import Contract, Feature, Row, Value
+from service.errors import Finding, InferenceInvalid, RowsInvalid, TensorInvalid, TooManyRows, shortened
+from service.messages import MAX_FINDINGS
+from service.oip.datatypes import DATATYPES, Kind
+from service.oip.tensors import Head, Values
+
+MATRIX = "features"
+"""The name of the one tensor that has all features."""
+
+Convert = Callable[[Values], Values] | None
+"""From the values of a tensor to those of a feature; nothing to do."""
+
+_NUMERIC = "FP64, FP32, INT64, INT32"
+_TAKES = {"float": _NUMERIC, "integer": _NUMERIC, "boolean": f"BOOL, {_NUMERIC}", "category": "BYTES"}
+_TRUTH: dict[Value, Value] = {0: False, 1: True}
+
+
+class Got(NamedTuple):
+    """A tensor that came."""
+
+    head: Head
+    values: Values
+
+
+class Inputs:
+    """The way from tensors to rows, for one contract."""
+
+    def __init__(self, contract: Contract, max_rows: int) -> None:
+        self._features = contract.features
+        self._names = [feature.name for feature in contract.features]
+        self._known = frozenset(self._names)
+        self._takes_matrix = contract.is_numeric
+        self._max_rows = max_rows
+        self._converts = [_converts(feature) for feature in contract.features]
+        self._validate_row = contract.row_type.__pydantic_validator__.validate_python
+        self._validate_rows = TypeAdapter(list[contract.row_type]).validator.validate_python  # type: ignore[name-defined]
+
+    def head(self, name: object, datatype: object, shape: object, got: dict[str, Got]) -> Head:
+        """What a tensor says it is, before its values are looked at; raises TensorInvalid, TooManyRows."""
+        if not isinstance(name, str):
+            raise InferenceInvalid("an input has no name")
+        if name in got:
+            raise TensorInvalid(name, "is given twice")
+        known = DATATYPES.get(datatype) if isinstance(datatype, str) else None
+        if known is None:
+            asked = shortened(datatype) if isinstance(datatype, str) and datatype else "none"
+            raise TensorInvalid(name, f"has an unknown datatype: {asked}")
+        if not isinstance(shape, list | tuple) or any(type(size) is not int or size < 0 for size in shape):
+            raise TensorInvalid(name, "has a shape that is not a list of lengths")
+        if not (name in self._known or (name == MATRIX and self._takes_matrix)):
+            raise TensorInvalid(name, "is not an input of the model; its metadata has those that are")
+        width = shape[1] if len(shape) == 2 else 1
+        if len(shape) not in (1, 2) or (width != 1 and not self._is_matrix(name, width)):
+            raise TensorInvalid(name, f"has shape {shape[:4]}, but takes {self._shapes(name)}")
+        rows: int = shape[0]
+        if rows == 0:
+            raise TensorInvalid(name, "has no rows")
+        if rows > self._max_rows:
+            raise TooManyRows(self._max_rows)
+        return Head(name, known, shape, rows, prod(shape))
+
+    def rows(self, got: dict[str, Got]) -> Sequence[Row]:
+        """The validated rows of all tensors that came; raises TensorInvalid, RowsInvalid."""
+        columns = self._columns(got)
+        if len(columns[0]) == 1:
+            values = {name: column[0] for name, column in zip(self._names, columns, strict=True)}
+            try:
+                return (self._validate_row(values),)
+            except ValidationError as error:
+                raise _refusal(error, one=True) from None
+        rows = [dict(zip(self._names, values, strict=True)) for values in zip(*columns, strict=True)]
+        try:
+            valid: list[Row] = self._validate_rows(rows)
+        except ValidationError as error:
+            raise _refusal(error, one=False) from None
+        return valid
+
+    def _is_matrix(self, name: str, width: int) -> bool:
+        return self._takes_matrix and name == MATRIX and width == len(self._names)
+
+    def _shapes(self, name: str) -> str:
+        own = "[n] or [n, 1]" if name in self._known else ""
+        matrix = f"[n, {len(self._names)}]" if name == MATRIX and self._takes_matrix else ""
+        return " or ".join(filter(None, (own, matrix)))
+
+    def _columns(self, got: dict[str, Got]) -> list[Values]:
+        width = len(self._names)
+        if len(got) == 1 and (matrix := got.get(MATRIX)) and matrix.head.size == matrix.head.rows * width:
+            each = [(matrix.head, matrix.values[column::width]) for column in range(width)]
+        else:
+            each = [got[name] if name in got else self._missing(name) for name in self._names]
+            if len(got) > width:
+                raise TensorInvalid(MATRIX, "has all features, so no other input can stand beside it")
+        rows = each[0][0].rows
+        columns = []
+        for feature, converts, (head, values) in zip(self._features, self._converts, each, strict=True):
+            if head.rows != rows:
+                raise TensorInvalid(head.name, f"has {head.rows} rows, but {each[0][0].name!r} has {rows}")
+            kind = head.datatype.kind
+            if kind not in converts:
+                reason = f"has datatype {head.datatype.name}, but takes {_TAKES[feature.type]}"
+                raise TensorInvalid(head.name, reason)
+            convert = converts[kind]
+            columns.append(values if convert is None else convert(values))
+        return columns
+
+    def _missing(self, name: str) -> Got:
+        raise TensorInvalid(name, "is missing")
+
+
+def _converts(feature: Feature) -> dict[Kind, Convert]:
+    """What becomes of the values of each kind of datatype that the feature takes."""
+    missing = _nan_to_none if feature.nullable else None
+    if feature.type == "category":
+        return {"text": _empty_to_none if feature.nullable and "" not in feature.categories else None}
+    if feature.type == "boolean":
+        return {
+            "boolean": None,
+            "integer": _truths,
+            "float": _truths if missing is None else lambda values: _truths(_nan_to_none(values)),
+        }
+    return {"float": missing, "integer": None}
+
+
+def _nan_to_none(values: Values) -> Values:
+    return [None if value != value else value for value in values]
+
+
+def _empty_to_none(values: Values) -> Values:
+    return [value or None for value in values]
+
+
+def _truths(values: Values) -> Values:
+    # A number that is neither stays one, which the contract refuses.
+    return [_TRUTH.get(value, value) for value in values]
+
+
+def _refusal(error: ValidationError, *, one: bool) -> RowsInvalid:
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    findings = [Finding(_place(detail["loc"], one), detail["msg"]) for detail in details[:MAX_FINDINGS]]
+    return RowsInvalid(findings, total=len(details))
+
+
+def _place(loc: tuple[Any, ...], one: bool) -> tuple[str | int, ...]:
+    """The tensor's name, then the row: of many rows pydantic has it the other way round."""
+    return (loc[0], 0) if one else (loc[1], loc[0])

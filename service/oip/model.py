@@ -1,0 +1,69 @@
+"""The model as the protocol's clients know it.
+
+Its name is that of the BentoML model, which is what it is served by; its one version is that of its lineage,
+which every answer and record has. What a client asks for by another name or version is not there.
+"""
+
+from typing import NamedTuple
+
+from pydantic_core import to_json
+
+from service.compiled import CompiledForm
+from service.contract import Contract, Feature
+from service.errors import ModelUnknown
+from service.model import PublishedModel
+from service.oip.datatypes import BYTES, FP64
+from service.oip.inputs import MATRIX
+from service.oip.outputs import LABEL, PROBABILITIES
+
+SERVER_NAME = "tabento"
+SERVER_VERSION = "0.1.0"
+BINARY_EXTENSION = "binary_tensor_data"
+
+ANY = -1
+"""The length of a dimension that a request decides."""
+
+
+class TensorMetadata(NamedTuple):
+    """What a tensor has to be, or will be."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class ServedModel:
+    """The names, versions and tensors of a published model."""
+
+    def __init__(self, model: PublishedModel) -> None:
+        self.name = model.tag.partition(":")[0]
+        self.version = model.lineage.model_version
+        self.platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
+        self.inputs = tuple(_inputs(model.contract))
+        classes = model.contract.target.classes
+        self.outputs = (
+            TensorMetadata(LABEL, BYTES.name, (ANY,)),
+            TensorMetadata(PROBABILITIES, FP64.name, (ANY, len(classes))),
+        )
+        self.properties = {"classes": to_json(classes).decode()}
+        """What the protocol has no place for: the order of the probabilities, as JSON."""
+
+    def check(self, name: str, version: str) -> None:
+        """Raise ModelUnknown unless that is the model; no version is any."""
+        if name != self.name or (version and version != self.version):
+            raise ModelUnknown(name, version, self.name, self.version)
+
+
+def _inputs(contract: Contract) -> list[TensorMetadata]:
+    inputs = [TensorMetadata(feature.name, _datatype(feature), (ANY, 1)) for feature in contract.features]
+    if contract.is_numeric:
+        inputs.append(TensorMetadata(MATRIX, FP64.name, (ANY, len(contract.features))))
+    return inputs
+
+
+def _datatype(feature: Feature) -> str:
+    if feature.type == "category":
+        return BYTES.name
+    if feature.type == "float" or feature.nullable:  # For NaN.
+        return FP64.name
+    return "INT64" if feature.type == "integer" else "BOOL"
