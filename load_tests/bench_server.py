@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -71,7 +71,7 @@ def serving(target: str = ".", model: str | None = "iris_classifier", **settings
     command = ["bentoml", "serve", target, *_address(port), *(["--arg", f"model={model}"] if model else [])]
     # Two services that are both left the default port would share it, and each other's calls.
     settings = {"TABENTO_GRPC_PORT": str(grpc_port), **settings}
-    with running(_module(*command), port, ready_at(port, "/readyz"), grpc_port, **settings) as service:
+    with running(_module(*command), settings, port, ready_at(port, "/readyz"), grpc_port) as service:
         yield service
 
 
@@ -81,7 +81,7 @@ def serving_asgi(app: str, **settings: str) -> Iterator[Service]:
     (port,) = free_ports(1)
     command = ["uvicorn", app, *_address(port), "--loop", "uvloop", "--http", "httptools"]
     quiet = ["--no-access-log", "--log-level", "warning"]
-    with running(_module(*command, *quiet), port, ready_at(port, "/readyz"), **settings) as service:
+    with running(_module(*command, *quiet), settings, port, ready_at(port, "/readyz")) as service:
         yield service
 
 
@@ -90,17 +90,17 @@ def serving_grpc(module: str, **settings: str) -> Iterator[Service]:
     """Run a module that serves nothing but gRPC, on the ``--port`` that it is given."""
     (port,) = free_ports(1)
     command = _module(module, "--port", str(port))
-    with running(command, port, partial(_listens, port), port, **settings) as service:
+    with running(command, settings, port, partial(_listens, port), port) as service:
         yield service
 
 
 @contextmanager
 def running(
-    command: Sequence[str | Path],
+    command: Sequence[str],
+    settings: Mapping[str, str],
     port: int,
     is_ready: Callable[[], bool],
     grpc_port: int | None = None,
-    **settings: str,
 ) -> Iterator[Service]:
     """Run a command that serves on those ports, and end it; raises NotReady."""
     with TemporaryDirectory(prefix="tabento-bench-") as folder:
