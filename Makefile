@@ -14,7 +14,7 @@ BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install serve train test lint format load kill-test bench load-tools bench-audit overload history-at-scale lock clean
+.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload history-at-scale lock clean
 
 install: .venv/installed
 
@@ -33,7 +33,14 @@ serve: install ## train if no model is published yet, and serve it: PORT=3000 HO
 train: install ## train on Iris and publish the winner
 	@$(BIN)/python -m training
 
-test: install ## run every test
+clients: .venv-clients/installed ## the environment of the protocol's clients, which the tests call the service with
+
+.venv-clients/installed: requirements/clients.txt
+	@$(PYTHON) -m venv .venv-clients >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON) .venv-clients
+	@.venv-clients/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/clients.txt
+	@touch $@
+
+test: install clients ## run every test
 	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
 
 lint: install ## style, types
@@ -85,4 +92,4 @@ lock: install ## resolve the requirements again; all three lists agree
 	@$(BIN)/python requirements/lock.py
 
 clean:
-	@rm -rf .venv .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	@rm -rf .venv .venv-clients .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from socket import socket
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,7 +23,8 @@ from pydantic import BaseModel, Field
 
 from service.audit.writer import AuditLog
 from service.call import new_uuid7
-from service.errors import ModelUnusable, StartError
+from service.errors import GrpcUnusable, ModelUnusable, StartError
+from service.grpc.listening import check_certificate, claim
 from service.http.gateway import OutermostGateway
 from service.http.paths import BATCH, PREDICT
 from service.http.routes import make_pages
@@ -30,7 +32,7 @@ from service.keys.keyring import read_keys
 from service.messages import Messages
 from service.metrics import make_folder
 from service.model import newest, read_contract
-from service.settings import load_settings
+from service.settings import PREFIX, load_settings
 from service.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -59,10 +61,13 @@ with told_in_a_sentence():
     set_arguments({"model": tag})
     messages = Messages(read_contract(tag), settings.max_batch_rows)
 worker = Worker(settings, tag)
+_claimed: list[socket] = []
+"""The port of gRPC, in the process that supervises."""
 
 if TYPE_CHECKING:
     from service.contract import Label
     from service.contract import Row as RowBody
+    from service.grpc.server import GrpcServer
     from service.messages import Answer, Batch
 
     BatchBody: TypeAlias = Batch[RowBody]
@@ -84,6 +89,7 @@ class TabularClassifier:
     """Predicts the class of rows of a table."""
 
     model = BentoModel(tag)
+    grpc: "GrpcServer | None" = None
 
     @bentoml.on_deployment
     @staticmethod
@@ -93,6 +99,8 @@ class TabularClassifier:
             AuditLog.open(settings.audit_db).close()
             if settings.api_keys_file is not None:
                 read_keys(settings.api_keys_file)
+            if settings.grpc_port:
+                _claim_grpc_port()
         _warn_if_anybody_may_ask()
         make_folder()
         # With it in the environment, whatever its value, BentoML does not replace a worker that died: the
@@ -103,11 +111,16 @@ class TabularClassifier:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
     @bentoml.on_startup
-    def start(self) -> None:
-        """Load the model and open the audit log."""
+    async def start(self) -> None:
+        """Load the model, open the audit log, and listen for gRPC."""
         try:
             worker.start()
-        except ModelUnusable as error:
+            if settings.grpc_port:
+                # Imported here because it takes a quarter of a second, and is not needed without.
+                from service.grpc.server import GrpcServer
+
+                self.grpc = await GrpcServer.start(worker, messages)
+        except (ModelUnusable, GrpcUnusable) as error:
             # Another worker would fail as this one does: the supervisor must end, not try for ever.
             logger.critical("%s", error)
             os.kill(os.getppid(), signal.SIGTERM)
@@ -116,6 +129,8 @@ class TabularClassifier:
     @bentoml.on_shutdown
     async def stop(self) -> None:
         """Finish what is in hand."""
+        if self.grpc is not None:
+            await self.grpc.stop()
         await worker.stop()
 
     async def __is_ready__(self) -> bool:
@@ -136,9 +151,21 @@ class TabularClassifier:
 TabularClassifier.add_asgi_middleware(OutermostGateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
 
 
-def _warn_if_anybody_may_ask() -> None:
+def _http_host() -> str:
     command = click.get_current_context(silent=True)
-    host = str(command.params.get("host") or "") if command else ""
+    return str(command.params.get("host") or "") if command else ""
+
+
+def _claim_grpc_port() -> None:
+    check_certificate(settings)
+    host = settings.grpc_host or _http_host() or "127.0.0.1"
+    # Held as long as this process lives.
+    _claimed.append(claim(settings, host))
+    os.environ[f"{PREFIX}GRPC_HOST"] = host  # For the workers.
+
+
+def _warn_if_anybody_may_ask() -> None:
+    host = _http_host()
     if host and host not in ("localhost", "127.0.0.1", "::1") and settings.api_keys_file is None:
         logger.warning(
             "Whoever reaches %s may ask for predictions and read the history: set TABENTO_API_KEYS_FILE, "

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     other requests get their turn between them."""
 
     body_limit_bytes: int = Field(default=32 * 1024**2, ge=1_024)
-    """Length of a request's body that is still read."""
+    """Length of a request's body, or of a gRPC message, that is still read."""
 
     max_queued_rows: int = Field(default=20_000, ge=1)
     """Rows that a worker has in hand at most, from a body's last byte to its answer; while it has, further
@@ -64,6 +64,25 @@ class Settings(BaseSettings):
     deadline_ms: int = Field(default=10_000, ge=1, le=3_600_000)
     """Time that a prediction may take before it is given up with 504. A client can lower it for a request
     with the header X-Request-Timeout-Ms."""
+
+    grpc_port: int = Field(default=3001, ge=0, le=65_535)
+    """Port of gRPC, which all workers share; 0 does without it."""
+
+    grpc_host: str | None = None
+    """Address that gRPC listens on; unset, that of HTTP."""
+
+    grpc_keepalive_seconds: float = Field(default=60, ge=1, le=86_400)
+    """Time after which a gRPC connection without traffic is asked whether it lives, and closed if it does
+    not."""
+
+    grpc_tls_cert: Path | None = None
+    """Certificate chain (PEM) of gRPC; with the key it is served over TLS."""
+
+    grpc_tls_key: Path | None = None
+    """Key (PEM) of the certificate."""
+
+    grpc_tls_client_ca: Path | None = None
+    """Certificates (PEM) that a gRPC client's own must be signed by; unset, clients need none."""
 
     api_keys_file: Path | None = None
     """Hashed API keys, as `python -m service.keys` makes them; unset, nobody is asked for one."""

@@ -41,6 +41,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "BENTOML_DO_NOT_TRACK": "True",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TABENTO_DRAIN_SECONDS": "0",
+        "TABENTO_GRPC_PORT": "0",
         "TABENTO_AUDIT_DB": str(home / "nowhere" / "unset.db"),
         "PYTHONPATH": str(PROJECT),
     }

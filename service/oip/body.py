@@ -6,7 +6,7 @@ request for all of them, ask for it. JSON is taken with NaN, which it does not h
 into FP tensors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -142,7 +142,7 @@ def _binary_size(head: Head, given: Members) -> int | None:
         return None
     if not isinstance(parameters, dict):
         head.refuse("has parameters that are no JSON object")
-    _refuse_unserved(head.name, parameters)
+    refuse_unserved(head.name, parameters)
     size = parameters.get("binary_data_size")
     if size is None:
         return None
@@ -172,7 +172,7 @@ def _outputs(request: Members, outputs: Outputs, all_binary: bool) -> tuple[Sequ
             raise InferenceInvalid("an output is no JSON object")
         names.append(outputs.check(each.get("name"), names))
         parameters = _members(each, "parameters", f"output {names[-1]}")
-        _refuse_unserved(names[-1], parameters)
+        refuse_unserved(names[-1], parameters)
         if parameters.get("binary_data", all_binary) is True:
             binary.append(names[-1])
     return names, frozenset(binary)
@@ -187,7 +187,8 @@ def _members(of: Members, name: str, whose: str) -> Members:
     return members
 
 
-def _refuse_unserved(tensor: str, parameters: Members) -> None:
+def refuse_unserved(tensor: str, parameters: Container[str]) -> None:
+    """Raise TensorInvalid where a tensor's parameters ask for what is not served."""
     for name, side in _UNSERVED.items():
         if name in parameters:
             raise TensorInvalid(tensor, f"has the parameter {name}, which is not served", side=side)

@@ -1,0 +1,62 @@
+"""One gRPC call, as the door has it."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, cast
+from urllib.parse import unquote
+
+from grpc.aio import ServicerContext
+
+from service.call import Call
+
+Context = ServicerContext[Any, Any]
+
+
+class GrpcCall(Call):
+    """A call on its way through the service."""
+
+    __slots__ = ("_context",)
+
+    transport: ClassVar[str] = "grpc"
+
+    def __init__(self, path: str, message: bytes, context: Context) -> None:
+        self._context = context
+        super().__init__(
+            # What gRPC is over HTTP/2.
+            method="POST",
+            path=path,
+            route=path,
+            client=_address(context.peer()),
+            request_id=self._sent_id(),
+        )
+        self.body = message
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The metadata that came with it, as HTTP has them."""
+        return {
+            name.encode(): value if isinstance(value, bytes) else value.encode()
+            for name, value in self._metadata()
+        }
+
+    def deadline(self, limit_ms: int) -> float:
+        """When it must be answered, by the clock ``time.monotonic``."""
+        return self.started + min(limit_ms / 1e3, self._context.time_remaining())
+
+    def client_is_gone(self) -> bool:
+        """Whether the call was cancelled, or its connection lost."""
+        return self._context.cancelled()
+
+    def _metadata(self) -> Iterable[tuple[str, str | bytes]]:
+        return cast("Iterable[tuple[str, str | bytes]]", self._context.invocation_metadata() or ())
+
+    def _sent_id(self) -> str:
+        for name, value in self._metadata():
+            if name == "x-request-id" and isinstance(value, str):
+                return value
+        return ""
+
+
+def _address(peer: str) -> str:
+    """The address in what gRPC calls a peer: ``ipv4:127.0.0.1:5000``, ``ipv6:%5B::1%5D:5000``."""
+    kind, _, address = peer.partition(":")
+    return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else peer

@@ -1,0 +1,142 @@
+"""The methods of the protocol's service: each takes a message's bytes, and gives a message's bytes.
+
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_grpc.md
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from service.door import CLIENT_CLOSED_REQUEST, Door
+from service.errors import ClientGone, InferenceInvalid, RequestError
+from service.grpc.call import Context, GrpcCall
+from service.grpc.message import GrpcForm
+from service.grpc.protocol import SERVICE, Protocol
+from service.grpc.status import REQUEST_ID, abort
+from service.keys.access import admit
+from service.keys.keyring import Scope
+from service.messages import Messages
+from service.oip.inputs import Inputs
+from service.oip.model import SERVER_NAME, SERVER_VERSION, ServedModel
+from service.oip.outputs import Outputs
+from service.worker import Worker
+
+Answer = Callable[[GrpcCall], Awaitable[bytes]]
+
+
+class Methods:
+    """The methods, over one worker."""
+
+    def __init__(self, worker: Worker, messages: Messages, protocol: Protocol) -> None:
+        self._worker = worker
+        self._door = Door(worker)
+        self._protocol = protocol
+        self._model = ServedModel(worker.model)
+        inputs = Inputs(messages.contract, messages.max_batch_rows)
+        self._form = GrpcForm(protocol, inputs, Outputs(messages.contract), self._model)
+        self._in_hand = 0
+        """Calls whose end was not sent yet."""
+        self.idle = asyncio.Event()
+        """Set while there are none."""
+        self.idle.set()
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What a server is given."""
+        # Messages are read here: gRPC itself would call what is none INTERNAL, and the log has the bytes.
+        methods = {
+            "ServerLive": self._method("ServerLive", None, self._server_live),
+            "ServerReady": self._method("ServerReady", None, self._server_ready),
+            "ModelReady": self._method("ModelReady", "read", self._model_ready),
+            "ServerMetadata": self._method("ServerMetadata", "read", self._server_metadata),
+            "ModelMetadata": self._method("ModelMetadata", "read", self._model_metadata),
+            "ModelInfer": self._method("ModelInfer", "predict", self._model_infer),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    def _method(
+        self, name: str, scope: Scope | None, answer: Answer
+    ) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        path = f"/{SERVICE}/{name}"
+
+        async def serve(message: bytes, context: Context) -> bytes:
+            self._in_hand += 1
+            self.idle.clear()
+            context.add_done_callback(self._done)  # type: ignore[arg-type]
+            call = GrpcCall(path, message, context)
+            if self._worker.tracing is not None:
+                call.trace = self._worker.tracing.begin(call.method, call.path, call.headers, call.request_id)
+            try:
+                if self._worker.keyring is not None:
+                    call.key = admit(self._worker.keyring, scope, call.headers)
+                response = await answer(call)
+                call.status = 200
+            except RequestError as error:
+                call.status = int(error.status)
+                refusal = error
+            except (ClientGone, asyncio.CancelledError):
+                call.status = CLIENT_CLOSED_REQUEST
+                raise
+            else:
+                context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+                return response
+            finally:
+                self._door.note(call)
+            await abort(context, call, refusal)
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(serve)
+
+    def _done(self, _: object) -> None:
+        self._in_hand -= 1
+        if not self._in_hand:
+            self.idle.set()
+
+    def _parse(self, name: str, call: GrpcCall) -> Any:
+        try:
+            return self._protocol.messages[name].FromString(call.body)
+        except DecodeError:
+            raise InferenceInvalid(f"it is no {name}") from None
+
+    def _made(self, name: str, /, **fields: object) -> bytes:
+        message: bytes = self._protocol.messages[name](**fields).SerializeToString()
+        return message
+
+    async def _server_live(self, call: GrpcCall) -> bytes:
+        del call
+        return self._made("ServerLiveResponse", live=True)
+
+    async def _server_ready(self, call: GrpcCall) -> bytes:
+        del call
+        return self._made("ServerReadyResponse", ready=self._worker.ready)
+
+    async def _model_ready(self, call: GrpcCall) -> bytes:
+        request = self._parse("ModelReadyRequest", call)
+        self._model.check(request.name, request.version)
+        return self._made("ModelReadyResponse", ready=self._worker.ready)
+
+    async def _server_metadata(self, call: GrpcCall) -> bytes:
+        del call
+        return self._made("ServerMetadataResponse", name=SERVER_NAME, version=SERVER_VERSION)
+
+    async def _model_metadata(self, call: GrpcCall) -> bytes:
+        request = self._parse("ModelMetadataRequest", call)
+        model = self._model
+        model.check(request.name, request.version)
+        return self._made(
+            "ModelMetadataResponse",
+            name=model.name,
+            versions=[model.version],
+            platform=model.platform,
+            inputs=[tensor._asdict() for tensor in model.inputs],
+            outputs=[tensor._asdict() for tensor in model.outputs],
+            properties=model.properties,
+        )
+
+    async def _model_infer(self, call: GrpcCall) -> bytes:
+        reply = await self._door.predict(call, self._form)
+        if reply.error is not None:
+            raise reply.error
+        return reply.body

@@ -1,0 +1,52 @@
+"""An error as a gRPC status.
+
+Code and words are what every client shows; the details say it to programs, as
+https://google.aip.dev/193 has them: the kind of the error, the values that are wrong, when to try again.
+"""
+
+from collections.abc import Iterator
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from service.errors import RequestError
+from service.grpc.call import Context, GrpcCall
+from service.oip.words import MAX_FINDINGS, error_text, finding_text
+
+REQUEST_ID = "x-request-id"
+_DETAILS = "grpc-status-details-bin"
+_PUSHBACK = "grpc-retry-pushback-ms"
+"""What clients with a retry policy wait for, https://github.com/grpc/proposal/blob/master/A6-client-retries.md."""
+_DOMAIN = "tabento"
+
+
+async def abort(context: Context, call: GrpcCall, error: RequestError) -> None:
+    """End the call with the error; raises grpc.aio.AbortError."""
+    code, text = grpc.StatusCode[error.grpc_code], error_text(error)
+    number: int = code.value[0]
+    status = Status(code=number, message=text)
+    for detail in _details(error):
+        status.details.add().Pack(detail)
+    trailing: list[tuple[str, str | bytes]] = [
+        (REQUEST_ID, call.request_id),
+        (_DETAILS, status.SerializeToString()),
+    ]
+    if error.retry_after_s is not None:
+        trailing.append((_PUSHBACK, str(int(error.retry_after_s * 1e3))))
+    await context.abort(code, text, tuple(trailing))
+
+
+def _details(error: RequestError) -> Iterator[Message]:
+    yield ErrorInfo(reason=error.kind, domain=_DOMAIN)
+    if error.findings:
+        violations = [
+            BadRequest.FieldViolation(field=str(finding.loc[0]), description=finding_text(finding))
+            for finding in error.findings[:MAX_FINDINGS]
+            if finding.loc
+        ]
+        yield BadRequest(field_violations=violations)
+    if error.retry_after_s is not None:
+        yield RetryInfo(retry_delay=Duration(seconds=error.retry_after_s))
