@@ -70,7 +70,7 @@ load-tools: # wrk and h2load, where a package manager is at hand
 # the model's estimator is made of has the same ones.
 .venv-mlserver/installed: requirements/dev.txt
 	@rm -rf .venv-mlserver
-	@$(BIN)/python -m venv .venv-mlserver
+	@$(PYTHON) -m venv .venv-mlserver >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON) .venv-mlserver
 	@echo "Installing MLServer into .venv-mlserver."
 	@.venv-mlserver/bin/pip install --quiet --disable-pip-version-check mlserver==$(MLSERVER) mlserver-sklearn==$(MLSERVER) \
 	  $$($(BIN)/pip freeze | grep -E '^(numpy|scikit-learn|scipy)==')

@@ -14,12 +14,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import bentoml
-import skops.io
-
 from load_tests.bench_server import HOST, PROJECT, NotReady, Service, free_ports, ready_at, running
-from service.model import ESTIMATOR_FILE
-from service.runtime import TRUSTED_TYPES
 
 ENVIRONMENT = PROJECT / ".venv-mlserver"
 OUTPUT = "predict_proba"
@@ -30,10 +25,10 @@ _MAX_BATCH_WAIT_S = 0.001
 
 
 @contextmanager
-def serving_mlserver(model: str = "iris_classifier") -> Iterator[Service]:
+def serving_mlserver(model: str = "iris_classifier", environment: Path = ENVIRONMENT) -> Iterator[Service]:
     """Serve the model under its name while it lasts; raises NotReady, also where it is not installed."""
-    if installed_version() is None:
-        raise NotReady(f"MLServer is not installed in {ENVIRONMENT.name}")
+    if installed_version(environment) is None:
+        raise NotReady(f"MLServer is not installed in {environment.name}")
     port, grpc_port, metrics_port = free_ports(3)
     settings = {
         "MLSERVER_HOST": HOST,
@@ -45,20 +40,27 @@ def serving_mlserver(model: str = "iris_classifier") -> Iterator[Service]:
     }
     with TemporaryDirectory(prefix="tabento-mlserver-") as folder:
         _keep(model, Path(folder))
-        command = [str(ENVIRONMENT / "bin" / "mlserver"), "start", folder]
+        command = [str(environment / "bin" / "mlserver"), "start", folder]
         is_ready = ready_at(port, f"/v2/models/{model}/ready")
         with running(command, settings, port, is_ready, grpc_port) as service:
             yield service
 
 
-def installed_version() -> str | None:
+def installed_version(environment: Path = ENVIRONMENT) -> str | None:
     """The version that is served, or None where there is none."""
-    folders = [str(folder) for folder in ENVIRONMENT.glob("lib/*/site-packages")]
+    folders = [str(folder) for folder in environment.glob("lib/*/site-packages")]
     installed = distributions(name="mlserver", path=folders)
     return next((each.version for each in installed), None)
 
 
 def _keep(model: str, folder: Path) -> None:
+    # They take seconds to import, which only this needs.
+    import bentoml
+    import skops.io
+
+    from service.model import ESTIMATOR_FILE
+    from service.runtime import TRUSTED_TYPES
+
     published = bentoml.models.get(model)
     estimator = skops.io.load(published.path_of(ESTIMATOR_FILE), trusted=list(TRUSTED_TYPES))
     (folder / "model.pickle").write_bytes(pickle.dumps(estimator))
