@@ -9,9 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.models import ModelStore
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.animals import publish_animals
 from tests.servers import PROJECT, Serve, Server, free_port, train
 
 
@@ -75,7 +78,8 @@ def serve(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        server = Server(process, f"http://127.0.0.1:{port}", audit_db, output)
+        grpc = settings.get("TABENTO_GRPC_PORT", "0")
+        server = Server(process, f"http://127.0.0.1:{port}", audit_db, output, f"127.0.0.1:{grpc}")
         started.append(server)
         server.await_ready()
         return server
@@ -90,7 +94,24 @@ def serve(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="session")
 def iris_server(serve: Serve, iris: str) -> Server:
     """The Iris service with one worker, shared by the tests that only ask it things."""
-    return serve(model=iris)
+    return serve(model=iris, TABENTO_GRPC_PORT=str(free_port()))
+
+
+@pytest.fixture(scope="session")
+def animals(stores: dict[str, str]) -> str:
+    """The tag of a model with features of every type."""
+    folder = Path(stores["BENTOML_HOME"]) / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    BentoMLContainer.model_store.set(ModelStore(folder))
+    tag = publish_animals()
+    BentoMLContainer.model_store.reset()
+    return tag
+
+
+@pytest.fixture(scope="session")
+def animals_server(serve: Serve, animals: str) -> Server:
+    """The service of that model with one worker, shared by the tests that only ask it things."""
+    return serve(model=animals, TABENTO_GRPC_PORT=str(free_port()))
 
 
 @pytest.fixture

@@ -63,6 +63,8 @@ class Server:
     url: str
     audit_db: Path
     output: Path
+    grpc: str = ""
+    """Where it is served over gRPC, if it is."""
 
     @property
     def log(self) -> str:

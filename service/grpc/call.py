@@ -40,10 +40,10 @@ class GrpcCall(Call):
 
     def deadline(self, limit_ms: int) -> float:
         """When it must be answered, by the clock ``time.monotonic``."""
-        # None, which its type does not tell, where the client gave no deadline.
-        left_s = cast("float | None", self._context.time_remaining())
+        # Its type does not say so, but a call need not have one.
+        remaining_s = cast("float | None", self._context.time_remaining())
         limit_s = limit_ms / 1e3
-        return self.started + (limit_s if left_s is None else min(limit_s, left_s))
+        return self.started + (limit_s if remaining_s is None else min(limit_s, remaining_s))
 
     def client_is_gone(self) -> bool:
         """Whether the call was cancelled, or its connection lost."""
