@@ -1,4 +1,4 @@
-"""A gRPC server that does what a request says: ``refuse`` every other, or give ``longer`` and longer answers."""
+"""A gRPC server that does as a request says: ``refuse`` every other, or give ``longer`` and longer answers."""
 
 import argparse
 import asyncio
@@ -20,7 +20,7 @@ async def infer(request: bytes, context: Any) -> bytes:
 
 
 async def serve(port: int) -> None:
-    method = grpc.unary_unary_rpc_method_handler(infer)
+    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(infer)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, {"ModelInfer": method})])
     server.add_insecure_port(f"127.0.0.1:{port}")

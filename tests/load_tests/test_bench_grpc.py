@@ -5,6 +5,7 @@ import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 
 import grpc
 import pytest
@@ -61,9 +62,10 @@ def test_a_load_counts_the_calls_that_a_server_answers(client: str, echo: str) -
 
 @pytest.mark.usefixtures("client")
 def test_calls_that_fail_are_counted_although_their_http_status_is_200(moody: str) -> None:
+    started = perf_counter()
     found = load_grpc(moody, 2, 0.4, Call(b"refuse"))
-    calls = found.per_second * 0.4
-    assert found.errors == pytest.approx(calls / 2, rel=0.3)
+    most_calls = found.per_second * (perf_counter() - started)
+    assert 0 < found.errors < most_calls * 0.75
 
 
 @pytest.mark.skipif(not shutil.which("h2load"), reason="no h2load")
