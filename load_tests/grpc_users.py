@@ -5,8 +5,6 @@ are made from, is shown over HTTP. ``make load`` runs both; with locust's own pa
 ``locust --locustfile load_tests/locustfile.py,load_tests/grpc_users.py --host URL --grpc HOST:PORT``.
 """
 
-from collections.abc import Iterator, Sequence
-from math import nan
 from typing import Any
 
 import grpc
@@ -21,7 +19,8 @@ from load_tests.inference import (
     ModelMetadataRequest,
     ModelMetadataResponse,
 )
-from load_tests.rows import Row, make_row
+from load_tests.rows import make_row
+from load_tests.tensors import as_tensors
 
 # Without it, whoever waits for an answer keeps all others waiting.
 init_gevent()
@@ -29,13 +28,6 @@ init_gevent()
 BATCH_ROWS = 100
 
 _TIMEOUT_S = 30
-_CONTENTS = {
-    "FP64": "fp64_contents",
-    "INT64": "int64_contents",
-    "BOOL": "bool_contents",
-    "BYTES": "bytes_contents",
-}
-"""Where a tensor's values are, by the datatypes that features have."""
 
 
 @events.init_command_line_parser.add_listener
@@ -76,6 +68,9 @@ class GrpcClient(FastHttpUser):
 
     def predict(self, name: str, n_rows: int) -> None:
         """Ask for predictions, and see that there is one for each row."""
+        if not self.datatypes:  # It was not told when it connected.
+            self.look()
+            return
         tensors = list(as_tensors([make_row(self.contract) for _ in range(n_rows)], self.datatypes))
         request = ModelInferRequest(model_name=self.model_name, inputs=tensors)
         with self.environment.events.request.measure("gRPC", name) as told:
@@ -120,20 +115,3 @@ class GrpcReaders(GrpcClient):
     def model(self) -> None:
         """Ask what the model takes."""
         self.look()
-
-
-def as_tensors(rows: Sequence[Row], datatypes: dict[str, str]) -> Iterator[Any]:
-    """A tensor for each feature of the rows, of the datatype that the model takes it in."""
-    for name in rows[0]:
-        datatype = datatypes[name]
-        tensor = ModelInferRequest.InferInputTensor(name=name, datatype=datatype, shape=[len(rows), 1])
-        values = [_as_value(row[name], datatype) for row in rows]
-        getattr(tensor.contents, _CONTENTS[datatype]).extend(values)
-        yield tensor
-
-
-def _as_value(value: Any, datatype: str) -> Any:
-    """A value as the protocol has it: missing is NaN, and for text the empty text."""
-    if datatype == "BYTES":
-        return str("" if value is None else value).encode()
-    return nan if value is None else value

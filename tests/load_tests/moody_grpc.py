@@ -1,4 +1,4 @@
-"""A gRPC server that does as a request says: ``refuse`` every other, or give ``longer`` and longer answers."""
+"""A gRPC server that does as a request says: ``refuse`` every other, or give ``longer`` answers each time."""
 
 import argparse
 import asyncio
