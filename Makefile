@@ -52,7 +52,7 @@ format: install
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-load: install ## 30 s of locust against a served bento; fails when the objective is missed
+load: install ## 30 s of locust against a served bento, HTTP and gRPC; fails when an objective is missed
 	@$(BIN)/python -m load_tests
 
 kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times
