@@ -6,6 +6,7 @@ PORT ?= 3000
 MODEL ?= iris_classifier
 ROUNDS ?= 50
 PREDICTIONS ?= 5000000
+MLSERVER ?= 1.7.1
 
 BIN := .venv/bin
 
@@ -13,7 +14,7 @@ BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install clients serve train test lint format load kill-test bench bench-audit overload history-at-scale lock clean
+.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload history-at-scale lock clean
 
 install: .venv/installed
 
@@ -51,15 +52,29 @@ format: install
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-load: install ## 30 s of locust against a served bento; fails when the objective is missed
+load: install ## 30 s of locust against a served bento, HTTP and gRPC; fails when an objective is missed
 	@$(BIN)/python -m load_tests
 
 kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times
 	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/test_audit_kill.py
 
-bench: install ## the service beside an empty server, FastAPI and stock BentoML; needs wrk
+bench: install load-tools ## the service beside bare servers, FastAPI, stock BentoML and MLServer; needs wrk, h2load
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(MAKE) --no-print-directory .venv-mlserver/installed || echo "MLServer CANNOT BE INSTALLED: it is left out." >&2
 	@$(BIN)/python -m load_tests.bench
+
+load-tools: # wrk and h2load, where a package manager is at hand
+	@sh .ci/install-load-tools
+
+# MLServer, to compare with: another environment, as it and the service want other versions of the same packages. What
+# the model's estimator is made of has the same ones.
+.venv-mlserver/installed: requirements/dev.txt
+	@rm -rf .venv-mlserver
+	@$(PYTHON) -m venv .venv-mlserver >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON) .venv-mlserver
+	@echo "Installing MLServer into .venv-mlserver."
+	@.venv-mlserver/bin/pip install --quiet --disable-pip-version-check mlserver==$(MLSERVER) mlserver-sklearn==$(MLSERVER) \
+	  $$($(BIN)/pip freeze | grep -E '^(numpy|scikit-learn|scipy)==')
+	@touch $@
 
 overload: install ## three times what the service can take, for a minute, and how it is afterwards; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
@@ -77,4 +92,4 @@ lock: install ## resolve the requirements again; all three lists agree
 	@$(BIN)/python requirements/lock.py
 
 clean:
-	@rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	@rm -rf .venv .venv-clients .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -28,7 +28,7 @@ _SCRIPT = """
 local file = io.open("{body}", "rb")
 wrk.method = "POST"
 wrk.body = file:read("*a")
-wrk.headers["Content-Type"] = "application/json"
+{headers}
 file:close()
 done = function(summary, latency)
   local errors = summary.errors
@@ -45,6 +45,7 @@ class Work(NamedTuple):
 
     path: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
 
 
 class Measured(NamedTuple):
@@ -104,7 +105,8 @@ def _wrk(url: str, connections: int, seconds: float, work: Work) -> Measured:
     with TemporaryDirectory(prefix="tabento-wrk-") as folder:
         script, body = Path(folder) / "post.lua", Path(folder) / "body"
         body.write_bytes(work.body)
-        script.write_text(_SCRIPT.replace("{body}", str(body)))
+        headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in work.headers)
+        script.write_text(_SCRIPT.replace("{body}", str(body)).replace("{headers}", headers))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{ceil(seconds)}s", "--timeout", "10s"]
         command += ["-s", str(script), f"{url}{work.path}"]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -117,8 +119,9 @@ def _wrk(url: str, connections: int, seconds: float, work: Work) -> Measured:
 
 def request_bytes(url: str, work: Work) -> bytes:
     """The request as it goes over the wire."""
-    head = f"POST {work.path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(work.body)}\r\n\r\n".encode() + work.body
+    headers = [("Host", urlsplit(url).netloc), *work.headers, ("Content-Length", str(len(work.body)))]
+    lines = [f"POST {work.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    return "\r\n".join([*lines, "", ""]).encode() + work.body
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:

@@ -13,6 +13,17 @@ OURS, AUDIT_OFF = "strict / full audit, metrics", "audit off"
 EMPTY = "(a) empty ASGI app"
 ON_LOOP, IN_THREADS = "(b) FastAPI, on the loop", "(b) FastAPI, in threads"
 STOCK = "(c) BentoML, stock"
+V2, V2_FEATURES, V2_BINARY = "v2, one tensor", "v2, a tensor per feature", "v2, one binary tensor"
+GRPC = "gRPC, one tensor"
+ECHO = "(d) bare grpc.aio server"
+MLSERVER, MLSERVER_GRPC = "(e) MLServer, v2", "(e) MLServer, gRPC"
+
+NATIVE = (OURS, AUDIT_OFF, EMPTY, ON_LOOP, IN_THREADS, STOCK)
+BY_HTTP = (OURS, V2, V2_FEATURES, V2_BINARY, MLSERVER)
+BY_GRPC = (GRPC, ECHO, MLSERVER_GRPC)
+"""The variants that each table compares."""
+
+_OF_THE_SERVICE = (OURS, AUDIT_OFF, V2, V2_FEATURES, V2_BINARY, GRPC)
 
 
 class Load(NamedTuple):
@@ -33,6 +44,8 @@ class Findings(NamedTuple):
     """Or why it was not measured."""
     memory: Memory | None
     starts_s: Sequence[float]
+    left_out: Sequence[str] = ()
+    """Services that are not there to compare with, and why."""
 
 
 def rows_per_second(measured: Measured) -> float:
@@ -42,11 +55,18 @@ def rows_per_second(measured: Measured) -> float:
 
 def verdicts(found: Findings) -> list[Verdict]:
     """Every objective, in the order of the tables."""
-    return [*_single(found), *_batch(found), *_forest(found), *_process(found), _errors(found)]
+    return [
+        *_single(found),
+        *_protocol(found),
+        *_batch(found),
+        *_forest(found),
+        *_process(found),
+        _errors(found),
+    ]
 
 
 def _single(found: Findings) -> list[Verdict]:
-    at = {load.variant: one for load, one in found.single.items() if load.connections == CONNECTIONS}
+    at = _at_64(found)
     ours, off, empty, stock = (at.get(name) for name in (OURS, AUDIT_OFF, EMPTY, STOCK))
     fastapi = max((at[name] for name in (ON_LOOP, IN_THREADS) if name in at), default=None)
     speed = _ratio(lambda one: one.per_second)
@@ -57,6 +77,22 @@ def _single(found: Findings) -> list[Verdict]:
         Verdict.at_least("at least 30% of the requests/s of (a)", speed(ours, empty), 0.30, ".1%"),
         Verdict.at_most("p99 at most 6 x that of (a)", slowness(ours, empty), 6, ".1f"),
         Verdict.at_least("audit off: at least 45% of the requests/s of (a)", speed(off, empty), 0.45, ".1%"),
+    ]
+
+
+def _protocol(found: Findings) -> list[Verdict]:
+    at = _at_64(found)
+    speed = _ratio(lambda one: one.per_second)
+
+    def of_native(name: str) -> Verdict:
+        sentence = f"{name}: at least 70% of the requests/s of the native route"
+        return Verdict.at_least(sentence, speed(at.get(name), at.get(OURS)), 0.70, ".1%")
+
+    share = speed(at.get(GRPC), at.get(ECHO))
+    return [
+        of_native(V2),
+        of_native(V2_FEATURES),
+        Verdict.at_least("gRPC: at least 60% of the requests/s of (d)", share, 0.60, ".1%"),
     ]
 
 
@@ -90,8 +126,12 @@ def _process(found: Findings) -> list[Verdict]:
 
 def _errors(found: Findings) -> Verdict:
     measured = [*found.single.items(), *found.batch.items()]
-    failed = sum(one.errors for load, one in measured if load.variant in (OURS, AUDIT_OFF))
+    failed = sum(one.errors for load, one in measured if load.variant in _OF_THE_SERVICE)
     return Verdict.at_most("no request to the service failed", failed, 0)
+
+
+def _at_64(found: Findings) -> dict[str, Measured]:
+    return {load.variant: one for load, one in found.single.items() if load.connections == CONNECTIONS}
 
 
 def _ratio(

@@ -1,15 +1,30 @@
 """The page of ``make bench``: one table for single rows, one for batches, and what else was measured."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from statistics import median
 
 from load_tests.bench_client import BATCH_ROWS, Measured
-from load_tests.bench_objectives import EMPTY, OURS, Findings, Load, rows_per_second
+from load_tests.bench_objectives import (
+    BY_GRPC,
+    BY_HTTP,
+    ECHO,
+    EMPTY,
+    NATIVE,
+    OURS,
+    Findings,
+    Load,
+    rows_per_second,
+)
 from load_tests.bench_report import setting, table
 
 
 def as_markdown(report: Mapping[str, object], found: Findings) -> list[str]:
     """The report as tables."""
+
+    def single(variants: Collection[str], whole: str) -> list[str]:
+        chosen = {load: one for load, one in found.single.items() if load.variant in variants}
+        return _table(chosen, "requests/s", lambda one: one.per_second, whole)
+
     return [
         "# The service beside others",
         "",
@@ -19,8 +34,19 @@ def as_markdown(report: Mapping[str, object], found: Findings) -> list[str]:
         "",
         "One row a request:",
         "",
-        *_table(found.single, "requests/s", lambda one: one.per_second, EMPTY),
+        *single(NATIVE, EMPTY),
         "",
+        "The same row by the Open Inference Protocol, audited and counted alike; over HTTP (v2), beside the",
+        "native route:",
+        "",
+        *single(BY_HTTP, OURS),
+        "",
+        f"and over gRPC ({report['load_grpc']}), beside a bare server:",
+        "",
+        *single(BY_GRPC, ECHO),
+        "",
+        *([f"(e) is MLServer {report['mlserver']}.", ""] if report["mlserver"] else []),
+        *(f"Left out: {each}.\n" for each in found.left_out),
         f"{BATCH_ROWS:,} rows a request:",
         "",
         *_table(found.batch, "rows/s", rows_per_second, OURS),

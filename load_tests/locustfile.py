@@ -1,11 +1,11 @@
 """What clients do, as locust users: single rows, batches, a look at the history.
 
 The rows are made from the contract that the service shows, so that any model can be loaded. Run it by
-``make load``, or with locust's own page: ``locust --locustfile load_tests/locustfile.py --host URL``.
+``make load``, or with locust's own page: ``locust --locustfile load_tests/locustfile.py --host URL``. The
+users of ``grpc_users.py`` come beside these.
 """
 
 import logging
-import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,32 +13,16 @@ from locust import FastHttpUser, between, events, task
 from locust.env import Environment
 
 from load_tests.objectives import OBJECTIVES
+from load_tests.rows import make_row
 
 logger = logging.getLogger(__name__)
-
-Row = dict[str, Any]
-
-
-def make_row(contract: dict[str, Any]) -> Row:
-    """A row that keeps the contract and looks like those of training."""
-    return {feature["name"]: _make_value(feature) for feature in contract["features"]}
-
-
-def _make_value(feature: dict[str, Any]) -> Any:
-    if feature["nullable"] and random.random() < 0.1:
-        return None
-    if feature["type"] == "boolean":
-        return random.random() < 0.5
-    if feature["type"] == "category":
-        return random.choice(feature["categories"])
-    value = random.uniform(feature["observed_minimum"], feature["observed_maximum"])
-    return round(value) if feature["type"] == "integer" else round(value, 3)
 
 
 class Client(FastHttpUser):
     """A client that knows the contract."""
 
     abstract = True
+    transport = "http"
     wait_time = between(0.05, 0.25)
     contract: dict[str, Any]
 
@@ -97,7 +81,10 @@ def misses(environment: Environment) -> Iterator[str]:
     stats = environment.stats
     if stats.total.num_failures:
         yield f"{stats.total.num_failures} of {stats.total.num_requests} requests failed"
+    used = {getattr(user, "transport", None) for user in environment.user_classes}
     for objective in OBJECTIVES:
+        if objective.transport not in used:
+            continue
         entries = [entry for entry in stats.entries.values() if entry.name == objective.name]
         if not entries:
             yield f"{objective.name}: no request was made"

@@ -9,6 +9,8 @@ class Objective:
 
     name: str
     p95_ms: float
+    transport: str = "http"
+    """The objective counts where users come by it."""
 
 
 # For 2 cores that locust and the service share.
@@ -16,4 +18,6 @@ OBJECTIVES = (
     Objective("/predict", p95_ms=150),
     Objective("/predict/batch", p95_ms=300),
     Objective("/predictions/history", p95_ms=300),
+    Objective("ModelInfer, 1 row", p95_ms=150, transport="grpc"),
+    Objective("ModelInfer, 100 rows", p95_ms=300, transport="grpc"),
 )

@@ -12,11 +12,18 @@ from load_tests.bench_client import ROWS, Measured, generator, load
 from load_tests.bench_forest import Forest
 from load_tests.bench_objectives import (
     AUDIT_OFF,
+    ECHO,
     EMPTY,
+    GRPC,
     IN_THREADS,
+    MLSERVER,
+    MLSERVER_GRPC,
     ON_LOOP,
     OURS,
     STOCK,
+    V2,
+    V2_BINARY,
+    V2_FEATURES,
     Findings,
     Load,
     verdicts,
@@ -26,7 +33,10 @@ from load_tests.bench_report import Verdict, provenance, table, write_report
 from load_tests.bench_rounds import Memory, in_turn
 from load_tests.bench_server import NotReady, Service, serving_asgi
 
-SPEEDS = {OURS: 9_000, AUDIT_OFF: 14_000, EMPTY: 30_000, ON_LOOP: 600, IN_THREADS: 400, STOCK: 500}
+BESIDE_OTHERS = {OURS: 9_000, AUDIT_OFF: 14_000, EMPTY: 30_000, ON_LOOP: 600, IN_THREADS: 400, STOCK: 500}
+BY_THE_PROTOCOL = {V2: 6_300, V2_FEATURES: 6_300, V2_BINARY: 6_000, MLSERVER: 1_200}
+OVER_GRPC = {GRPC: 2_400, ECHO: 4_000, MLSERVER_GRPC: 700}
+SPEEDS = BESIDE_OTHERS | BY_THE_PROTOCOL | OVER_GRPC
 
 
 def measured(per_second: float, p99_ms: float = 10, errors: int = 0) -> Measured:
@@ -70,6 +80,35 @@ def test_a_forest_is_judged_by_how_much_faster_it_is_compiled() -> None:
     assert "4,000 requests/s compiled" in "\n".join(as_markdown(report(), findings(forest=slow)))
 
 
+def test_the_protocol_is_judged_beside_the_native_route_and_beside_a_bare_server() -> None:
+    assert missed(findings({**SPEEDS, V2: 6_200, V2_FEATURES: 4_500, GRPC: 2_000})) == [
+        "v2, one tensor: at least 70% of the requests/s of the native route (68.9%)",
+        "v2, a tensor per feature: at least 70% of the requests/s of the native route (50.0%)",
+        "gRPC: at least 60% of the requests/s of (d) (50.0%)",
+    ]
+
+
+@pytest.mark.parametrize("variant", [V2, V2_FEATURES, V2_BINARY, GRPC])
+def test_a_failed_call_by_the_protocol_is_an_objective_missed_too(variant: str) -> None:
+    found = findings()
+    single = {**found.single, Load(variant, 64): measured(9_000, errors=3)}
+    assert missed(found._replace(single=single)) == ["no request to the service failed (3)"]
+
+
+def test_each_variant_is_in_the_table_of_what_it_is_compared_with() -> None:
+    page = "\n".join(as_markdown(report(), findings()._replace(left_out=["one: it is not there"])))
+    native, by_http, by_grpc = page.split("| connections |")[1:4]
+    assert f"| 64 | {STOCK} | 500 | 1.7% |" in native
+    assert f"| 64 | {OURS} | 9,000 | 100.0% |" in by_http
+    assert f"| 64 | {V2} | 6,300 | 70.0% |" in by_http
+    assert f"| 64 | {MLSERVER} | 1,200 | 13.3% |" in by_http
+    assert f"| 64 | {GRPC} | 2,400 | 60.0% |" in by_grpc
+    assert f"| 64 | {MLSERVER_GRPC} | 700 | 17.5% |" in by_grpc
+    assert GRPC not in native + by_http
+    assert "(e) is MLServer 1.7.1." in by_grpc
+    assert "Left out: one: it is not there." in by_grpc
+
+
 def test_a_failed_request_of_the_service_is_an_objective_missed() -> None:
     found = findings()
     single = {**found.single, Load(OURS, 256): measured(9_000, errors=3)}
@@ -88,7 +127,7 @@ def test_rounds_go_there_and_back_and_their_medians_count() -> None:
 
 
 def report() -> dict[str, object]:
-    return {**provenance(), "rounds": 3, "seconds": 4}
+    return {**provenance(), "rounds": 3, "seconds": 4, "load_grpc": "h2load", "mlserver": "1.7.1"}
 
 
 @pytest.mark.parametrize("met", [True, False, None])

@@ -1,0 +1,29 @@
+"""The messages and methods of the Open Inference Protocol over gRPC, for the load and for the bare server.
+
+They are the service's own, so that a bare server that is measured beside it does the same to them.
+"""
+
+from typing import Any
+
+from service.grpc.protocol import SERVICE, make_protocol
+
+_MESSAGES = make_protocol().messages
+
+# Made while the program runs: what attributes they have no type tells.
+ModelInferRequest: Any = _MESSAGES["ModelInferRequest"]
+ModelInferResponse: Any = _MESSAGES["ModelInferResponse"]
+ModelMetadataRequest: Any = _MESSAGES["ModelMetadataRequest"]
+ModelMetadataResponse: Any = _MESSAGES["ModelMetadataResponse"]
+
+MODEL_INFER = f"/{SERVICE}/ModelInfer"
+MODEL_METADATA = f"/{SERVICE}/ModelMetadata"
+
+__all__ = [
+    "MODEL_INFER",
+    "MODEL_METADATA",
+    "SERVICE",
+    "ModelInferRequest",
+    "ModelInferResponse",
+    "ModelMetadataRequest",
+    "ModelMetadataResponse",
+]
