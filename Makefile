@@ -71,7 +71,7 @@ image: install ## the bento and its image, hardened: MODEL=iris_classifier, TABE
 	@$(BIN)/python -m deploy.image --model $(MODEL)
 
 sbom: install ## what is in that image, as CycloneDX: image.cdx.json
-	@$(BIN)/python -m deploy.image.sbom --model $(MODEL) --output image.cdx.json
+	@$(BIN)/python -m deploy.image.sbom tabento/$(MODEL):latest --output image.cdx.json
 
 test-image: install ## build the image, run it as an operator would, and see what it does
 	@$(BIN)/pytest --no-cov -m container -s tests/container
