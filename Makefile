@@ -74,7 +74,7 @@ sbom: install ## what is in that image, as CycloneDX: image.cdx.json
 	@$(BIN)/python -m deploy.image.sbom tabento/$(MODEL):latest --output image.cdx.json
 
 test-image: install ## build the image, run it as an operator would, and see what it does
-	@$(BIN)/pytest --no-cov -m container -s tests/container
+	@$(BIN)/pytest --no-cov -m container -s --durations=8 tests/container
 
 lock: install ## resolve the requirements again; all three lists agree
 	@$(BIN)/python requirements/lock.py

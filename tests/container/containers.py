@@ -41,6 +41,7 @@ class Container:
 
     engine: str
     id: str
+    url: str
 
     @classmethod
     def start(cls, engine: str, image: str, volume: str, *options: str) -> "Container":
@@ -48,11 +49,10 @@ class Container:
         only = ["--read-only-tmpfs=false"] if engine == "podman" else []
         asked = [*documented_options(), *only, "--publish", "127.0.0.1::3000"]
         asked += ["--volume", f"{volume}:/var/lib/tabento", *options]
-        return cls(engine, engine_run(engine, "run", *asked, image))
-
-    @property
-    def url(self) -> str:
-        return f"http://{engine_run(self.engine, 'port', self.id, '3000/tcp').splitlines()[0]}"
+        started = engine_run(engine, "run", *asked, image)
+        return cls(
+            engine, started, f"http://{engine_run(engine, 'port', started, '3000/tcp').splitlines()[0]}"
+        )
 
     def inspect(self) -> dict[str, Any]:
         (about,) = json.loads(engine_run(self.engine, "inspect", self.id))
@@ -79,7 +79,7 @@ class Container:
 import pathlib
 for entry in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
     try:
-        if b'_bentoml_impl.worker.service' in entry.read_bytes():
+        if b'_bentoml_impl.worker.service' in entry.read_bytes().split(b'\\0'):
             print(entry.parent.name)
     except OSError:
         pass
@@ -92,10 +92,10 @@ for entry in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
 
     def await_ready(self, within_s: float = READY_WITHIN_S) -> float:
         """Seconds until it is ready."""
-        started, url = time.monotonic(), self.url
+        started = time.monotonic()
         while (passed := time.monotonic() - started) < within_s:
             try:
-                if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
                     return passed
             except httpx.TransportError:
                 pass

@@ -51,7 +51,7 @@ def test_it_runs_as_a_numbered_user_and_declares_ports_volume_and_health(about: 
     assert set(config["ExposedPorts"]) == {"3000/tcp", "3001/tcp"}
     assert set(config["Volumes"]) == {"/var/lib/tabento"}
     assert "TABENTO_AUDIT_DB=/var/lib/tabento/audit.db" in config["Env"]
-    assert "/readyz" in str((config.get("Healthcheck") or about["HealthCheck"])["Test"])
+    assert "/readyz" in str((config.get("Healthcheck") or about["Healthcheck"])["Test"])
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_it_has_no_compiler_nor_other_tool(container: Container, program: str) -
 def test_its_bytecode_is_made(container: Container) -> None:
     program = """
 import importlib.util, pathlib, sys
-import onnxruntime, scipy.linalg, service.app, sklearn
+import bentoml, onnxruntime, scipy.linalg, service.http.gateway, sklearn
 sources = {module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
 sources = {file for file in sources if file.endswith(".py")}
 print(*(file for file in sources if not pathlib.Path(importlib.util.cache_from_source(file)).exists()))
