@@ -14,7 +14,7 @@ BIN := .venv/bin
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload history-at-scale lock clean
+.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload history-at-scale image sbom test-image lock clean
 
 install: .venv/installed
 
@@ -87,6 +87,16 @@ bench-audit: install ## what the audit log costs, against the same service witho
 history-at-scale: install ## the history's p95 for every combination of filters, over PREDICTIONS=5000000
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.history_at_scale --predictions $(PREDICTIONS)
+
+image: install ## the bento and its image, hardened: MODEL=iris_classifier, TABENTO_ENGINE=podman or docker
+	@$(BIN)/bentoml models get $(MODEL) >/dev/null 2>&1 || [ "$(MODEL)" != iris_classifier ] || $(BIN)/python -m training
+	@$(BIN)/python -m deploy.image --model $(MODEL)
+
+sbom: install ## what is in that image, as CycloneDX: image.cdx.json
+	@$(BIN)/python -m deploy.image.sbom tabento/$(MODEL):latest --output image.cdx.json
+
+test-image: install ## build the image, run it as an operator would, and see what it does
+	@$(BIN)/pytest --no-cov -m container -s --durations=8 tests/container
 
 lock: install ## resolve the requirements again; all three lists agree
 	@$(BIN)/python requirements/lock.py

@@ -1,0 +1,134 @@
+"""``make sbom``: the image's bill of materials, in CycloneDX, from what lies in it.
+
+Python packages, the interpreter, Debian's packages and the model. Two calls for one image write the same: the
+bill's time is the image's, its number comes of the image's digest.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.message import Message
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import HashAlgorithm, HashType, Property
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import License
+from cyclonedx.output import make_outputter
+from cyclonedx.schema import OutputFormat, SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+from deploy.image import engine as engines
+from deploy.image.contents import Contents, read_contents
+from deploy.image.origin import OCI, OWN
+
+SCHEMA = SchemaVersion.V1_6
+
+
+def main() -> None:
+    """Write the bill of the image that was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.image.sbom", description=__doc__)
+    parser.add_argument("image")
+    parser.add_argument("--engine", default=os.environ.get("TABENTO_ENGINE"), help="podman or docker")
+    parser.add_argument("--output", type=Path, help="a file, in place of standard output")
+    asked = parser.parse_args()
+    text = bill_of_materials(engines.choose_engine(asked.engine), asked.image)
+    if asked.output:
+        asked.output.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+def bill_of_materials(engine: str, image: str) -> str:
+    """The bill of an image, valid by CycloneDX's schema."""
+    (about,) = json.loads(engines.run(engine, "image", "inspect", image))
+    labels = about["Config"].get("Labels") or {}
+    contents = read_contents(engine, image)
+    subject = Component(
+        type=ComponentType.CONTAINER,
+        name=labels.get(f"{OCI}.title", image),
+        version=labels.get(f"{OWN}.bento", about["Id"]).rpartition(":")[2],
+        bom_ref=about["Id"],
+        properties=[Property(name=name, value=value) for name, value in labels.items()],
+    )
+    parts = [*_python(contents), *_debian(contents), *_model(labels)]
+    bom = Bom(
+        components=parts,
+        serial_number=uuid5(NAMESPACE_URL, about["Id"]),
+        metadata=BomMetaData(component=subject, timestamp=datetime.fromisoformat(about["Created"])),
+    )
+    bom.register_dependency(subject, parts)
+    text = make_outputter(bom, OutputFormat.JSON, SCHEMA).output_as_string(indent=2)
+    if invalid := JsonStrictValidator(SCHEMA).validate_str(text):
+        raise SystemExit(f"The bill of materials is not valid CycloneDX: {invalid}")
+    return text + "\n"
+
+
+def _python(contents: Contents) -> Iterator[Component]:
+    yield _component(PackageURL("generic", name="python", version=contents.python_version))
+    for package in contents.python:
+        yield _component(
+            PackageURL("pypi", name=package["Name"], version=package["Version"]),
+            description=package["Summary"],
+            licenses=_licenses(package),
+        )
+
+
+def _debian(contents: Contents) -> Iterator[Component]:
+    for package in contents.debian:
+        qualifiers = {"arch": package["Architecture"], "distro": contents.distribution}
+        url = PackageURL("deb", "debian", package["Package"], package["Version"], qualifiers)
+        yield _component(url, description=package["Description"].splitlines()[0])
+
+
+def _model(labels: Mapping[str, str]) -> Iterator[Component]:
+    name, _, version = labels.get(f"{OWN}.model", "").partition(":")
+    if name:
+        table = Component(
+            type=ComponentType.DATA,
+            name="training table",
+            bom_ref="training-table",
+            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=labels[f"{OWN}.data.sha256"])],
+        )
+        yield Component(
+            type=ComponentType.MACHINE_LEARNING_MODEL,
+            name=name,
+            version=version,
+            bom_ref="model",
+            components=[table],
+        )
+
+
+def _component(
+    url: PackageURL, *, description: str | None = None, licenses: list[License] | None = None
+) -> Component:
+    return Component(
+        type=ComponentType.LIBRARY,
+        name=url.name,
+        version=url.version,
+        purl=url,
+        bom_ref=url.to_string(),
+        description=description,
+        licenses=licenses,
+    )
+
+
+def _licenses(package: Message) -> list[License]:
+    # By age: an SPDX expression, a line of free text that may be the whole licence, classifiers.
+    stated = package["License-Expression"] or package["License"] or ""
+    if not stated or "\n" in stated:
+        classifiers = package.get_all("Classifier", [])
+        stated = next(
+            (name.rpartition(" :: ")[2] for name in classifiers if name.startswith("License ::")), ""
+        )
+    return [LicenseFactory().make_from_string(stated)] if stated else []
+
+
+if __name__ == "__main__":
+    main()
