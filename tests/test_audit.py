@@ -63,8 +63,8 @@ def source() -> Iterator[Source]:
 
 
 def audit(url: str, cache: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, PROJECT / "requirements" / "audit.py", "--vulnerability-service", "osv"]
-    command += ["--osv-url", url, "--cache-dir", cache]
+    command = [sys.executable, str(PROJECT / "requirements" / "audit.py"), "--vulnerability-service", "osv"]
+    command += ["--osv-url", url, "--cache-dir", str(cache)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 

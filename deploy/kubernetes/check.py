@@ -54,9 +54,10 @@ def _definitions(release: str) -> Registry:
 def check(folder: Path) -> Iterator[str]:
     """Every fault of what a folder renders to."""
     for manifest in render(folder):
+        what = f"{folder}: {manifest['kind']} {manifest['metadata']['name']}"
         for release in RELEASES:
             for fault in faults(manifest, release):
-                yield f"{folder}: {manifest['kind']} {manifest['metadata']['name']}, Kubernetes {release}: {fault}"
+                yield f"{what}, Kubernetes {release}: {fault}"
 
 
 def main() -> int:

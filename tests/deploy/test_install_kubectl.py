@@ -48,7 +48,7 @@ def add_kubectl(folder: Path, kustomize: str) -> Path:
 
 def install(programs: Path, bin_folder: Path, *options: Path, **env: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": str(programs), **env}
-    command = ["sh", SCRIPT, bin_folder, *options]
+    command = ["sh", str(SCRIPT), str(bin_folder), *map(str, options)]
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
 
 
