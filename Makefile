@@ -5,16 +5,17 @@ HOST ?= 127.0.0.1
 PORT ?= 3000
 MODEL ?= iris_classifier
 ROUNDS ?= 50
+SECONDS ?= 300
 PREDICTIONS ?= 5000000
 
 BIN := .venv/bin
-SCRIPTS := .ci/install-kubectl .ci/install-venv .ci/run
+SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollback
 
 # Neither BentoML nor MLflow is to report from here to their makers.
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install serve train test lint format audit load kill-test bench bench-audit overload history-at-scale lock clean
+.PHONY: install serve train test lint format audit load smoke watch rollout rollback candidate accept-candidate kill-test bench bench-audit overload history-at-scale lock clean
 
 install: .venv/installed
 
@@ -57,8 +58,27 @@ format: install
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-load: install ## 30 s of locust against a served bento; fails when the objective is missed
-	@$(BIN)/python -m load_tests
+load: install ## 30 s of locust against a served bento, or URL=; fails when the objective is missed
+	@mkdir -p dist
+	@$(BIN)/python -m load_tests $(if $(URL),--url "$$URL")
+
+smoke: install ## whether the service at URL= does its work; TABENTO_KEY has a key where one is needed
+	@$(BIN)/python -m deploy.smoke "$${URL:?of the service}"
+
+watch: install ## the same again and again, for SECONDS=300
+	@$(BIN)/python -m deploy.smoke "$${URL:?of the service}" --seconds $(SECONDS)
+
+rollout: install $(BIN)/kubectl ## let OVERLAY=staging or production run IMAGE=NAME@sha256:DIGEST, and wait until it does
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kubernetes/rollout "$$OVERLAY" "$$IMAGE"
+
+rollback: install $(BIN)/kubectl ## let OVERLAY= run what it ran before make rollout
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kubernetes/rollback "$$OVERLAY"
+
+candidate: install ## the champion's bento as a file in dist/
+	@MODEL=$(MODEL) .ci/candidate export
+
+accept-candidate: install ## take the model of the candidate in dist/, or train one where there is none
+	@MODEL=$(MODEL) .ci/candidate import
 
 kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times
 	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/test_audit_kill.py
