@@ -44,7 +44,7 @@ lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifest
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
-	@$(BIN)/shellcheck $(SCRIPTS)
+	@$(BIN)/shellcheck --severity=warning $(SCRIPTS)
 	@$(BIN)/zizmor --offline --quiet --no-progress .github
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml

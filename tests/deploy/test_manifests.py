@@ -1,5 +1,6 @@
 """The Kubernetes manifests: valid, and of one mind with the service that they run."""
 
+import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ from deploy.kubernetes.manifests import HERE, TARGETS, Manifest, render
 from service.http import paths
 from service.settings import PREFIX, Settings, load_settings
 
+PAGE = HERE.with_suffix(".md")
 HTTP_PORT = BentoMLContainer.http.port.get()
 GRPC_PORT = int(getattr(load_settings(), "grpc_port", None) or 3001)
 OVERLAYS = TARGETS[:2]
@@ -274,3 +276,22 @@ def test_the_namespace_holds_its_pods_to_the_restricted_standard(target: str) ->
 @every_target
 def test_the_image_is_that_of_the_registry(target: str) -> None:
     assert container(target)["image"].startswith("ghcr.io/tabento/tabento:")
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\((?!https?:)([^)#]+)\)", PAGE.read_text()))
+def test_a_file_that_the_operators_page_links_to_is_there(path: str) -> None:
+    assert (PAGE.parent / path).exists()
+
+
+@every_overlay
+def test_the_operators_page_gives_the_times_of_the_manifests(target: str, settings: Settings) -> None:
+    grace_s = pod(target)["terminationGracePeriodSeconds"]
+    before_s = container(target)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    text = PAGE.read_text()
+    assert f"at most {grace_s} s: {before_s} s in which" in text
+    assert f"{settings.drain_seconds:.0f} s of drain" in text
+    assert f"up to {settings.deadline_ms / 1_000:.0f} s for those in hand" in text
+
+
+def test_the_operators_page_names_the_releases_that_are_checked() -> None:
+    assert f"Kubernetes {' and '.join(RELEASES)}" in PAGE.read_text()

@@ -52,16 +52,16 @@ class Operator:
             "KUBECONFIG": str(folder / "access"),
             "KUBECACHEDIR": str(folder / "cache"),
             "HOME": str(folder),
-            "ROLLOUT_TIMEOUT": "2s",
+            "ROLLOUT_TIMEOUT": "60s",
         }
 
-    def does(self, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    def does(self, script: str, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.manifests / script, *options],
-            env=self.environment,
+            env={**self.environment, **env},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
         )
 
 
@@ -89,7 +89,7 @@ def test_a_rollout_that_fails_is_rolled_back_and_the_next_goes_ahead(
     operator: Operator, cluster: Cluster
 ) -> None:
     assert operator.does("rollout", "production", GOOD).returncode == 0
-    failed = operator.does("rollout", "production", BROKEN)
+    failed = operator.does("rollout", "production", BROKEN, ROLLOUT_TIMEOUT="2s")
     assert failed.returncode == 1
     assert "did not become ready within 2s" in failed.stderr
     assert cluster.images() == [BROKEN]
@@ -121,7 +121,7 @@ def test_a_rollback_without_a_rollout_changes_nothing(operator: Operator, cluste
 
 
 def test_the_first_rollout_has_nothing_to_go_back_to_and_says_so(operator: Operator) -> None:
-    assert operator.does("rollout", "production", BROKEN).returncode == 1
+    assert operator.does("rollout", "production", BROKEN, ROLLOUT_TIMEOUT="2s").returncode == 1
     done = operator.does("rollback", "production")
     assert done.returncode == 1
     assert "ran nothing before" in done.stderr

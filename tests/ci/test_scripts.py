@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recorder import record_calls
+from tests.ci.recorder import record_calls
 from tests.servers import PROJECT
 
 IMAGE = f"ghcr.io/tabento/tabento@sha256:{'a' * 64}"
