@@ -51,13 +51,13 @@ def main() -> int:
             known.write_text(f"{KNOWN}\n")
             # Without hashes, which this one does not need: it is looked up, not installed.
             if not any(package.get("vulns") for package in _audit(known, "--no-deps", *options)):
-                raise SourceSilentError(f"it knows nothing against {KNOWN}, which is known to be vulnerable")
+                raise SourceSilentError(
+                    f"the source knows nothing against {KNOWN}, which is known to be vulnerable"
+                )
         packages = _audit(LOCKED, "--require-hashes", *options)
         _see_that_all_were_looked_up(packages)
     except SourceSilentError as silence:
-        sys.stderr.write(
-            f"No answer can be believed: the source of advisories was not reached, or {silence}.\n"
-        )
+        sys.stderr.write(f"Nobody who knows could be asked, so nothing can be told: {silence}\n")
         return 2
     return _report(packages)
 
@@ -84,7 +84,7 @@ def _see_that_all_were_looked_up(packages: list[Audited]) -> None:
     }
     missing = wanted - {canonicalize_name(package["name"]) for package in packages if "vulns" in package}
     if missing:
-        raise SourceSilentError(f"it gave no answer for {', '.join(sorted(missing))}")
+        raise SourceSilentError(f"the source gave no answer for {', '.join(sorted(missing))}")
 
 
 def _report(packages: list[Audited]) -> int:

@@ -16,7 +16,7 @@ from service.settings import PREFIX, Settings, load_settings
 
 PAGE = HERE.with_suffix(".md")
 HTTP_PORT = BentoMLContainer.http.port.get()
-GRPC_PORT = int(getattr(load_settings(), "grpc_port", None) or 3001)
+GRPC_PORT = Settings.model_fields["grpc_port"].default if "grpc_port" in Settings.model_fields else 3001
 OVERLAYS = TARGETS[:2]
 
 rendered = cache(lambda target: tuple(render(HERE / target)))
