@@ -21,7 +21,15 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
 from service.audit.writer import AuditLog
-from service.errors import ModelUnusable, StartError
+from service.errors import (
+    AuditUnavailable,
+    DeadlineExceeded,
+    InternalFailure,
+    ModelUnusable,
+    Overloaded,
+    RowsFailed,
+    StartError,
+)
 from service.http.exchange import new_uuid7
 from service.http.gateway import OutermostGateway
 from service.http.paths import BATCH, PREDICT
@@ -59,6 +67,11 @@ with told_in_a_sentence():
     set_arguments({"model": tag})
     messages = Messages(read_contract(tag), settings.max_batch_rows)
 worker = Worker(settings, tag)
+
+FAILURES = {
+    error.status for error in (Overloaded, RowsFailed, InternalFailure, AuditUnavailable, DeadlineExceeded)
+}
+"""The statuses of a good request that was given no prediction."""
 
 if TYPE_CHECKING:
     from service.contract import Label
@@ -107,6 +120,7 @@ class TabularClassifier:
         """Load the model and open the audit log."""
         try:
             worker.start()
+            worker.metrics.expect((PREDICT, BATCH), FAILURES)
         except ModelUnusable as error:
             # Another worker would fail as this one does: the supervisor must end, not try for ever.
             logger.critical("%s", error)

@@ -155,6 +155,11 @@ class AuditLog:
         return self._appended - self._written - self.failed
 
     @property
+    def appended(self) -> int:
+        """Records that this process was given to write."""
+        return self._appended
+
+    @property
     def written(self) -> int:
         """Records that this process has committed."""
         return self._written
