@@ -11,6 +11,7 @@ import numpy as np
 from service.admission import Admission
 from service.batcher import Batcher, never
 from service.contract import Flag, Row, Values
+from service.errors import RowsFailed
 from service.label import Label
 from service.metrics import Metrics
 from service.model import PublishedModel
@@ -54,7 +55,11 @@ class Engine:
         Raises RowsFailed for those that the model fails on, DeadlineExceeded, or ClientGone where ``gone``
         says that nobody waits any more.
         """
-        results = await self._batcher.predict([row.features for row in rows], deadline, gone)
+        try:
+            results = await self._batcher.predict([row.features for row in rows], deadline, gone)
+        except RowsFailed as error:
+            self._metrics.failed_rows.inc(len(error.rows))
+            raise
         if len(results) == 1:  # Most requests by far.
             ((label, of_classes, confidence, flags),) = results
             self._metrics.count_prediction(label, confidence, flags)

@@ -17,6 +17,7 @@ from collections import Counter as Counts
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
+from itertools import product
 from pathlib import Path
 from time import time
 
@@ -49,6 +50,7 @@ CONFIDENCE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
+AUDIT_OUTCOMES = ("written", "failed", "dropped")
 
 
 def make_folder() -> None:
@@ -144,6 +146,9 @@ class Metrics:
             buckets=CONFIDENCE,
             registry=registry,
         )
+        self.failed_rows = Counter(
+            "tabento_model_failed_rows", "Rows that the model failed on.", registry=registry
+        )
         self.flagged = Counter(
             "tabento_flagged_values",
             "Values answered although the training table held nothing like them.",
@@ -178,6 +183,16 @@ class Metrics:
         ).set(1)
         for label in model.contract.target.classes:
             self.predictions.labels(label_text(label))
+
+    def expect(self, routes: Iterable[str], statuses: Iterable[int]) -> None:
+        """Show these answers from the start, at 0.
+
+        Of a series that begins with the first failure, nobody can tell that it rose.
+        """
+        for route, status in product(routes, statuses):
+            self.requests.labels(route, "POST", str(int(status)))
+        for outcome in AUDIT_OUTCOMES:
+            self.audit_records.labels(outcome)
 
     def count_call(self, rows: int, seconds: float) -> None:
         """Count a call of the model."""

@@ -19,6 +19,7 @@ from service.metrics import Metrics, use_folder
 from service.model import PublishedModel, load_model
 from service.settings import Settings
 from service.tracing import Tracing
+from service.vitals import BEAT_INTERVAL_S, Vitals
 
 TALLY_INTERVAL_S = 0.05
 """How long what happened may not be in the metrics yet; what a killed worker takes along."""
@@ -32,6 +33,7 @@ class Worker:
     audit: AuditLog
     history: AuditReader
     metrics: Metrics
+    vitals: Vitals
     tracing: Tracing | None
     keyring: Keyring | None
     """Nothing where nobody is asked for a key."""
@@ -42,6 +44,7 @@ class Worker:
         self.drain = Drain(settings.drain_seconds)
         self._started: float | None = None
         self._is_tally_due = False
+        self._next_beat: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Load the model and open the log; raises StartError.
@@ -72,12 +75,17 @@ class Worker:
         _silence_uvicorn()
         settle_memory()
         self._started = monotonic()
+        self.vitals = Vitals()
+        self.vitals.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
+        self._show_vitals()
 
     async def stop(self) -> None:
         """Answer what is queued, write what is to be recorded, close."""
         if self._started is None:
             return
         self._started = None
+        if self._next_beat is not None:
+            self._next_beat.cancel()
         await self.engine.close()
         self.audit.close()
         if self.tracing is not None:
@@ -103,6 +111,16 @@ class Worker:
             queued=audit.queued, written=audit.written, failed=audit.failed, dropped=audit.dropped
         )
         self.metrics.flush()
+
+    def metrics_page(self) -> bytes:
+        """The metrics of all workers; asks the disk, so not for the event loop."""
+        self.vitals.measure(self.audit.path)
+        return self.metrics.page()
+
+    def _show_vitals(self) -> None:
+        self.tally()  # Records also fail in a worker that is asked for nothing more.
+        self.vitals.show(self.engine.admission, self.audit)
+        self._next_beat = asyncio.get_running_loop().call_later(BEAT_INTERVAL_S, self._show_vitals)
 
     @property
     def uptime_s(self) -> float:

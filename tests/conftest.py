@@ -24,7 +24,7 @@ class ByWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/training/"):
             return "trainings"
-        if nodeid.startswith(("tests/e2e/", "tests/service/http/", "tests/test_")):
+        if nodeid.startswith(("tests/e2e/", "tests/monitoring/", "tests/service/http/", "tests/test_")):
             return "servers"
         return nodeid.partition("::")[0]
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from service.metrics import Metrics
 from service.settings import PREFIX, Settings
+from service.vitals import Vitals
 from tests.servers import PROJECT
 
 README = (PROJECT / "README.md").read_text()
@@ -27,10 +28,10 @@ def settings_table() -> str:
 
 def metrics_table() -> str:
     registry = CollectorRegistry()
-    metrics = Metrics(registry)
     labels = {
         metric._name: metric._labelnames
-        for metric in vars(metrics).values()
+        for owner in (Metrics(registry), Vitals(registry))
+        for metric in vars(owner).values()
         if hasattr(metric, "_labelnames")
     }
     rows = []

@@ -139,6 +139,12 @@ class AuditLog:
         return len(self._waiting)
 
     @property
+    def appended(self) -> int:
+        """Records that this worker was given to write."""
+        self._receive()
+        return self._written + self._failed + len(self._waiting)
+
+    @property
     def written(self) -> int:
         """Records that this worker has committed."""
         self._receive()

@@ -81,7 +81,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
         # By then every worker has written what had happened when the page was asked for.
         await asyncio.sleep(TALLY_INTERVAL_S)
         worker.tally()
-        page = await to_thread.run_sync(worker.metrics.page)
+        page = await to_thread.run_sync(worker.metrics_page)
         return Response(page, headers={"content-type": CONTENT_TYPE})
 
     return Starlette(

@@ -85,7 +85,8 @@ def test_a_probability_that_is_no_number_is_a_failure_of_its_row_alone() -> None
         assert isinstance(bad, RowsFailed)
         assert bad.rows == [1]
 
-    with_engine(use)
+    registry = with_engine(use)
+    assert registry.get_sample_value("tabento_model_failed_rows_total") == 1
 
 
 def test_trying_the_model_out_is_not_counted_as_predictions() -> None:

@@ -1,0 +1,82 @@
+"""The rules are sound, and each alert is tested, in the runbook, and about what there is."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.http.paths import BATCH, PATHS, PREDICT
+from tests.monitoring import expressions
+from tests.monitoring.conftest import Watched
+from tests.monitoring.prometheus import MONITORING, load, program, rules
+from tests.servers import PROJECT
+
+UNIT_TESTS = sorted(Path(__file__).with_name("rules").glob("*.yaml"))
+RUNBOOK = (PROJECT / "deploy" / "runbook.md").read_text()
+
+
+def promtool(*arguments: object, cwd: Path = PROJECT) -> str:
+    command = [program("promtool"), *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_configuration_and_its_rules_are_valid() -> None:
+    assert f"{len(rules('alert'))} rules found" in promtool("check", "config", MONITORING / "prometheus.yml")
+
+
+@pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.stem)
+def test_the_rules_pass_their_unit_tests(file: Path) -> None:
+    promtool("test", "rules", file.name, cwd=file.parent)
+
+
+def test_every_alert_is_tested_to_fire_and_not_to() -> None:
+    tested: dict[bool, set[str]] = {True: set(), False: set()}
+    for file in UNIT_TESTS:
+        for alert in (alert for test in load(file)["tests"] for alert in test.get("alert_rule_test", [])):
+            tested[bool(alert.get("exp_alerts"))].add(alert["alertname"])
+    assert tested[True] == tested[False] == rules("alert").keys()
+
+
+@pytest.mark.parametrize("name", rules("alert"))
+def test_an_alert_says_how_urgent_it_is_and_where_the_runbook_has_it(name: str) -> None:
+    alert: dict[str, Any] = rules("alert")[name]
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    assert alert["annotations"]["summary"]
+    path, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    headings = re.findall(r"^## (.+)$", (PROJECT / path).read_text(), re.MULTILINE)
+    assert anchor in [heading.lower() for heading in headings]
+    assert anchor == name.lower()
+
+
+def test_the_runbook_has_a_section_for_each_alert_in_their_order_and_for_nothing_else() -> None:
+    assert re.findall(r"^## (Tabento\w+)$", RUNBOOK, re.MULTILINE) == list(rules("alert"))
+
+
+def test_every_metric_and_bucket_that_a_rule_names_is_exported(watched: Watched) -> None:
+    page = httpx.get(f"{watched.server.url}/metrics", timeout=30).text
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    exported = {sample.name for sample in samples} | rules("record").keys()
+    bounds = {sample.labels["le"] for sample in samples if "le" in sample.labels}
+    for name, expression in expressions.of_rules().items():
+        assert expressions.names(expression) <= exported, name
+        assert expressions.buckets(expression) <= bounds, name
+
+
+def test_the_objectives_are_about_predictions_and_their_failures_alone() -> None:
+    of_counters = [
+        rules("record")[f"instance:tabento_{name}:total"]["expr"]
+        for name in ("predictions", "predictions_failed")
+    ]
+    routes = {expressions.ROUTES.findall(expression)[0] for expression in of_counters}
+    assert len(routes) == 1
+    (route,) = routes
+    assert {path for path in PATHS if re.fullmatch(route, path)} == {PREDICT, BATCH}
+    (failed,) = expressions.STATUSES.findall(of_counters[1])
+    statuses = {status for status in range(200, 600) if re.fullmatch(failed, str(status))}
+    assert statuses == {429, *range(500, 600)}
