@@ -85,6 +85,7 @@ def running(module: Sequence[str], **settings: str) -> Iterator[Service]:
     with TemporaryDirectory(prefix="tabento-bench-") as folder:
         audit_db, output = Path(folder) / "audit.db", Path(folder) / "output"
         environment = {**os.environ, "TABENTO_AUDIT_DB": str(audit_db), "PYTHONPATH": str(PROJECT)}
+        environment.setdefault("TABENTO_GRPC_PORT", "0")  # Services that run at once would want the same.
         command = [sys.executable, "-m", *module, "--port", str(port)]
         url = f"http://127.0.0.1:{port}"
         started = time.monotonic()
