@@ -1,6 +1,7 @@
 """One gRPC call, as the door has it."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
@@ -59,6 +60,7 @@ class GrpcCall(Call):
         return ""
 
 
+@lru_cache
 def _address(peer: str) -> str:
     """The address in what gRPC calls a peer: ``ipv4:127.0.0.1:5000``, ``ipv6:%5B::1%5D:5000``."""
     kind, _, address = peer.partition(":")

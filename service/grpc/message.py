@@ -5,8 +5,9 @@ them. Raw is answered to raw.
 """
 
 import json
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -20,7 +21,7 @@ from service.oip.body import refuse_unserved, timeout_s
 from service.oip.datatypes import BYTES, Datatype
 from service.oip.inputs import Got, Inputs
 from service.oip.model import ServedModel
-from service.oip.outputs import NAMES, Outputs, flags_text
+from service.oip.outputs import NAMES, Outputs, OutputTensor, flags_text
 from service.oip.tensors import Head, Values, from_raw, from_typed
 from service.oip.words import error_text
 
@@ -39,6 +40,9 @@ _CONTENTS = {
     "BYTES": "bytes_contents",
 }
 """Where each datatype's values stand; those of FP16 only come raw."""
+
+_DESCRIPTIONS = 256
+"""Of answers' tensors, that are kept."""
 
 
 class GrpcReply(NamedTuple):
@@ -59,6 +63,7 @@ class GrpcForm:
         self._inputs = inputs
         self._outputs = outputs
         self._model = model
+        self._described = lru_cache(_DESCRIPTIONS)(self._describe)
 
     async def read(self, call: GrpcCall) -> Asked[GrpcReply]:
         """Read the message; raises RequestError."""
@@ -82,17 +87,17 @@ class GrpcForm:
         return GrpcReply(int(error.status), json.dumps(said).encode(), error)
 
     def _tensors(self, request: Any) -> dict[str, Got]:
-        raws = request.raw_input_contents
-        if not request.inputs:
+        tensors, raws = request.inputs, [*request.raw_input_contents]
+        if not tensors:
             raise InferenceInvalid("it has no inputs")
-        if raws and len(raws) != len(request.inputs):
-            raise InferenceInvalid(f"it has {len(request.inputs)} inputs, but {len(raws)} raw_input_contents")
+        if raws and len(raws) != len(tensors):
+            raise InferenceInvalid(f"it has {len(tensors)} inputs, but {len(raws)} raw_input_contents")
         got: dict[str, Got] = {}
-        for place, tensor in enumerate(request.inputs):
+        for tensor, raw in zip(tensors, raws or repeat(None), strict=False):
             head = self._inputs.head(tensor.name, tensor.datatype, [*tensor.shape], got)
             if tensor.parameters:
                 refuse_unserved(head.name, tensor.parameters)
-            got[head.name] = Got(head, _values(head, tensor, raws[place] if raws else None))
+            got[head.name] = Got(head, _values(head, tensor, raw))
         return got
 
     def _names(self, request: Any) -> Sequence[str]:
@@ -104,17 +109,30 @@ class GrpcForm:
         return names or NAMES
 
     def _answer(self, names: Sequence[str], is_raw: bool, id_: str, predictions: Predictions) -> GrpcReply:
-        model = self._model
-        response = self._response(model_name=model.name, model_version=model.version, id=id_)
-        for tensor in self._outputs.tensors(predictions, names):
-            output = response.outputs.add(name=tensor.name, datatype=tensor.datatype.name, shape=tensor.shape)
-            if is_raw:
-                response.raw_output_contents.append(tensor.raw)
-            else:
+        tensors = self._outputs.tensors(predictions, names)
+        if is_raw:
+            # Messages one after the other are one message: what is the same for all answers is made once.
+            same = self._described(len(predictions.labels), *names)
+            response = self._response(id=id_, raw_output_contents=[tensor.raw for tensor in tensors])
+        else:
+            same = b""
+            response = self._described_by(tensors)
+            response.id = id_
+            for tensor, output in zip(tensors, response.outputs, strict=True):
                 _fill(output.contents, tensor.datatype, tensor.values)
         if predictions.flags:
             response.parameters["flags"].string_param = flags_text(predictions.flags)
-        return GrpcReply(200, response.SerializeToString())
+        return GrpcReply(200, same + response.SerializeToString())
+
+    def _describe(self, rows: int, *names: str) -> bytes:
+        described: bytes = self._described_by(self._outputs.shapes(rows, names)).SerializeToString()
+        return described
+
+    def _described_by(self, tensors: Iterable[OutputTensor]) -> Any:
+        response = self._response(model_name=self._model.name, model_version=self._model.version)
+        for tensor in tensors:
+            response.outputs.add(name=tensor.name, datatype=tensor.datatype.name, shape=tensor.shape)
+        return response
 
 
 def _values(head: Head, tensor: Any, raw: bytes | None) -> Values:

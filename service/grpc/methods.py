@@ -15,7 +15,7 @@ from service.errors import ClientGone, InferenceInvalid, RequestError
 from service.grpc.call import Context, GrpcCall
 from service.grpc.message import GrpcForm
 from service.grpc.protocol import SERVICE, Protocol
-from service.grpc.status import REQUEST_ID, abort
+from service.grpc.status import abort
 from service.keys.access import admit
 from service.keys.keyring import Scope
 from service.messages import Messages
@@ -80,7 +80,6 @@ class Methods:
                 call.status = CLIENT_CLOSED_REQUEST
                 raise
             else:
-                context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
                 return response
             finally:
                 self._door.note(call)

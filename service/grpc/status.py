@@ -16,7 +16,7 @@ from service.errors import RequestError
 from service.grpc.call import Context, GrpcCall
 from service.oip.words import MAX_FINDINGS, error_text, finding_text
 
-REQUEST_ID = "x-request-id"
+_REQUEST_ID = "x-request-id"
 _DETAILS = "grpc-status-details-bin"
 _PUSHBACK = "grpc-retry-pushback-ms"
 """What clients with a retry policy wait for, https://github.com/grpc/proposal/blob/master/A6-client-retries.md."""
@@ -31,7 +31,7 @@ async def abort(context: Context, call: GrpcCall, error: RequestError) -> None:
     for detail in _details(error):
         status.details.add().Pack(detail)
     trailing: list[tuple[str, str | bytes]] = [
-        (REQUEST_ID, call.request_id),
+        (_REQUEST_ID, call.request_id),
         (_DETAILS, status.SerializeToString()),
     ]
     if error.retry_after_s is not None:

@@ -9,6 +9,7 @@ Rows are made of Python's own values and validated by the contract's row type, a
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.contract import Contract, Feature, Row, Value
 from service.errors import Finding, InferenceInvalid, RowsInvalid, TensorInvalid, TooManyRows, shortened
 from service.messages import MAX_FINDINGS
-from service.oip.datatypes import DATATYPES, Kind
+from service.oip.datatypes import DATATYPES, FP64, Kind
 from service.oip.tensors import Head, Values
 
 MATRIX = "features"
@@ -25,6 +26,11 @@ MATRIX = "features"
 
 Convert = Callable[[Values], Values] | None
 """From the values of a tensor to those of a feature; nothing to do."""
+
+_SIZES = 3
+"""Of a shape that are looked at; two is all that one may have."""
+_HEADS = 1_024
+"""That are kept."""
 
 _NUMERIC = "FP64, FP32, INT64, INT32"
 _TAKES = {"float": _NUMERIC, "integer": _NUMERIC, "boolean": f"BOOL, {_NUMERIC}", "category": "BYTES"}
@@ -48,32 +54,44 @@ class Inputs:
         self._takes_matrix = contract.is_numeric
         self._max_rows = max_rows
         self._converts = [_converts(feature) for feature in contract.features]
+        # Clients send the same few tensors again and again. Typed, for 1.0 and true are no lengths.
+        self._head = lru_cache(_HEADS, typed=True)(self._check)
         self._validate_row = contract.row_type.__pydantic_validator__.validate_python
         self._validate_rows = TypeAdapter(list[contract.row_type]).validator.validate_python  # type: ignore[name-defined]
 
     def head(self, name: object, datatype: object, shape: object, got: dict[str, Got]) -> Head:
         """What a tensor says it is, before its values are looked at; raises TensorInvalid, TooManyRows."""
+        sizes = shape[:_SIZES] if isinstance(shape, list) else (None,)
+        try:
+            head = self._head(name, datatype, *sizes)
+        except TypeError:  # Something that is no key of a dictionary; it is no string or number either.
+            head = self._check(name, datatype, *sizes)
+        if head.name in got:
+            head.refuse("is given twice")
+        return head
+
+    def _check(self, name: object, datatype: object, *shape: object) -> Head:
         if not isinstance(name, str):
             raise InferenceInvalid("an input has no name")
-        if name in got:
-            raise TensorInvalid(name, "is given twice")
         known = DATATYPES.get(datatype) if isinstance(datatype, str) else None
         if known is None:
             asked = shortened(datatype) if isinstance(datatype, str) and datatype else "none"
             raise TensorInvalid(name, f"has an unknown datatype: {asked}")
-        if not isinstance(shape, list | tuple) or any(type(size) is not int or size < 0 for size in shape):
+        sizes = [size for size in shape if type(size) is int and size >= 0]
+        if len(sizes) < len(shape):
             raise TensorInvalid(name, "has a shape that is not a list of lengths")
         if not (name in self._known or (name == MATRIX and self._takes_matrix)):
             raise TensorInvalid(name, "is not an input of the model; its metadata has those that are")
-        width = shape[1] if len(shape) == 2 else 1
-        if len(shape) not in (1, 2) or (width != 1 and not self._is_matrix(name, width)):
-            raise TensorInvalid(name, f"has shape {shape[:4]}, but takes {self._shapes(name)}")
-        rows: int = shape[0]
+        width = sizes[1] if len(sizes) == 2 else 1
+        if len(sizes) not in (1, 2) or (width != 1 and not self._is_matrix(name, width)):
+            raise TensorInvalid(name, f"has shape {sizes}, but takes {self._shapes(name)}")
+        rows = sizes[0]
         if rows == 0:
             raise TensorInvalid(name, "has no rows")
         if rows > self._max_rows:
             raise TooManyRows(self._max_rows)
-        return Head(name, known, shape, rows, prod(shape))
+        size = prod(sizes)
+        return Head(name, known, tuple(sizes), rows, size, size == 1 and known is FP64)
 
     def rows(self, got: dict[str, Got]) -> Sequence[Row]:
         """The validated rows of all tensors that came; raises TensorInvalid, RowsInvalid."""

@@ -1,8 +1,9 @@
 """Predictions -> output tensors: ``label``, a text for each row, and ``probabilities``, in class order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
-from struct import Struct, pack
+from struct import pack
 from typing import NamedTuple
 
 from pydantic_core import to_json
@@ -15,8 +16,6 @@ from service.oip.datatypes import BYTES, FP64, Datatype
 
 LABEL, PROBABILITIES = "label", "probabilities"
 NAMES = (LABEL, PROBABILITIES)
-
-_LENGTH = Struct("<I")
 
 
 class OutputTensor(NamedTuple):
@@ -32,8 +31,7 @@ class OutputTensor(NamedTuple):
     def raw(self) -> bytes:
         """The values as raw bytes."""
         if self.datatype is BYTES:
-            texts = [str(value).encode() for value in self.values]
-            return b"".join(chain.from_iterable((_LENGTH.pack(len(text)), text) for text in texts))
+            return b"".join([_raw_text(str(value)) for value in self.values])
         return pack(f"<{len(self.values)}d", *self.values)
 
 
@@ -52,16 +50,32 @@ class Outputs:
             raise TensorInvalid(str(name), "is asked for twice", side="Output")
         return str(name)
 
-    def tensors(self, predictions: Predictions, names: Sequence[str]) -> Iterator[OutputTensor]:
+    def tensors(self, predictions: Predictions, names: Sequence[str]) -> Sequence[OutputTensor]:
         """The tensors of these names."""
-        rows = len(predictions.labels)
-        for name in names:
-            if name == LABEL:
-                texts = predictions.labels if self._are_texts else [*map(label_text, predictions.labels)]
-                yield OutputTensor(LABEL, BYTES, (rows,), texts)
-            else:
-                flat = [*chain.from_iterable(predictions.probabilities)]
-                yield OutputTensor(PROBABILITIES, FP64, (rows, self.classes), flat)
+        return [
+            tensor._replace(values=self._values(predictions, tensor.name))
+            for tensor in self.shapes(len(predictions.labels), names)
+        ]
+
+    def shapes(self, rows: int, names: Sequence[str]) -> Sequence[OutputTensor]:
+        """The same for so many rows, without their values."""
+        return [
+            OutputTensor(LABEL, BYTES, (rows,), ())
+            if name == LABEL
+            else OutputTensor(PROBABILITIES, FP64, (rows, self.classes), ())
+            for name in names
+        ]
+
+    def _values(self, predictions: Predictions, name: str) -> Sequence[Label] | Sequence[float]:
+        if name == PROBABILITIES:
+            return [*chain.from_iterable(predictions.probabilities)]
+        return predictions.labels if self._are_texts else [*map(label_text, predictions.labels)]
+
+
+@lru_cache  # There are as many as classes.
+def _raw_text(text: str) -> bytes:
+    encoded = text.encode()
+    return pack("<I", len(encoded)) + encoded
 
 
 def flags_text(flags: Sequence[Flag]) -> str:

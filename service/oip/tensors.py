@@ -40,6 +40,8 @@ class Head(NamedTuple):
     rows: int
     size: int
     """How many values it has: the product of its shape."""
+    is_double: bool
+    """Whether it is one FP64, as most tensors are by far."""
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise TensorInvalid."""
@@ -58,6 +60,8 @@ def from_json(head: Head, data: object) -> Values:
     """The values of JSON data, flat or nested as the shape is; raises TensorInvalid."""
     if not isinstance(data, list):
         head.refuse("has no list as its data")
+    if head.is_double and len(data) == 1 and type(data[0]) is float:
+        return data
     if data and isinstance(data[0], list):
         data = _flattened(head, data)
     if len(data) != head.size:
@@ -82,7 +86,7 @@ def from_raw(head: Head, raw: bytes | memoryview) -> Values:
     if len(raw) != head.size * datatype.size_bytes:
         expected = f"{head.size} values of datatype {datatype.name} take {head.size * datatype.size_bytes}"
         head.refuse(f"has {len(raw)} bytes, but {expected}")
-    if head.size == 1 and datatype.name == "FP64":  # Most tensors by far.
+    if head.is_double:
         return [*_DOUBLE.unpack(raw)]
     values = np.frombuffer(raw, datatype.dtype)
     if datatype.kind == "boolean" and values.view(np.uint8).max() > 1:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,6 +22,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from service.grpc.protocol import METHODS, SERVICE
 from tests.animals import CONTRACT, DOG
+from tests.certificates import make_certificate
+from tests.e2e.test_keys import new_key
 from tests.oip import PROTOCOL, infer_request, method
 from tests.servers import Serve, Server, free_port, metric, workers
 from tests.service.http.test_gateway import send_head
@@ -74,9 +77,7 @@ def reason(call: Any) -> str:
 def test_a_call_is_answered_with_its_id_or_with_a_new_one(channel: grpc.Channel) -> None:
     infer = method(channel, "ModelInfer")
     assert infer(dog(id="dog-7")).id == "dog-7"
-    answer, call = infer.with_call(dog(), metadata=(("x-request-id", "order-7"),))
-    assert answer.id == "order-7"
-    assert dict(call.trailing_metadata())["x-request-id"] == "order-7"
+    assert infer(dog(), metadata=(("x-request-id", "order-7"),)).id == "order-7"
     assert len(infer(dog()).id) == 36
 
 
@@ -313,7 +314,11 @@ def test_what_comes_while_there_is_no_room_is_told_when_to_try_again(slow: Serve
 def test_a_service_that_is_told_to_stop_says_so_serves_on_and_finishes_what_is_in_hand(
     serve: Serve, animals: str
 ) -> None:
-    limits = {"TABENTO_DRAIN_SECONDS": "1", "TABENTO_MAX_CALL_ROWS": "8"}
+    limits = {
+        "TABENTO_DRAIN_SECONDS": "1",
+        "TABENTO_MAX_CALL_ROWS": "4",
+        "TABENTO_DEADLINE_MS": "60000",
+    }
     server = serve(model=animals, TABENTO_GRPC_PORT=str(free_port()), **limits)
     with grpc.insecure_channel(server.grpc) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
@@ -327,8 +332,8 @@ def test_a_service_that_is_told_to_stop_says_so_serves_on_and_finishes_what_is_i
         assert not method(channel, "ServerReady")(MESSAGES["ServerReadyRequest"](), timeout=10).ready
         assert method(channel, "ModelInfer")(dog(), timeout=10).id
         # Still in hand when the second is over.
-        large = method(channel, "ModelInfer").future(infer_request(CONTRACT, [DOG] * 9_000, NAME))
-        assert [*large.result(timeout=60).outputs[0].shape] == [9_000]
+        large = method(channel, "ModelInfer").future(infer_request(CONTRACT, [DOG] * 4_000, NAME))
+        assert [*large.result(timeout=60).outputs[0].shape] == [4_000]
         assert server.stop() == 0
         with pytest.raises(grpc.RpcError):
             next(states)
@@ -400,3 +405,46 @@ def test_a_port_that_is_taken_ends_the_start_with_a_sentence(
         serve(model=animals, TABENTO_GRPC_PORT=port)
     with closing(httpx.Client(base_url=animals_server.url)) as client:
         assert client.get("/readyz").status_code == 200
+
+
+def test_keys_come_by_metadata_and_certificates_from_both_sides(
+    serve: Serve, animals: str, tmp_path: Path
+) -> None:
+    server_side, client_side = make_certificate(tmp_path, "server"), make_certificate(tmp_path, "client")
+    file = tmp_path / "keys.json"
+    robot, auditor = new_key(file, "robot", "predict"), new_key(file, "auditor", "read")
+    server = serve(
+        model=animals,
+        TABENTO_GRPC_PORT=str(free_port()),
+        TABENTO_API_KEYS_FILE=str(file),
+        TABENTO_GRPC_TLS_CERT=str(server_side.cert),
+        TABENTO_GRPC_TLS_KEY=str(server_side.key),
+        TABENTO_GRPC_TLS_CLIENT_CA=str(client_side.cert),
+    )
+    root = server_side.cert.read_bytes()
+    both = grpc.ssl_channel_credentials(root, client_side.key.read_bytes(), client_side.cert.read_bytes())
+    with grpc.secure_channel(server.grpc, both) as channel:
+        assert method(channel, "ServerLive")(MESSAGES["ServerLiveRequest"](), timeout=10).live
+        infer, ready = method(channel, "ModelInfer"), method(channel, "ModelReady")
+        named = MESSAGES["ModelReadyRequest"](name=NAME)
+        for call, message in ((infer, dog()), (ready, named)):
+            without = refused(call, message, timeout=10)
+            assert reason(without) == "UNAUTHENTICATED key-invalid"
+        bearer = (("authorization", f"Bearer {robot}"),)
+        assert infer(dog(id="dog-k"), timeout=10, metadata=bearer).id == "dog-k"
+        assert reason(refused(ready, named, timeout=10, metadata=bearer)) == "PERMISSION_DENIED scope-missing"
+        assert ready(named, timeout=10, metadata=(("x-api-key", auditor),)).ready
+    for credentials in (grpc.ssl_channel_credentials(root), None):
+        stranger = (
+            grpc.insecure_channel(server.grpc)
+            if credentials is None
+            else grpc.secure_channel(server.grpc, credentials)
+        )
+        with stranger as channel:
+            live = method(channel, "ServerLive")
+            call = refused(live, MESSAGES["ServerLiveRequest"](), timeout=10)
+            assert call.code() is grpc.StatusCode.UNAVAILABLE
+    with closing(sqlite3.connect(server.audit_db)) as log:
+        rows = log.execute("SELECT request_id, transport, key_name FROM request").fetchall()
+    assert rows == [("dog-k", "grpc", "robot")]
+    assert server.stop() == 0
