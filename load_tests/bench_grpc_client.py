@@ -55,13 +55,13 @@ def call_once(address: str, call: Call) -> bytes:
 
 def load_grpc(address: str, connections: int, seconds: float, call: Call) -> Measured:
     """Load the service at that address; raises grpc.RpcError where not even a single call is answered."""
+    answer = _sample(address, call)
     if shutil.which("h2load"):
-        return _h2load(address, connections, seconds, call)
+        return _h2load(address, connections, seconds, call, len(answer))
     return asyncio.run(_channels(address, connections, seconds, call))
 
 
-def _h2load(address: str, connections: int, seconds: float, call: Call) -> Measured:
-    before = _sample(address, call)
+def _h2load(address: str, connections: int, seconds: float, call: Call, answer_bytes: int) -> Measured:
     with TemporaryDirectory(prefix="tabento-h2load-") as folder:
         frame, log = Path(folder) / "frame", Path(folder) / "log"
         frame.write_bytes(_framed(call.request))
@@ -75,9 +75,9 @@ def _h2load(address: str, connections: int, seconds: float, call: Call) -> Measu
     if result is None:
         raise SystemExit(f"h2load said what is not understood:\n{output}")
     after = _sample(address, call)  # h2load does not tell that a server went away, either
-    if len(after) != len(before):
+    if len(after) != answer_bytes:
         raise SystemExit(
-            f"{len(before)} and {len(after)} bytes answer the same call: failures cannot be told"
+            f"{answer_bytes} and {len(after)} bytes answer the same call: failures cannot be told"
         )
     # Those that were under way at the end may have had their message; they are not done.
     answered = min(int(result["done"]), int(result["data_bytes"]) // len(_framed(after)))
