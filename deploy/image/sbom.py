@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.message import Message
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -38,21 +39,21 @@ def main() -> None:
     parser.add_argument("--engine", default=os.environ.get("TABENTO_ENGINE"), help="podman or docker")
     parser.add_argument("--output", type=Path, help="a file, in place of standard output")
     asked = parser.parse_args()
-    text = bill_of_materials(engines.choose_engine(asked.engine), asked.image)
+    engine = engines.choose_engine(asked.engine)
+    (about,) = json.loads(engines.run(engine, "image", "inspect", asked.image))
+    text = bill_of_materials(about, read_contents(engine, asked.image))
     if asked.output:
         asked.output.write_text(text, encoding="utf-8")
     else:
         sys.stdout.write(text)
 
 
-def bill_of_materials(engine: str, image: str) -> str:
-    """The bill of an image, valid by CycloneDX's schema."""
-    (about,) = json.loads(engines.run(engine, "image", "inspect", image))
+def bill_of_materials(about: Mapping[str, Any], contents: Contents) -> str:
+    """The bill of an image, valid by CycloneDX's schema; ``about`` is what the engine's ``inspect`` gives."""
     labels = about["Config"].get("Labels") or {}
-    contents = read_contents(engine, image)
     subject = Component(
         type=ComponentType.CONTAINER,
-        name=labels.get(f"{OCI}.title", image),
+        name=labels.get(f"{OCI}.title", about["Id"]),
         version=labels.get(f"{OWN}.bento", about["Id"]).rpartition(":")[2],
         bom_ref=about["Id"],
         properties=[Property(name=name, value=value) for name, value in labels.items()],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from packageurl import PackageURL
 
-from deploy.image.contents import exported
+from deploy.image.contents import exported, read_contents
 from deploy.image.origin import read_commit
 from deploy.image.sbom import bill_of_materials
 from tests.container.conftest import Build
@@ -78,9 +78,11 @@ print(*(file for file in sources if not pathlib.Path(importlib.util.cache_from_s
 
 
 def test_its_bill_of_materials_has_what_the_image_has(
-    engine: str, image: str, container: Container, iris: str
+    engine: str, image: str, about: dict[str, Any], container: Container, iris: str
 ) -> None:
-    bill = json.loads(bill_of_materials(engine, image))
+    contents = read_contents(engine, image)
+    text = bill_of_materials(about, contents)
+    bill = json.loads(text)
     assert bill["bomFormat"] == "CycloneDX"
     listed = {part.get("purl", "").partition("?")[0] for part in bill["components"]}
     program = """
@@ -95,7 +97,7 @@ for package in importlib.metadata.distributions():
     assert any(purl.startswith("pkg:deb/debian/libc6@") for purl in listed)
     (model,) = (part for part in bill["components"] if part["type"] == "machine-learning-model")
     assert f"{model['name']}:{model['version']}" == iris
-    assert bill_of_materials(engine, image) == json.dumps(bill, indent=2) + "\n"
+    assert bill_of_materials(about, contents) == text
 
 
 def files(engine: str, image: str) -> dict[str, tuple[object, ...]]:
@@ -115,11 +117,12 @@ def test_the_same_commit_and_model_give_the_same_image(
     if not read_commit().is_clean:
         pytest.skip("the files are not those of a commit: commit, and run this again")
     again = build(other_store)
+    (other,) = json.loads(engine_run(engine, "image", "inspect", again))
+    if other["RootFS"] == about["RootFS"]:
+        return
     first, second = files(engine, image), files(engine, again)
     assert {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)} == set()
-    if engine == "podman":
-        (other,) = json.loads(engine_run(engine, "image", "inspect", again))
-        assert other["RootFS"] == about["RootFS"]
+    assert engine == "docker", "podman can set every file's time, and so the layers should be the same"
 
 
 def test_another_command_than_the_service_can_be_run(engine: str, image: str) -> None:
