@@ -59,7 +59,7 @@ def served(model: str) -> Iterator[str]:
         process = subprocess.Popen(
             [*bentoml, "serve", tag[1], "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
-            env={**os.environ, "TABENTO_AUDIT_DB": str(Path(folder) / "audit.db")},
+            env={"TABENTO_GRPC_PORT": "0", **os.environ, "TABENTO_AUDIT_DB": str(Path(folder) / "audit.db")},
         )
         try:
             url = f"http://127.0.0.1:{port}"
