@@ -15,7 +15,7 @@ from tests.servers import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 CURLS = re.findall(r"^\$ curl localhost:3000(\S+) .*?-d '(.*?)'\n(.*?)$", README, re.MULTILINE | re.DOTALL)
-DIFFERS = {"processing_time_ms", "timestamp", "request_id"}
+DIFFERS = {"processing_time_ms", "timestamp", "request_id", "id"}
 
 
 def settings_table() -> str:
@@ -51,7 +51,8 @@ def test_the_readme_has_every_metric_with_its_labels() -> None:
 
 
 def test_the_readme_shows_requests_with_their_answers() -> None:
-    assert [path for path, *_ in CURLS] == ["/predict", "/predict"]
+    infer = "/v2/models/iris_classifier/infer"
+    assert [path for path, *_ in CURLS] == ["/predict", "/predict", infer]
 
 
 @pytest.mark.parametrize(("path", "body", "shown"), CURLS)
@@ -68,6 +69,10 @@ def lasting(answer: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in answer.items() if name not in DIFFERS}
     if "probabilities" in kept:
         kept["probabilities"] = [[round(value, 6) for value in row] for row in kept["probabilities"]]
+    if "outputs" in kept:
+        label, probabilities = kept["outputs"]
+        rounded = [round(value, 6) for value in probabilities["data"]]
+        kept["outputs"] = [label, {**probabilities, "data": rounded}]
     return kept
 
 

@@ -15,7 +15,7 @@ import apsw
 from pydantic import BaseModel, ConfigDict, JsonValue, SkipValidation
 from pydantic_core import to_json
 
-from service.audit.body import length_bytes, show
+from service.audit.body import KeptBody, body_bytes, length_bytes, show
 from service.audit.database import open_for_reading, refusing
 from service.audit.history import (
     COLUMNS,
@@ -25,9 +25,10 @@ from service.audit.history import (
     cursor_after,
     matching_requests,
 )
-from service.audit.record import LabelSummary, utc_text
+from service.audit.record import ANSWERED, LabelSummary, utc_text
 from service.errors import AuditUnusable
 from service.label import label_from
+from service.oip.shown import show_message
 
 __all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
 
@@ -75,7 +76,8 @@ class LoggedRequest(BaseModel):
     flags: int
     """Values of the request that were unlike all that the training table held."""
     request: SkipValidation[JsonValue]
-    """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is no text."""
+    """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is no text. A
+    message of the Open Inference Protocol is shown as JSON, also where it was sent as protobuf or in binary."""
     request_cut_bytes: int
     """How much is missing at the end of `request`; only the body of a refused request is ever cut."""
     response: SkipValidation[JsonValue]
@@ -185,7 +187,16 @@ def _logged_request(row: RequestRow, labels: Sequence[Sequence[Any]]) -> LoggedR
         rows=row.rows,
         predictions=tuple(LabelSummary(label_from(text, type_), *counts) for text, type_, *counts in labels),
         flags=row.flags,
-        request=show(row.request_json),
+        request=_shown(row, row.request_json, is_request=True),
         request_cut_bytes=row.request_cut_bytes,
-        response=show(row.response_json),
+        response=_shown(row, row.response_json, is_request=False),
     )
+
+
+def _shown(row: RequestRow, body: KeptBody, *, is_request: bool) -> JsonValue:
+    # Of what was refused only the request is a message: the refusal is JSON.
+    if is_request or row.status == ANSWERED:
+        message = show_message(row.transport, row.route, body_bytes(body), is_request=is_request)
+        if message is not None:
+            return message
+    return show(body)

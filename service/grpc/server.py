@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from service.errors import GrpcUnusable
 from service.grpc.health import Health
@@ -38,8 +38,9 @@ class GrpcServer:
         """Listen; raises GrpcUnusable."""
         settings = worker.settings
         protocol = make_protocol()
-        # Health checking is described there too, for reflection.
-        protocol.pool.AddSerializedFile(health_pb2.DESCRIPTOR.serialized_pb)
+        # For reflection, all that is served is described there.
+        for file in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
+            protocol.pool.AddSerializedFile(file.serialized_pb)
         server = grpc.aio.server(options=_options(settings))
         methods, health = Methods(worker, messages, protocol), Health(worker)
         server.add_generic_rpc_handlers((methods.handler(),))

@@ -7,6 +7,7 @@
     body.py       the message as HTTP has it: JSON, with raw tensors behind it where they are wanted
     model.py      the model as clients know it: name, versions, metadata
     words.py      an error in one text
+    shown.py      recorded messages as the history shows them
 
 https://github.com/kserve/open-inference-protocol has the protocol, with its Binary Tensor Data extension.
 gRPC's messages are in ``service/grpc``.

@@ -68,6 +68,23 @@ def check_all(transports: Transports, asked: list[Row]) -> None:
     ]  # fmt: skip
 
 
+def test_the_history_shows_what_was_sent_and_answered_whatever_its_form(
+    animals_transports: Transports,
+) -> None:
+    gaps = {**animals.DOG, "weight": None, "teeth": None, "breed": None}
+    for ask in animals_transports.all()[1:]:
+        answer = ask([animals.DOG, gaps])
+        query = {"request_id": answer.request_id}
+        (item,) = animals_transports.client.get("/predictions/history", params=query).json()["items"]
+        sent = {tensor["name"]: tensor["data"] for tensor in item["request"]["inputs"]}
+        assert {name: [data[0], data[1] or None] for name, data in sent.items()} == {
+            name: [value, gaps[name]] for name, value in animals.DOG.items()
+        }
+        label, probabilities = item["response"]["outputs"]
+        assert label["data"] == answer.labels
+        assert probabilities["data"] == [value for row in answer.probabilities for value in row]
+
+
 def plain(label: object) -> str:
     return json.dumps(label).strip('"')
 
