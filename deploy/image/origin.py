@@ -43,17 +43,17 @@ class Model:
     data_sha256: str
 
 
-def read_commit() -> Commit:
+def read_commit(project: Path = PROJECT) -> Commit:
     """The commit that is checked out.
 
     Where they are set, SOURCE_DATE_EPOCH and TABENTO_SOURCE are its time and the repository's address.
     """
-    revision = _git("rev-parse", "HEAD")
-    source = os.environ.get("TABENTO_SOURCE") or _git("remote", "get-url", "origin")
+    revision = _git(project, "rev-parse", "HEAD")
+    source = os.environ.get("TABENTO_SOURCE") or _git(project, "remote", "get-url", "origin")
     return Commit(
         revision,
-        is_clean=bool(revision) and not _git("status", "--porcelain"),
-        time_s=int(os.environ.get("SOURCE_DATE_EPOCH") or _git("log", "-1", "--format=%ct") or 0),
+        is_clean=bool(revision) and not _git(project, "status", "--porcelain"),
+        time_s=int(os.environ.get("SOURCE_DATE_EPOCH") or _git(project, "log", "-1", "--format=%ct") or 0),
         source=re.sub(r"(?<=://)[^/@]*@", "", source),
     )
 
@@ -85,6 +85,6 @@ def labels(commit: Commit, bento: str, model: Model, base_image: str) -> dict[st
     return {name: value for name, value in known.items() if value}
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False)
+def _git(project: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""

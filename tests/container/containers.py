@@ -109,4 +109,5 @@ for entry in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
         return code
 
     def remove(self) -> None:
-        engine_run(self.engine, "rm", "--force", "--volumes", self.id)
+        at_once = ["--time", "0"] if self.engine == "podman" else []
+        engine_run(self.engine, "rm", "--force", "--volumes", *at_once, self.id)
