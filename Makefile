@@ -35,10 +35,11 @@ train: install ## train on Iris and publish the winner
 test: install ## run every test
 	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
 
-lint: install ## style, types
+lint: install ## style, types, schemas
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml >/dev/null
 
 format: install
 	@$(BIN)/ruff check --fix --quiet
