@@ -61,6 +61,11 @@ lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifest
 
 audit: install ## what is known against the locked dependencies; fails as well where nobody could be asked
 	@$(BIN)/python requirements/audit.py
+lint: install ## style, types, schemas
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml >/dev/null
 
 format: install
 	@$(BIN)/ruff check --fix --quiet
@@ -96,8 +101,8 @@ bench: install load-tools ## the service beside bare servers, FastAPI, stock Ben
 	@$(MAKE) --no-print-directory .venv-mlserver/installed || echo "MLServer CANNOT BE INSTALLED: it is left out." >&2
 	@$(BIN)/python -m load_tests.bench
 
-load-tools: # wrk and h2load, where a package manager is at hand
-	@sh .ci/install-load-tools
+load-tools: # those in Python that stand in for them take the processor away from what is measured
+	@.ci/install-tools wrk h2load=nghttp2-client
 
 # MLServer, to compare with: another environment, as it and the service want other versions of the same packages. What
 # the model's estimator is made of has the same ones.

@@ -26,7 +26,7 @@ def install_load_tools(folder: Path, *there: str) -> "subprocess.CompletedProces
     """Run it where nothing but these can be found."""
     for name in ("id", *there):
         (folder / name).symlink_to(shutil.which(name) or "/bin/true")
-    command = ["/bin/sh", str(PROJECT / ".ci" / "install-load-tools")]
+    command = ["/bin/sh", str(PROJECT / ".ci" / "install-tools"), "wrk", "h2load=nghttp2-client"]
     return subprocess.run(command, env={"PATH": str(folder)}, capture_output=True, text=True)
 
 

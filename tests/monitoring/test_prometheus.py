@@ -4,12 +4,17 @@ The rules are those of deploy/monitoring without their ``for``. TabentoAuditReco
 is here what it is when deployed.
 """
 
+import re
+from pathlib import Path
+from typing import Any
+
 import httpx
+import yaml
 
 from tests.iris import SETOSA
 from tests.monitoring.conftest import Watched
-from tests.monitoring.prometheus import rules
-from tests.servers import metric, workers
+from tests.monitoring.prometheus import prometheus, rules
+from tests.servers import PROJECT, Serve, metric, run, workers
 from tests.service.audit.logs import locked
 
 
@@ -62,3 +67,20 @@ def test_a_worker_that_was_killed_is_missed_until_it_is_replaced(watched: Watche
     running.await_that(lambda: "TabentoWorkersMissing" not in running.firing())
     assert metric(server.url, "tabento_worker_starts_total") == before + 1
     assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
+
+
+def test_a_service_with_api_keys_is_watched_with_a_key_as_the_page_says(
+    serve: Serve, iris: str, stores: dict[str, str], tmp_path: Path
+) -> None:
+    page = (PROJECT / "deploy" / "monitoring.md").read_text()
+    ((_, command, key_file),) = re.findall(r"^\$ (python) (-m service\.keys .+) > (\S+)$", page, re.MULTILINE)
+    (told,) = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
+    keys = {"TABENTO_API_KEYS_FILE": str(tmp_path / "keys.json")}
+    (tmp_path / key_file).write_text(run(*command.split(), env={**stores, **keys}).stdout)
+    server = serve(model=iris, **keys)
+    target = server.url.removeprefix("http://")
+    scraped_with: dict[str, Any] = yaml.safe_load(told)
+    with prometheus(tmp_path, target, **scraped_with) as running:
+        running.await_that(lambda: running.query("tabento_workers == 1"))
+    assert httpx.get(f"{server.url}/metrics", timeout=30).status_code == 401
+    assert server.stop() == 0

@@ -1,0 +1,63 @@
+"""What the runbook and the page on monitoring say is so."""
+
+import re
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from service.http.paths import PATHS
+from service.settings import PREFIX, Settings
+from tests.iris import SETOSA
+from tests.monitoring import expressions
+from tests.monitoring.conftest import Watched
+from tests.monitoring.prometheus import rules
+from tests.servers import PROJECT
+
+DEPLOY = PROJECT / "deploy"
+RUNBOOK, PAGE = ((DEPLOY / name).read_text() for name in ("runbook.md", "monitoring.md"))
+
+
+def test_the_page_has_every_alert_with_what_it_waits_for() -> None:
+    rows = [
+        f"| `{name}` | {alert['labels']['severity']} | {alert.get('for', 'nothing')} |"
+        for name, alert in rules("alert").items()
+    ]
+    assert "\n".join(rows) in PAGE
+
+
+@pytest.mark.parametrize("text", [RUNBOOK, PAGE], ids=["runbook", "page"])
+def test_what_is_named_exists(text: str) -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {"TABENTO_IMAGE"}
+    assert set(re.findall(r"TABENTO_[A-Z_]+", text)) <= known
+    for path in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (DEPLOY / path).exists(), path
+    for path in re.findall(r"`(/[a-z/]+)[`?]", text):
+        assert path in PATHS
+    headings = {
+        heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", RUNBOOK + PAGE, re.M)
+    }
+    assert set(re.findall(r"#([\w-]+)\)", text)) <= headings
+
+
+def test_the_panels_that_the_runbook_sends_to_are_on_the_dashboard() -> None:
+    severities = {"Page", "Page.", "Page, at once.", "Ticket", "Ticket."}
+    elsewhere = {"Status, Targets"}
+    titles = {panel["title"] for panel in expressions.panels()}
+    named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", RUNBOOK)) - severities
+    assert named - elsewhere <= titles
+    assert len(named & titles) > 5
+
+
+def test_the_commands_of_the_runbook_answer(watched: Watched) -> None:
+    assert httpx.post(f"{watched.server.url}/predict", json=SETOSA, timeout=30).status_code == 200
+    commands = set(re.findall(r"python -m service\.audit --db LOG (\w+)", RUNBOOK))
+    assert commands == {"status", "tail"}
+    for command in commands:
+        arguments = [sys.executable, "-m", "service.audit", "--db", watched.server.audit_db, command]
+        done = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    for query in re.findall(r"`(/predictions/history\?[^`]+)`", RUNBOOK):
+        assert httpx.get(f"{watched.server.url}{query}", timeout=30).status_code == 200
