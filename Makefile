@@ -57,15 +57,11 @@ lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifest
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@$(BIN)/python -m deploy.kubernetes.check
 
 audit: install ## what is known against the locked dependencies; fails as well where nobody could be asked
 	@$(BIN)/python requirements/audit.py
-lint: install ## style, types, schemas
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check --quiet
-	@$(BIN)/mypy
-	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml >/dev/null
 
 format: install
 	@$(BIN)/ruff check --fix --quiet
