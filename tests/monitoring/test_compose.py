@@ -28,12 +28,6 @@ def mounted(part: dict[str, Any]) -> dict[str, str]:
     return {path: source for source, path, *_ in (volume.split(":") for volume in part["volumes"])}
 
 
-def test_it_keeps_to_the_compose_specification() -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run([*command, DEPLOY / "compose.yaml"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-
-
 @EACH_PART
 def test_nothing_is_reached_from_another_machine_or_may_do_what_it_need_not(name: str) -> None:
     part = PARTS[name]

@@ -80,3 +80,15 @@ def test_the_objectives_are_about_predictions_and_their_failures_alone() -> None
     (failed,) = expressions.STATUSES.findall(of_counters[1])
     statuses = {status for status in range(200, 600) if re.fullmatch(failed, str(status))}
     assert statuses == {429, *range(500, 600)}
+
+
+def test_without_prometheus_the_tests_are_skipped_with_a_word_and_fail_in_ci(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="apt-get install prometheus"):
+        program("promtool")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install prometheus"):
+        program("promtool")
