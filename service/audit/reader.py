@@ -76,7 +76,7 @@ class LoggedRequest(BaseModel):
     """Values of the request that were unlike all that the training table held."""
     request: SkipValidation[JsonValue]
     """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is no text. A
-    message of the Open Inference Protocol is shown as JSON, also where it was sent as protobuf or in binary."""
+    message of the Open Inference Protocol is shown as JSON, also where it was protobuf or in binary."""
     request_cut_bytes: int
     """How much is missing at the end of `request`; only the body of a refused request is ever cut."""
     response: SkipValidation[JsonValue]

@@ -1,8 +1,8 @@
 """Recorded messages as the history shows them: with their tensors' values, in whatever form these were sent.
 
 The log has every message as it went over the wire, which is what its hash chain proves: protobuf over gRPC,
-raw tensors behind the JSON over HTTP. Read back, both are shown as the protocol's JSON. What cannot be read so,
-such as the beginning of a message that was refused, is left to be shown as the bytes that it is.
+raw tensors behind the JSON over HTTP. Read back, both are shown as the protocol's JSON. What cannot be read
+so, such as the beginning of a message that was refused, is left to be shown as the bytes that it is.
 """
 
 from functools import lru_cache
