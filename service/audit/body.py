@@ -53,7 +53,8 @@ def show(body: KeptBody) -> "JsonValue":
 
 def body_bytes(body: KeptBody) -> bytes:
     """A kept body as it went over the wire."""
-    return body if isinstance(body, bytes) else body.encode()
+    # Of a value that was tampered with this is a TypeError, as of one that is shown.
+    return body if isinstance(body, bytes) else str.encode(body)
 
 
 def length_bytes(body: KeptBody) -> int:
