@@ -42,7 +42,7 @@ def test_what_is_named_exists(text: str) -> None:
 
 
 def test_the_panels_that_the_runbook_sends_to_are_on_the_dashboard() -> None:
-    severities = {"Page", "Page.", "Page, at once.", "Ticket", "Ticket."}
+    severities = {"Page", "page", "Page.", "Page, at once.", "Ticket", "Ticket."}
     elsewhere = {"Status, Targets"}
     titles = {panel["title"] for panel in expressions.panels()}
     named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", RUNBOOK)) - severities
