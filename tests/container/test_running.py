@@ -46,6 +46,17 @@ def test_it_is_nobody_in_particular_with_no_capabilities(container: Container) -
     assert fields["NoNewPrivs"] == "1"
 
 
+def test_the_log_is_backed_up_and_keys_are_made_inside(container: Container) -> None:
+    answer = httpx.post(f"{container.url}/predict", json=SETOSA, timeout=30)
+    container.exec("python", "-m", "service.audit", "backup", "/var/lib/tabento/backup.db")
+    copy = ("python", "-m", "service.audit", "--db", "/var/lib/tabento/backup.db")
+    assert container.exec(*copy, "verify").startswith("ok: ")
+    assert answer.headers["x-request-id"] in container.exec(*copy, "export", "--format", "jsonl")
+    keys = ("python", "-m", "service.keys", "--file", "/var/lib/tabento/keys.json")
+    assert container.exec(*keys, "new", "reporting", "--scope", "predict").startswith("tabento_")
+    assert container.exec(*keys, "list").startswith("reporting\tpredict\t")
+
+
 @pytest.mark.parametrize(
     "folder", ["/", "/etc", "/run", "/usr/local", "/var/tmp", "/app", "/home/bentoml/bento/src"]
 )
