@@ -33,6 +33,10 @@ Sync = Literal["full", "normal"]
 
 _RESTART_INTERVAL_S = 1.0
 
+_IN_FLIGHT = 2
+"""Messages that are on their way at once: one that is being committed, and the next, so that the process
+never waits. More would only wake it up for less each time, which costs more than writing a record."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -80,6 +84,8 @@ class AuditLog:
         """Whether what gathered is handed over at the end of this turn."""
         self._waiting: deque[_Waiting] = deque()
         """For their outcomes, which come in the order of the records."""
+        self._in_flight: deque[int] = deque()
+        """Of each message that was sent, the records whose outcomes have not come."""
         self._gap = GapCounter()
         self._is_open = False
         """Whether the process that writes has the log open."""
@@ -125,7 +131,7 @@ class AuditLog:
         """Write what is queued and stop. Blocks meanwhile; called on the loop's thread, or without one."""
         if self._closed:
             return
-        self._hand_over()
+        self._hand_over(at_once=True)
         self._closed = True
         while self._channel is not None:
             self._channel.end()
@@ -181,15 +187,24 @@ class AuditLog:
             self._schedule()
 
     def _schedule(self) -> None:
-        if not self._is_due and self._loop is not None and not self._loop.is_closed():
+        if (
+            not self._is_due
+            and len(self._in_flight) < _IN_FLIGHT
+            and self._loop is not None
+            and not self._loop.is_closed()
+        ):
             self._is_due = True
             self._loop.call_soon(self._hand_over)
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, *, at_once: bool = False) -> None:
         self._is_due = False
         if self._channel is None or not (self._gathered or self._gap):
             return
+        if len(self._in_flight) >= _IN_FLIGHT and not at_once:
+            return  # It goes when one of those has come back.
         gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._in_flight.append(len(gathered))
         gap = self._gap.take()
         self._channel.send(framed((gap and tuple(gap), gathered)))
 
@@ -209,8 +224,6 @@ class AuditLog:
             case "written":
                 self._written += about[0]
                 self._settle(about[0], None)
-                if self._gap:
-                    self._schedule()
             case "failed":
                 self._failed += about[0]
                 self._dropped += about[0] * (self.mode == "relaxed")
@@ -227,6 +240,7 @@ class AuditLog:
                 self._is_open, self._failing, self._refusal = True, False, None
 
     def _settle(self, count: int, error: Exception | None) -> None:
+        self._count_back(count)
         for _ in range(count):
             future = self._waiting.popleft().written
             if future is None or future.done():  # Its caller was cancelled.
@@ -238,6 +252,15 @@ class AuditLog:
                     unavailable = AuditUnavailable()
                     unavailable.__cause__ = error
                     future.set_exception(unavailable)
+
+    def _count_back(self, records: int) -> None:
+        while records and self._in_flight:
+            first = self._in_flight.popleft()
+            if first > records:
+                self._in_flight.appendleft(first - records)
+            records -= min(first, records)
+        if len(self._in_flight) < _IN_FLIGHT:
+            self._hand_over()
 
     def _open(self) -> None:
         channel = self._start()
@@ -283,6 +306,7 @@ class AuditLog:
             self._dropped += lost
         self._failed += lost
         self._gathered = []
+        self._in_flight.clear()
         self._settle(lost, error)
 
     @property
