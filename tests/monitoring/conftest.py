@@ -9,8 +9,11 @@ import pytest
 
 from tests.e2e.traffic import traffic
 from tests.iris import SETOSA
-from tests.monitoring.prometheus import Prometheus, program, prometheus
+from tests.monitoring.prometheus import Prometheus, program, prometheus, rules
 from tests.servers import Serve, Server
+
+OF_THE_DAY_BEFORE = {"job:tabento_rows:increase1d_before", "job:tabento_confidence:mean1d_before"}
+"""What a service of a few seconds cannot have."""
 
 UNLIKE_TRAINING = {**SETOSA, "sepal_length": 9.5}
 
@@ -34,4 +37,6 @@ def watched(serve: Serve, iris: str, tmp_path_factory: pytest.TempPathFactory) -
                 time.sleep(0.2)
         assert not clients.broken
         running.await_that(lambda: running.query("job:tabento_flagged_values:per_row1h > 0"))
+        # The groups of rules are evaluated one by one, each at its own time.
+        running.await_that(lambda: all(map(running.query, rules("record").keys() - OF_THE_DAY_BEFORE)))
         yield Watched(server, running)

@@ -14,13 +14,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.monitoring import expressions
-from tests.monitoring.conftest import Watched
+from tests.monitoring.conftest import OF_THE_DAY_BEFORE, Watched
 from tests.monitoring.prometheus import MONITORING, rules
 
 CONTENT: dict[str, Any] = json.loads(expressions.DASHBOARD.read_text())
 GRAFANA = MONITORING / "grafana"
-NOT_YET = ("ALERTS", "job:tabento_confidence:mean1d_before")
-"""Alerts that fire, and the day before, which a service of a few seconds has not got."""
+NOT_YET = {"ALERTS", *OF_THE_DAY_BEFORE}
+"""Alerts need not fire."""
 
 
 def test_grafanas_own_types_know_every_field_of_it() -> None:

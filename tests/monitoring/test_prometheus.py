@@ -12,7 +12,7 @@ import httpx
 import yaml
 
 from tests.iris import SETOSA
-from tests.monitoring.conftest import Watched
+from tests.monitoring.conftest import OF_THE_DAY_BEFORE, Watched
 from tests.monitoring.prometheus import prometheus, rules
 from tests.servers import PROJECT, Serve, metric, run, workers
 from tests.service.audit.logs import locked
@@ -26,9 +26,8 @@ def test_every_rule_is_evaluated_without_an_error(watched: Watched) -> None:
 
 
 def test_what_is_recorded_has_values_as_soon_as_there_was_load(watched: Watched) -> None:
-    a_day_old = {"job:tabento_rows:increase1d_before", "job:tabento_confidence:mean1d_before"}
     empty = {name for name in rules("record") if not watched.prometheus.query(name)}
-    assert empty == a_day_old
+    assert empty == OF_THE_DAY_BEFORE
 
 
 def test_nothing_but_unusual_values_is_reported_of_a_service_that_works(watched: Watched) -> None:
