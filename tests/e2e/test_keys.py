@@ -69,7 +69,7 @@ def test_who_serves_to_others_without_keys_is_warned_once(
         assert process.stdout
         for line in process.stdout:
             said.append(line)
-            if sum("Completed startup hook" in line for line in said) == 2:
+            if sum("Completed async startup hook" in line for line in said) == 2:
                 process.terminate()
     assert process.returncode == 0
     assert sum("TABENTO_API_KEYS_FILE" in line for line in said) == 1, said
