@@ -76,9 +76,9 @@ class Methods:
             except RequestError as error:
                 call.status = int(error.status)
                 refusal = error
-            except (ClientGone, asyncio.CancelledError):
+            except (ClientGone, asyncio.CancelledError) as gone:
                 call.status = CLIENT_CLOSED_REQUEST
-                raise
+                raise asyncio.CancelledError from gone  # Which gRPC takes for what it is.
             else:
                 return response
             finally:
