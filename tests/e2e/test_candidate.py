@@ -15,7 +15,7 @@ from tests.servers import PROJECT
 def project(tmp_path: Path) -> Path:
     """A copy of what a candidate is built of, with this Python's environment."""
     folder = tmp_path / "project"
-    for name in ("service", ".ci", "requirements", "bentofile.yaml", "training"):
+    for name in ("service", ".ci", "requirements", "bentofile.yaml", "training", "deploy"):
         if (PROJECT / name).is_dir():
             shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
