@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from socket import socket, socketpair
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from service.audit.committer import Committer, Mode
 from service.audit.framing import framed
@@ -34,6 +34,16 @@ class Options(NamedTuple):
     busy_timeout_ms: int
     sync: str
     limits: Limits
+
+
+class WriterEnd(Protocol):
+    """Whoever commits what comes over a socket."""
+
+    def start(self) -> socket:
+        """Begin, and give this end of the socket."""
+
+    def wait(self) -> None:
+        """Return when it has ended."""
 
 
 class WriterProcess:

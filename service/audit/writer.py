@@ -15,16 +15,15 @@ from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from socket import socket
 from time import monotonic
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from service.audit.channel import Channel
 from service.audit.committer import Mode
 from service.audit.database import BUSY_TIMEOUT_MS
 from service.audit.framing import framed
 from service.audit.gap import GapCounter
-from service.audit.process import Options, WriterProcess
+from service.audit.process import Options, WriterEnd, WriterProcess
 from service.audit.record import AuditRecord, Packed, pack, utc_text
 from service.audit.retention import Limits
 from service.errors import AuditUnavailable, AuditUnusable
@@ -44,16 +43,6 @@ class _Waiting(NamedTuple):
     written: asyncio.Future[None] | None
     """Nothing in relaxed mode: nobody waits."""
     received_utc: str
-
-
-class WriterEnd(Protocol):
-    """Whoever commits what comes over a socket."""
-
-    def start(self) -> socket:
-        """Begin, and give this end of the socket."""
-
-    def wait(self) -> None:
-        """Return when it has ended."""
 
 
 class AuditLog:
