@@ -218,7 +218,7 @@ class AuditLog:
                 self._dropped += about[0] * (self.mode == "relaxed")
                 self._settle(about[0], pickle.loads(about[1]))  # noqa: S301 - of its own making
             case "failing":
-                (self._failing,) = about
+                self._failing = about[0]
             case "log":
                 _logger.log(*about)
             case "unusable":
@@ -238,9 +238,7 @@ class AuditLog:
                 if error is None:
                     future.set_result(None)
                 else:
-                    unavailable = AuditUnavailable()
-                    unavailable.__cause__ = error
-                    future.set_exception(unavailable)
+                    future.set_exception(AuditUnavailable.because(error))
 
     def _count_back(self, records: int) -> None:
         while records and self._in_flight:

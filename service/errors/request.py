@@ -246,6 +246,13 @@ class AuditUnavailable(RequestError):
     def __init__(self) -> None:
         super().__init__("The prediction cannot be recorded at present, so it is not given.")
 
+    @classmethod
+    def because(cls, reason: Exception) -> Self:
+        """With the reason chained to it, for one that is handed over, not raised."""
+        unavailable = cls()
+        unavailable.__cause__ = reason
+        return unavailable
+
 
 class DeadlineExceeded(RequestError):
     """The time that the request had passed before the model came to it."""
