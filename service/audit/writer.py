@@ -187,10 +187,10 @@ class AuditLog:
 
     def _hand_over(self, *, at_once: bool = False) -> None:
         self._is_due = False
-        if self._channel is None or not (self._gathered or self._gap):
+        # While that many are on their way, it goes when one of them has come back.
+        is_held = len(self._in_flight) >= _IN_FLIGHT and not at_once
+        if is_held or self._channel is None or not (self._gathered or self._gap):
             return
-        if len(self._in_flight) >= _IN_FLIGHT and not at_once:
-            return  # It goes when one of those has come back.
         gathered, self._gathered = self._gathered, []
         if gathered:
             self._in_flight.append(len(gathered))
