@@ -1,7 +1,6 @@
 """The writer: waiting requests share commits, and none is answered before its record is on disk.
 
-    append: record -> plain values -> gathered for one turn of the loop -> socket -> process: one transaction
-    -> socket -> all waiters resume
+    append: record -> plain values -> gathered for a turn -> socket -> one transaction -> all waiters resume
 
 The loop pays for one message to the process that writes (process.py, committer.py) per turn and one back per
 commit, not per record. In relaxed mode nobody waits; what finds the queue full is dropped, and the log states
@@ -105,8 +104,8 @@ class AuditLog:
         try:
             packed = pack(record)
         except ValueError as error:
-            _logger.error("a record cannot be written to the audit log %s", self.path, exc_info=error)
             self._failed += 1
+            _logger.error("a record cannot be written to the audit log %s", self.path, exc_info=error)
             self._drop(record, error)
             return
         written = loop.create_future() if self.mode == "strict" else None
