@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from select import select
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from socket import SHUT_WR, socket
 from typing import Any
 
@@ -50,7 +50,7 @@ class Channel:
 
     def wait(self) -> None:
         """Return when something has come, or the other end is closed."""
-        select([self._socket], [], [])
+        self._wait_for(EVENT_READ)
 
     def end(self) -> None:
         """Send what there is room for, after all of it the end; return when something has come or can go."""
@@ -59,13 +59,19 @@ class Channel:
             self._is_ending = True
             with suppress(OSError):  # The other end is closed.
                 self._socket.shutdown(SHUT_WR)
-        select([self._socket], [self._socket] if self._unsent else [], [])
+        self._wait_for(EVENT_READ | EVENT_WRITE if self._unsent else EVENT_READ)
         self._send()
 
     def close(self) -> None:
         """Let go of it; what was not sent is lost."""
         self.leave()
         self._socket.close()
+
+    def _wait_for(self, events: int) -> None:
+        # Not by select(), which takes no descriptor beyond 1,023: a worker has one for each connection.
+        with DefaultSelector() as selector:
+            selector.register(self._socket, events)
+            selector.select()
 
     def _send(self) -> None:
         while self._unsent:

@@ -18,7 +18,7 @@ import os
 import pickle
 import traceback
 from contextlib import suppress
-from select import select
+from selectors import EVENT_READ, DefaultSelector
 from socket import socket
 from time import monotonic
 from typing import Any, Literal
@@ -57,6 +57,9 @@ class Committer:
         self._file = file
         self._mode = mode
         self._woken, self._waker = os.pipe()
+        self._selector = DefaultSelector()
+        for source in (worker, self._woken):
+            self._selector.register(source, EVENT_READ)
         self._kept: list[Packed] = []
         """In relaxed mode, what could not be written and is tried again."""
         self._ended = False
@@ -79,6 +82,7 @@ class Committer:
         finally:
             watch.stop()
             self._file.close()
+            self._selector.close()
             os.close(self._woken)
             os.close(self._waker)
 
@@ -95,8 +99,7 @@ class Committer:
 
     def _take_what_comes(self, group: list[Packed], patience_s: float | None) -> None:
         while not self._ended:
-            awaited: list[socket | int] = [self._worker, self._woken]
-            readable, _, _ = select(awaited, [], [], patience_s)
+            readable = [key.fileobj for key, _ in self._selector.select(patience_s)]
             if self._woken in readable:
                 os.read(self._woken, 64)
             if self._worker not in readable:

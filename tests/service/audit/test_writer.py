@@ -1,7 +1,10 @@
 import asyncio
+import os
+import resource
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -330,3 +333,18 @@ def test_a_record_that_cannot_be_written_fails_alone(
     assert len(caplog.records) == 4
     log.close()
     assert request_ids(read(log.path)) == request_ids(good)
+
+
+def test_a_log_opened_where_a_thousand_connections_are_open_is_written_and_closed(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2_048)), hard))
+    try:
+        with ExitStack() as stack:
+            for _ in range(1_100):
+                stack.enter_context(open(os.devnull))  # noqa: PTH123 - a descriptor, no more
+            log = AuditLog.open(tmp_path / "audit.db")
+            assert asyncio.run(append_all(log, numbered(3))) == [None] * 3
+            log.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert request_ids(read(log.path)) == request_ids(numbered(3))
