@@ -44,7 +44,7 @@ def append_until_killed(db: Path, name: str) -> NoReturn:
     try:
         asyncio.run(append_all(AuditLog.open(db), name, 1_000_000))
     except BaseException as error:
-        os.write(sys.stderr.fileno(), repr(error).encode())
+        os.write(sys.stderr.fileno(), f"{error!r}\n".encode())
     os._exit(1)
 
 
