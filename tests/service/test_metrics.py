@@ -11,8 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.contract import Flag
 from service.label import label_text
-from service.metrics import FOLDER_VARIABLE, Metrics
+from service.metrics import Metrics
 from tests.servers import PROJECT
+from tests.service import metrics_worker
 
 WORKER = """
 import sys
@@ -30,19 +31,7 @@ print(metrics.page().decode() if sys.argv[1] == "page" else "")
 
 
 def worker(folder: Path, says: str) -> subprocess.Popen[str]:
-    # BentoML gives its workers a folder of its own choice.
-    bentoml = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "bentoml")}
-    env = {**os.environ, **bentoml, FOLDER_VARIABLE: str(folder), "PYTHONPATH": str(PROJECT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, says],
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    return process
+    return metrics_worker.start(folder, WORKER, says)
 
 
 def samples(page: str) -> dict[str, float]:

@@ -1,9 +1,7 @@
 """The vital signs tell how many workers there are, and how the log is, without a request."""
 
 import asyncio
-import os
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,9 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.admission import Admission
 from service.audit.writer import AuditLog
 from service.errors import AuditUnavailable
-from service.metrics import FOLDER_VARIABLE
 from service.vitals import Vitals
-from tests.servers import PROJECT
+from tests.service import metrics_worker
 from tests.service.audit.logs import ANSWERED, locked
 
 WORKER = """
@@ -43,19 +40,7 @@ audit.close()
 
 def worker(folder: Path) -> subprocess.Popen[str]:
     (folder / "metrics").mkdir(exist_ok=True)
-    # BentoML gives its workers a folder of its own choice.
-    bentoml = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "bentoml")}
-    env = {**os.environ, **bentoml, FOLDER_VARIABLE: str(folder / "metrics"), "PYTHONPATH": str(PROJECT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder / "audit.db")],
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    return process
+    return metrics_worker.start(folder / "metrics", WORKER, str(folder / "audit.db"))
 
 
 def samples(page: str) -> dict[str, float]:
