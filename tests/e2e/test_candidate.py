@@ -34,7 +34,7 @@ def candidate(project: Path, step: str, env: dict[str, str]) -> subprocess.Compl
 def test_the_model_of_a_candidate_is_the_one_that_another_machine_gets(
     project: Path, iris: str, stores: dict[str, str], tmp_path: Path
 ) -> None:
-    exported = candidate(project, "export", stores)
+    exported = candidate(project, "export", {**stores, "MODEL": iris})
     assert exported.returncode == 0, exported.stderr
     assert len(list((project / "dist").glob("iris_classifier-*.bento"))) == 1
 
