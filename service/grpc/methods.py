@@ -122,17 +122,8 @@ class Methods:
 
     async def _model_metadata(self, call: GrpcCall) -> bytes:
         request = self._parse("ModelMetadataRequest", call)
-        model = self._model
-        model.check(request.name, request.version)
-        return self._made(
-            "ModelMetadataResponse",
-            name=model.name,
-            versions=[model.version],
-            platform=model.platform,
-            inputs=[tensor._asdict() for tensor in model.inputs],
-            outputs=[tensor._asdict() for tensor in model.outputs],
-            properties=model.properties,
-        )
+        self._model.check(request.name, request.version)
+        return self._made("ModelMetadataResponse", **self._model.metadata.model_dump())
 
     async def _model_infer(self, call: GrpcCall) -> bytes:
         reply = await self._door.predict(call, self._form)

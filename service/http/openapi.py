@@ -4,13 +4,6 @@ BentoML's own document knows neither the pages beside the prediction routes nor 
 says 400 where the contract is broken; so the document is made here.
 """
 
-import inspect
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
-
 from service.audit.history import HistoryFilters
 from service.audit.reader import HistoryPage
 from service.errors import (
@@ -22,17 +15,14 @@ from service.errors import (
     MediaTypeUnsupported,
     Overloaded,
     QueryInvalid,
-    RequestError,
     RowsInvalid,
 )
-from service.http import paths
+from service.http import openapi_v2, paths
+from service.http.operations import TEXT, Document, Schemas, get, parameter, post
 from service.http.problem import MEDIA_TYPE, Problem
 from service.messages import Health, Messages, ModelInfo
 
 API_VERSION = 1
-
-Document = dict[str, Any]
-Content = dict[str, Document]
 
 _PREDICTION_REFUSALS = (
     BodyMalformed,
@@ -44,21 +34,16 @@ _PREDICTION_REFUSALS = (
     AuditUnavailable,
     DeadlineExceeded,
 )
+_PREDICTIONS, _OPERATIONS = "predictions", "operations"
 
 
 def document(messages: Messages, title: str) -> Document:
-    """The OpenAPI 3.1 document of the service whose messages these are."""
-    taken: list[type[BaseModel]] = [messages.row_type, messages.batch_type]
-    given: list[type[BaseModel]] = [messages.answer_type, HistoryPage, ModelInfo, Health, Problem]
-    typed: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        *((model, "validation") for model in taken),
-        *((model, "serialization") for model in given),
-    ]
-    refs, schemas = models_json_schema(typed, ref_template="#/components/schemas/{model}")
-    row, batch = (_json(refs[model, "validation"]) for model in taken)
-    answer, history, model, health, problem = (_json(refs[model, "serialization"]) for model in given)
-    refused = {MEDIA_TYPE: problem["application/json"]}
-    text: Content = {"text/plain": {"schema": {"type": "string"}}}
+    """The OpenAPI 3.1 document of the service whose messages these are, which is named as its model is."""
+    tensors = openapi_v2.Types(messages.contract)
+    schemas = Schemas(
+        [messages.row_type, messages.batch_type, *tensors.taken],
+        [messages.answer_type, HistoryPage, ModelInfo, Health, Problem, *tensors.given],
+    )
     target = messages.contract.target
     return {
         "openapi": "3.1.0",
@@ -67,19 +52,8 @@ def document(messages: Messages, title: str) -> Document:
             "version": str(API_VERSION),
             "description": f"Predicts {target.name}: {', '.join(map(str, target.classes))}.",
         },
-        "paths": {
-            paths.PREDICT: _post("Predict one row", row, answer, refused),
-            paths.BATCH: _post("Predict rows, in their order", batch, answer, refused),
-            paths.HISTORY: _get(
-                "Answered predictions, newest first", history, {QueryInvalid: refused}, _query()
-            ),
-            paths.MODEL: _get("The model: contract, classes, lineage, metrics", model),
-            paths.HEALTH: _get("Whether the service can do its work", health, {AuditUnavailable: health}),
-            paths.LIVE: _get("Whether the process lives", text),
-            paths.READY: _get("Whether requests may be sent", text, {AuditUnavailable: text}),
-            paths.METRICS: _get("Prometheus metrics", text),
-        },
-        "components": {"schemas": schemas["$defs"]},
+        "paths": {**_paths(messages, schemas), **tensors.paths(schemas, title)},
+        "components": {"schemas": schemas.components},
     }
 
 
@@ -92,47 +66,32 @@ def summaries(openapi: Document) -> dict[str, str]:
     }
 
 
-def _post(summary: str, body: Content, answer: Content, refused: Content) -> Document:
-    responses = {"200": {"description": "The predictions", "content": answer}}
-    for error in _PREDICTION_REFUSALS:
-        responses[str(int(error.status))] = _response(error, refused)
+def _paths(messages: Messages, schemas: Schemas) -> Document:
+    row, batch = schemas.taken(messages.row_type), schemas.taken(messages.batch_type)
+    answer, health = schemas.given(messages.answer_type), schemas.given(Health)
+    problem = schemas.given(Problem, MEDIA_TYPE)
+    refusals = dict.fromkeys(_PREDICTION_REFUSALS, problem)
+    query = [
+        parameter(name, "query", schema)
+        for name, schema in HistoryFilters.model_json_schema()["properties"].items()
+    ]
     return {
-        "post": {
-            "tags": ["predictions"],
-            "summary": summary,
-            "requestBody": {"required": True, "content": body},
-            "responses": responses,
-        }
+        paths.PREDICT: post("Predict one row", row, answer, refusals, tag=_PREDICTIONS),
+        paths.BATCH: post("Predict rows, in their order", batch, answer, refusals, tag=_PREDICTIONS),
+        paths.HISTORY: get(
+            "Answered predictions, newest first",
+            schemas.given(HistoryPage),
+            {QueryInvalid: problem},
+            query,
+            tag=_OPERATIONS,
+        ),
+        paths.MODEL: get(
+            "The model: contract, classes, lineage, metrics", schemas.given(ModelInfo), tag=_OPERATIONS
+        ),
+        paths.HEALTH: get(
+            "Whether the service can do its work", health, {AuditUnavailable: health}, tag=_OPERATIONS
+        ),
+        paths.LIVE: get("Whether the process lives", TEXT, tag=_OPERATIONS),
+        paths.READY: get("Whether requests may be sent", TEXT, {AuditUnavailable: TEXT}, tag=_OPERATIONS),
+        paths.METRICS: get("Prometheus metrics", TEXT, tag=_OPERATIONS),
     }
-
-
-def _get(
-    summary: str,
-    answer: Content,
-    refusals: Mapping[type[RequestError], Content] | None = None,
-    parameters: Sequence[Document] = (),
-) -> Document:
-    responses = {"200": {"description": summary, "content": answer}}
-    for error, content in (refusals or {}).items():
-        responses[str(int(error.status))] = _response(error, content)
-    return {
-        "get": {
-            "tags": ["operations"],
-            "summary": summary,
-            "parameters": list(parameters),
-            "responses": responses,
-        }
-    }
-
-
-def _response(error: type[RequestError], content: Content) -> Document:
-    return {"description": inspect.getdoc(error), "content": content}
-
-
-def _query() -> list[Document]:
-    properties = HistoryFilters.model_json_schema()["properties"]
-    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
-
-
-def _json(schema: Document) -> Content:
-    return {"application/json": {"schema": schema}}

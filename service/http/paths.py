@@ -15,13 +15,14 @@ LIVE = "/livez"
 READY = "/readyz"
 SCHEMA = "/schema.json"
 
-# The Open Inference Protocol's. A version may stand behind the model's name, as /versions/{version}.
+# The Open Inference Protocol's. A version may stand behind the model's name, as V2_VERSION.
 V2 = "/v2"
 V2_LIVE = "/v2/health/live"
 V2_READY = "/v2/health/ready"
 V2_MODEL = "/v2/models/{model}"
 V2_MODEL_READY = "/v2/models/{model}/ready"
 V2_INFER = "/v2/models/{model}/infer"
+V2_VERSION = "/versions/{version}"
 
 PATHS = frozenset(
     {PREDICT, BATCH, HISTORY, MODEL, HEALTH, METRICS, DOCS, OPENAPI, INDEX, LIVE, READY, SCHEMA}

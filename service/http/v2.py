@@ -3,10 +3,9 @@
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
-from collections.abc import Mapping
 from functools import cached_property, partial
 
-from pydantic_core import to_json
+from pydantic import BaseModel
 
 from service.door import Asked, Door
 from service.engine import Predictions
@@ -16,6 +15,7 @@ from service.http.exchange import JSON, Exchange, Reply
 from service.messages import Messages
 from service.oip import body
 from service.oip.inputs import Inputs
+from service.oip.messages import Liveness, ModelReadiness, Readiness, ServerMetadata
 from service.oip.model import BINARY_EXTENSION, SERVER_NAME, SERVER_VERSION, ServedModel
 from service.oip.outputs import Outputs
 from service.worker import Worker
@@ -88,28 +88,21 @@ class V2Routes:
         if exchange.method not in (allowed, "HEAD") or allowed == "POST":
             raise MethodNotAllowed(exchange.method, allowed)
         if route == paths.V2_LIVE:
-            return _json({"live": True})
+            return _json(Liveness(live=True))
         ready = self._worker.ready
         if route == paths.V2_READY:
-            return _json({"ready": ready}, 200 if ready else 503)
+            return _json(Readiness(ready=ready), 200 if ready else 503)
         if route == paths.V2:
-            return _json({"name": SERVER_NAME, "version": SERVER_VERSION, "extensions": [BINARY_EXTENSION]})
+            return _json(
+                ServerMetadata(name=SERVER_NAME, version=SERVER_VERSION, extensions=[BINARY_EXTENSION])
+            )
         model = self._form.model
         _, name, version = paths.split_v2(exchange.path)
         model.check(name, version)
         if route == paths.V2_MODEL_READY:
-            return _json({"name": model.name, "ready": ready}, 200 if ready else 503)
-        return _json(
-            {
-                "name": model.name,
-                "versions": [model.version],
-                "platform": model.platform,
-                "inputs": [tensor._asdict() for tensor in model.inputs],
-                "outputs": [tensor._asdict() for tensor in model.outputs],
-                "properties": model.properties,
-            }
-        )
+            return _json(ModelReadiness(name=model.name, ready=ready), 200 if ready else 503)
+        return _json(model.metadata)
 
 
-def _json(content: Mapping[str, object], status: int = 200) -> Reply:
-    return Reply(status, to_json(content))
+def _json(content: BaseModel, status: int = 200) -> Reply:
+    return Reply(status, content.model_dump_json().encode())

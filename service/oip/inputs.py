@@ -37,6 +37,11 @@ _TAKES = {"float": _NUMERIC, "integer": _NUMERIC, "boolean": f"BOOL, {_NUMERIC}"
 _TRUTH: dict[Value, Value] = {0: False, 1: True}
 
 
+def tensor_names(contract: Contract) -> list[str]:
+    """The names that an input can have."""
+    return [*(feature.name for feature in contract.features), *([MATRIX] if contract.is_numeric else [])]
+
+
 class Got(NamedTuple):
     """A tensor that came."""
 
@@ -51,6 +56,7 @@ class Inputs:
         self._features = contract.features
         self._names = [feature.name for feature in contract.features]
         self._known = frozenset(self._names)
+        self._tensors = frozenset(tensor_names(contract))
         self._takes_matrix = contract.is_numeric
         self._max_rows = max_rows
         self._converts = [_converts(feature) for feature in contract.features]
@@ -80,7 +86,7 @@ class Inputs:
         sizes = [size for size in shape if type(size) is int and size >= 0]
         if len(sizes) < len(shape):
             raise TensorInvalid(name, "has a shape that is not a list of lengths")
-        if not (name in self._known or (name == MATRIX and self._takes_matrix)):
+        if name not in self._tensors:
             raise TensorInvalid(name, "is not an input of the model; its metadata has those that are")
         width = sizes[1] if len(sizes) == 2 else 1
         if len(sizes) not in (1, 2) or (width != 1 and not self._is_matrix(name, width)):

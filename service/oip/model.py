@@ -4,8 +4,6 @@ Its name is that of the BentoML model, which is what it is served by; its one ve
 which every answer and record has. What a client asks for by another name or version is not there.
 """
 
-from typing import NamedTuple
-
 from pydantic_core import to_json
 
 from service.compiled import CompiledForm
@@ -14,6 +12,7 @@ from service.errors import ModelUnknown
 from service.model import PublishedModel
 from service.oip.datatypes import BYTES, FP64
 from service.oip.inputs import MATRIX
+from service.oip.messages import ModelMetadata, TensorMetadata
 from service.oip.outputs import LABEL, PROBABILITIES
 
 SERVER_NAME = "tabento"
@@ -24,29 +23,22 @@ ANY = -1
 """The length of a dimension that a request decides."""
 
 
-class TensorMetadata(NamedTuple):
-    """What a tensor has to be, or will be."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-
 class ServedModel:
     """The names, versions and tensors of a published model."""
 
     def __init__(self, model: PublishedModel) -> None:
         self.name = model.tag.partition(":")[0]
         self.version = model.lineage.model_version
-        self.platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
-        self.inputs = tuple(_inputs(model.contract))
         classes = model.contract.target.classes
-        self.outputs = (
-            TensorMetadata(LABEL, BYTES.name, (ANY,)),
-            TensorMetadata(PROBABILITIES, FP64.name, (ANY, len(classes))),
+        self.metadata = ModelMetadata(
+            name=self.name,
+            versions=[self.version],
+            platform="onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops",
+            inputs=_inputs(model.contract),
+            outputs=[_tensor(LABEL, BYTES.name, ANY), _tensor(PROBABILITIES, FP64.name, ANY, len(classes))],
+            # What the protocol has no place for: the order of the probabilities.
+            properties={"classes": to_json(classes).decode()},
         )
-        self.properties = {"classes": to_json(classes).decode()}
-        """What the protocol has no place for: the order of the probabilities, as JSON."""
 
     def check(self, name: str, version: str) -> None:
         """Raise ModelUnknown unless that is the model; no version is any."""
@@ -55,10 +47,14 @@ class ServedModel:
 
 
 def _inputs(contract: Contract) -> list[TensorMetadata]:
-    inputs = [TensorMetadata(feature.name, _datatype(feature), (ANY, 1)) for feature in contract.features]
+    inputs = [_tensor(feature.name, _datatype(feature), ANY, 1) for feature in contract.features]
     if contract.is_numeric:
-        inputs.append(TensorMetadata(MATRIX, FP64.name, (ANY, len(contract.features))))
+        inputs.append(_tensor(MATRIX, FP64.name, ANY, len(contract.features)))
     return inputs
+
+
+def _tensor(name: str, datatype: str, *shape: int) -> TensorMetadata:
+    return TensorMetadata(name=name, datatype=datatype, shape=list(shape))
 
 
 def _datatype(feature: Feature) -> str:
