@@ -20,7 +20,7 @@ from typing import NamedTuple
 import grpc
 
 from load_tests.bench_client import Measured
-from load_tests.inference import MODEL_INFER
+from load_tests.inference import INFER
 
 _CALL_TIMEOUT_S = 10
 _SAMPLE_TRIES = 3
@@ -50,7 +50,7 @@ def generator() -> str:
 def call_once(address: str, call: Call) -> bytes:
     """The ModelInferResponse to the call; raises grpc.RpcError."""
     with grpc.insecure_channel(address) as channel:
-        return channel.unary_unary(MODEL_INFER, bytes, bytes)(call.request, timeout=_CALL_TIMEOUT_S)
+        return channel.unary_unary(INFER, bytes, bytes)(call.request, timeout=_CALL_TIMEOUT_S)
 
 
 def load_grpc(address: str, connections: int, seconds: float, call: Call) -> Measured:
@@ -68,7 +68,7 @@ def _h2load(address: str, connections: int, seconds: float, call: Call, answer_b
         command = ["h2load", f"--clients={connections}", "--max-concurrent-streams=1"]
         command += [f"--duration={round(seconds * 1e3)}ms", f"--data={frame}", f"--log-file={log}"]
         command += ["--header=content-type: application/grpc", "--header=te: trailers"]
-        command += [f"--connection-inactivity-timeout={_CALL_TIMEOUT_S}s", f"http://{address}{MODEL_INFER}"]
+        command += [f"--connection-inactivity-timeout={_CALL_TIMEOUT_S}s", f"http://{address}{INFER}"]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         times_ms = [int(line.split("\t")[2]) / 1e3 for line in log.read_text().splitlines()]
     result = _RESULT.search(output)
@@ -104,7 +104,7 @@ async def _channels(address: str, connections: int, seconds: float, call: Call) 
         errors = 0
         # Channels to the same address share a connection otherwise.
         async with grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-            infer = channel.unary_unary(MODEL_INFER, bytes, bytes)
+            infer = channel.unary_unary(INFER, bytes, bytes)
             while perf_counter() < until:
                 sent = perf_counter()
                 try:

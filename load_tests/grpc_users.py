@@ -12,7 +12,7 @@ from grpc.experimental.gevent import init_gevent
 from locust import FastHttpUser, between, events, task
 
 from load_tests.inference import (
-    MODEL_INFER,
+    INFER,
     MODEL_METADATA,
     ModelInferRequest,
     ModelInferResponse,
@@ -52,7 +52,7 @@ class GrpcClient(FastHttpUser):
         options = [("grpc.use_local_subchannel_pool", 1)]
         self.channel = grpc.insecure_channel(self.environment.parsed_options.grpc, options)
         self._metadata = self._method(MODEL_METADATA, ModelMetadataRequest, ModelMetadataResponse)
-        self._infer = self._method(MODEL_INFER, ModelInferRequest, ModelInferResponse)
+        self._infer = self._method(INFER, ModelInferRequest, ModelInferResponse)
         self.datatypes: dict[str, str] = {}
         self.look()
 

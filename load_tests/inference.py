@@ -5,7 +5,7 @@ They are the service's own, so that a bare server that is measured beside it doe
 
 from typing import Any
 
-from service.grpc.protocol import SERVICE, make_protocol
+from service.grpc.protocol import INFER, SERVICE, make_protocol
 
 _MESSAGES = make_protocol().messages
 
@@ -15,11 +15,10 @@ ModelInferResponse: Any = _MESSAGES["ModelInferResponse"]
 ModelMetadataRequest: Any = _MESSAGES["ModelMetadataRequest"]
 ModelMetadataResponse: Any = _MESSAGES["ModelMetadataResponse"]
 
-MODEL_INFER = f"/{SERVICE}/ModelInfer"
 MODEL_METADATA = f"/{SERVICE}/ModelMetadata"
 
 __all__ = [
-    "MODEL_INFER",
+    "INFER",
     "MODEL_METADATA",
     "SERVICE",
     "ModelInferRequest",

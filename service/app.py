@@ -23,16 +23,7 @@ from pydantic import BaseModel, Field
 
 from service.audit.logfile import LogFile
 from service.call import new_uuid7
-from service.errors import (
-    AuditUnavailable,
-    DeadlineExceeded,
-    GrpcUnusable,
-    InternalFailure,
-    ModelUnusable,
-    Overloaded,
-    RowsFailed,
-    StartError,
-)
+from service.errors import UNANSWERED, GrpcUnusable, ModelUnusable, StartError
 from service.grpc.listening import check_certificate, claim
 from service.http.gateway import OutermostGateway
 from service.http.paths import BATCH, PREDICT, V2_INFER
@@ -72,11 +63,6 @@ with told_in_a_sentence():
 worker = Worker(settings, tag)
 _claimed: list[socket] = []
 """The port of gRPC, in the process that supervises."""
-
-FAILURES = {
-    error.status for error in (Overloaded, RowsFailed, InternalFailure, AuditUnavailable, DeadlineExceeded)
-}
-"""The statuses of a good request that was given no prediction."""
 
 if TYPE_CHECKING:
     from service.contract import Row as RowBody
@@ -129,7 +115,7 @@ class TabularClassifier:
         """Load the model, open the audit log, and listen for gRPC."""
         try:
             worker.start()
-            worker.metrics.expect((PREDICT, BATCH, V2_INFER), FAILURES)
+            worker.metrics.expect((PREDICT, BATCH, V2_INFER), UNANSWERED)
             if settings.grpc_port:
                 # Imported here because it takes a quarter of a second, and is not needed without.
                 from service.grpc.server import GrpcServer

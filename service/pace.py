@@ -48,6 +48,8 @@ class Pace:
         if not self._weight:
             return _MANY_ROWS
         for_rows = seconds - self._per_call_s
-        if for_rows >= self._per_row_s * _MANY_ROWS:
+        if for_rows <= self._per_row_s:
+            return 1
+        if for_rows >= self._per_row_s * _MANY_ROWS:  # Which may be 0: all is put down to the call.
             return _MANY_ROWS
-        return max(1, int(for_rows / self._per_row_s))
+        return int(for_rows / self._per_row_s)

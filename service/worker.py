@@ -5,7 +5,6 @@ opens nothing.
 """
 
 import asyncio
-import logging
 from time import monotonic
 
 from service.audit.reader import AuditReader
@@ -14,6 +13,7 @@ from service.audit.writer import AuditLog
 from service.drain import Drain
 from service.engine import Engine
 from service.keys.keyring import Keyring
+from service.loggers import settle_loggers
 from service.memory import settle_memory
 from service.metrics import Metrics, use_folder
 from service.model import PublishedModel, load_model
@@ -72,7 +72,7 @@ class Worker:
         )
         self.tracing = Tracing.configured(self.model.lineage.model_name)
         self.drain.begin_on_sigterm()
-        _silence_uvicorn()
+        settle_loggers()
         settle_memory()
         self._started = monotonic()
         self.vitals = Vitals()
@@ -126,11 +126,3 @@ class Worker:
     def uptime_s(self) -> float:
         """Seconds since the start."""
         return 0.0 if self._started is None else monotonic() - self._started
-
-
-def _silence_uvicorn() -> None:
-    # uvicorn words a line for each request, which BentoML then drops: that was a quarter of a worker's time.
-    # It asks for handlers when a connection is made.
-    access = logging.getLogger("uvicorn.access")
-    access.handlers.clear()
-    access.propagate = False

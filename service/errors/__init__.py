@@ -41,6 +41,7 @@ gRPC code.
 
 from service.errors.base import TabentoError
 from service.errors.request import (
+    UNANSWERED,
     AuditUnavailable,
     BodyMalformed,
     BodyTooLarge,
@@ -82,6 +83,7 @@ from service.errors.start import (
 )
 
 __all__ = [
+    "UNANSWERED",
     "AnchorUnusable",
     "AuditMisuse",
     "AuditUnavailable",

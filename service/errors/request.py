@@ -262,3 +262,9 @@ class DeadlineExceeded(RequestError):
 
     def __init__(self) -> None:
         super().__init__("The request's deadline passed before it could be answered.")
+
+
+UNANSWERED = frozenset(
+    error.status for error in (Overloaded, RowsFailed, InternalFailure, AuditUnavailable, DeadlineExceeded)
+)
+"""The statuses of a good request that was given no prediction."""

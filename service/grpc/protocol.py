@@ -16,6 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 PACKAGE = "inference"
 SERVICE = f"{PACKAGE}.GRPCInferenceService"
 METHODS = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")
+INFER = f"/{SERVICE}/ModelInfer"
+"""The path of its predictions."""
 
 _TYPES = {
     "bool": FieldDescriptorProto.TYPE_BOOL,

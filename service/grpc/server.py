@@ -11,10 +11,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from service.errors import GrpcUnusable
+from service.errors import UNANSWERED, GrpcUnusable
 from service.grpc.health import Health
 from service.grpc.methods import Methods
-from service.grpc.protocol import SERVICE, make_protocol
+from service.grpc.protocol import INFER, SERVICE, make_protocol
 from service.messages import Messages
 from service.settings import PREFIX, Settings
 from service.worker import Worker
@@ -48,6 +48,7 @@ class GrpcServer:
         services = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*services, reflection.SERVICE_NAME), server, protocol.pool)
         _listen(server, settings)
+        worker.metrics.expect((INFER,), UNANSWERED)
         await server.start()
         await health.follow()
         return cls(server, methods, health, settings.deadline_ms / 1e3)

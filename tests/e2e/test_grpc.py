@@ -20,16 +20,16 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from service.grpc.protocol import METHODS, SERVICE
+from service.grpc.protocol import INFER, METHODS, SERVICE
 from tests.animals import CONTRACT, DOG
 from tests.certificates import make_certificate
 from tests.e2e.test_keys import new_key
 from tests.oip import PROTOCOL, infer_request, method
 from tests.servers import Serve, Server, free_port, metric, workers
+from tests.service.audit.logs import locked
 from tests.service.http.test_gateway import send_head
 
 NAME = "animals"
-INFER = f"/{SERVICE}/ModelInfer"
 MESSAGES = PROTOCOL.messages
 
 
@@ -233,6 +233,28 @@ def test_a_refused_call_is_counted_and_recorded(animals_server: Server) -> None:
         ((transport, route, status, response),) = log.execute(query)
     assert (transport, route, status) == ("grpc", INFER, 422)
     assert json.loads(response) == {"code": "INVALID_ARGUMENT", "message": call.details()}
+
+
+def test_calls_are_unavailable_while_they_cannot_be_recorded(
+    serve: Serve, animals: str, tmp_path: Path
+) -> None:
+    db = tmp_path / "audit.db"
+    server = serve(model=animals, TABENTO_AUDIT_DB=str(db), TABENTO_GRPC_PORT=str(free_port()))
+    labels = f'{{method="POST",route="{INFER}",status="503"}}'
+    assert f"tabento_requests_total{labels} 0.0" in httpx.get(f"{server.url}/metrics").text
+    with grpc.insecure_channel(server.grpc) as channel:
+        with locked(db):
+            call = refusal(channel, dog())
+            assert reason(call) == "UNAVAILABLE audit-unavailable"
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            asked = health_pb2.HealthCheckRequest(service=SERVICE)
+            deadline = time.monotonic() + 10
+            while health.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.SERVING:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        server.await_ready()
+        assert method(channel, "ModelInfer")(dog(), timeout=30).id
+    assert counted(server, "503") == 1
 
 
 def test_a_method_that_is_not_there_is_unimplemented(channel: grpc.Channel) -> None:

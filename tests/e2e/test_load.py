@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from load_tests.inference import (
-    MODEL_INFER,
+    INFER,
     MODEL_METADATA,
     ModelInferRequest,
     ModelInferResponse,
@@ -61,7 +61,7 @@ def test_rows_of_every_type_with_gaps_get_over_grpc_what_they_get_over_http(anim
         metadata = ask(ModelMetadataRequest(name=name).SerializeToString(), timeout=30)
         datatypes = {tensor.name: tensor.datatype for tensor in metadata.inputs}
         request = ModelInferRequest(model_name=name, inputs=list(as_tensors(rows, datatypes)))
-        infer = channel.unary_unary(MODEL_INFER, bytes, ModelInferResponse.FromString)
+        infer = channel.unary_unary(INFER, bytes, ModelInferResponse.FromString)
         outputs = infer(request.SerializeToString(), timeout=30).outputs
     probabilities = next(output for output in outputs if output.name == "probabilities")
     assert list(probabilities.contents.fp64_contents) == [p for row in answer["probabilities"] for p in row]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.grpc.protocol import SERVICE
+from service.grpc.protocol import INFER
 from service.oip.datatypes import DATATYPES
 from tests.animals import CONTRACT, DOG
 from tests.oip import HEADER, PROTOCOL, columns, infer_request, raw
@@ -73,7 +73,7 @@ def messages(draw: st.DrawFn) -> bytes:
 @quick
 @given(message=st.one_of(messages(), messages(), st.binary(max_size=60)))
 def test_no_message_is_answered_with_internal_or_not_at_all(channel: grpc.Channel, message: bytes) -> None:
-    infer: Any = channel.unary_unary(f"/{SERVICE}/ModelInfer")
+    infer: Any = channel.unary_unary(INFER)
     try:
         infer(message, timeout=30)
     except grpc.RpcError as error:

@@ -259,6 +259,19 @@ def test_a_call_is_not_made_longer_than_the_deadlines_of_its_rows_allow() -> Non
     assert 40 <= first <= 50
 
 
+def test_a_request_whose_call_takes_longer_than_it_has_whatever_its_rows_is_answered_all_the_same() -> None:
+    async def run() -> list[Result]:
+        pace = Pace()
+        for rows in (1, 10, 100):
+            pace.learn(rows, 20.0)
+        batcher: Echo = Batcher(echo, max_call_rows=2, on_call=lambda _rows, _seconds: None, pace=pace)
+        answer = await asyncio.wait_for(ask(batcher, 0, 1, deadline=monotonic() + 10), 30)
+        await batcher.close()
+        return answer
+
+    assert asyncio.run(run()) == echo([0, 1])
+
+
 def test_closing_answers_what_is_queued() -> None:
     async def run() -> list[Result]:
         gate = Gate()
