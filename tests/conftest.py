@@ -11,11 +11,18 @@ import httpx
 import pytest
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.animals import publish_animals
 from tests.servers import PROJECT, Serve, Server, free_port, train
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile(
+    "untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 
 class ByWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.iris import SETOSA
@@ -50,7 +50,7 @@ def gated(iris_server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80)
 @given(bodies)
 def test_both_ways_give_the_same_predictions_and_refuse_the_same_bodies(
     ungated: httpx.Client, gated: httpx.Client, asked: tuple[str, object]

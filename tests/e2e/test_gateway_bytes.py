@@ -104,7 +104,7 @@ def worker(iris_server: Server) -> psutil.Process:
     return found
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(sent=streams())
 def test_no_bytes_are_answered_with_5xx_or_not_at_all(iris_server: Server, sent: bytes) -> None:
     got = exchange(iris_server.url, sent)

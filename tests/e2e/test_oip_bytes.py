@@ -23,7 +23,7 @@ CHANGES = ["name", "datatype", "shape", "contents", "raw", "output", "parameter"
 sizes = st.sampled_from([-(2**63), -1, 0, 1, 2, 3, 10_001, 2**31, 2**62, 2**63 - 1])
 names = st.sampled_from([*DOG, "features", "", "other", "x" * 20_000])
 datatypes = st.sampled_from([*DATATYPES, "FP128", ""])
-quick = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=120, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

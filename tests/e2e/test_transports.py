@@ -89,7 +89,7 @@ def plain(label: object) -> str:
     return json.dumps(label).strip('"')
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(row=rows(ANIMALS))
 def test_a_row_of_every_type_gets_the_same_bits_by_every_way(
     animals_transports: Transports, row: Row
@@ -97,7 +97,7 @@ def test_a_row_of_every_type_gets_the_same_bits_by_every_way(
     check_all(animals_transports, [row])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_rows_get_the_same_bits_by_every_way(iris_transports: Transports, data: st.DataObject) -> None:
     check_all(iris_transports, data.draw(st.lists(rows(iris_transports.contract), min_size=1, max_size=5)))

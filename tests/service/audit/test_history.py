@@ -107,7 +107,7 @@ FILTERS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(FILTERS)
 def test_paging_gives_each_record_once_and_in_order(varied_log: AuditReader, asked: dict[str, Any]) -> None:
     filters = HistoryFilters(**asked)

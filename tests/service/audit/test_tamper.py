@@ -45,7 +45,7 @@ VALUES: dict[str, st.SearchStrategy[int | str | bytes | float | None]] = {
     ),
 }
 NULLABLE = {"client", "salt", "content_sha256", "request"}
-TAMPERING = settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.filter_too_much])
+TAMPERING = settings(max_examples=12, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
