@@ -33,11 +33,13 @@ def echo(rows: Sequence[float]) -> list[Result]:
 
 
 @asynccontextmanager
-async def batching(call: Call = echo, max_call_rows: int = 100) -> AsyncIterator[tuple[Echo, list[int]]]:
+async def batching(
+    call: Call = echo, max_call_rows: int = 100, pace: Pace | None = None
+) -> AsyncIterator[tuple[Echo, list[int]]]:
     """A batcher, and the rows of each call that it makes."""
     calls: list[int] = []
     batcher: Echo = Batcher(
-        call, max_call_rows=max_call_rows, on_call=lambda rows, _seconds: calls.append(rows)
+        call, max_call_rows=max_call_rows, on_call=lambda rows, _seconds: calls.append(rows), pace=pace
     )
     try:
         yield batcher, calls
@@ -79,14 +81,27 @@ def test_rows_that_arrive_while_the_model_works_share_the_next_call() -> None:
     assert asyncio.run(run()) == [1, 30]
 
 
-def test_rows_that_arrive_in_one_turn_of_the_loop_share_a_call() -> None:
+@pytest.mark.parametrize(
+    ("call_s", "requests", "calls_rows"),
+    [
+        pytest.param(0.001, [1] * 40, [40], id="all that are there"),
+        pytest.param(0.00001, [1] * 40, [16, 16, 8], id="a share, where calls are quick"),
+        pytest.param(0.00001, [9, 9, 9], [18, 9], id="no request in two"),
+        pytest.param(0.00001, [70, 1], [70, 1], id="a large one whole"),
+    ],
+)
+def test_requests_that_arrive_in_one_turn_of_the_loop_share_calls(
+    call_s: float, requests: Sequence[int], calls_rows: Sequence[int]
+) -> None:
     async def run() -> list[int]:
-        async with batching() as (batcher, calls):
-            for _ in range(3):
-                await asyncio.gather(*[ask(batcher, i) for i in range(20)])
+        pace = Pace()
+        for rows in (1, 10, 100) * 10:
+            pace.learn(rows, call_s)
+        async with batching(pace=pace) as (batcher, calls):
+            await asyncio.gather(*[ask(batcher, *range(rows)) for rows in requests])
             return calls
 
-    assert asyncio.run(run()) == [20, 20, 20]
+    assert asyncio.run(run()) == calls_rows
 
 
 def test_an_idle_batcher_answers_a_single_row_at_once() -> None:
@@ -247,13 +262,10 @@ def test_a_call_is_not_made_longer_than_the_deadlines_of_its_rows_allow() -> Non
         pace = Pace()
         for rows in (1, 10, 100):
             pace.learn(rows, 0.01 * rows)
-        calls: list[int] = []
-        batcher: Echo = Batcher(
-            echo, max_call_rows=1_000, on_call=lambda rows, _: calls.append(rows), pace=pace
-        )
-        await asyncio.gather(ask(batcher, *range(200), deadline=monotonic() + 1), ask(batcher, *range(300)))
-        await batcher.close()
-        return calls
+        async with batching(max_call_rows=1_000, pace=pace) as (batcher, calls):
+            requests = ask(batcher, *range(200), deadline=monotonic() + 1), ask(batcher, *range(300))
+            await asyncio.gather(*requests)
+            return calls
 
     first, *_ = asyncio.run(run())
     assert 40 <= first <= 50
@@ -264,10 +276,8 @@ def test_a_request_whose_call_takes_longer_than_it_has_whatever_its_rows_is_answ
         pace = Pace()
         for rows in (1, 10, 100):
             pace.learn(rows, 20.0)
-        batcher: Echo = Batcher(echo, max_call_rows=2, on_call=lambda _rows, _seconds: None, pace=pace)
-        answer = await asyncio.wait_for(ask(batcher, 0, 1, deadline=monotonic() + 10), 30)
-        await batcher.close()
-        return answer
+        async with batching(pace=pace) as (batcher, _):
+            return await asyncio.wait_for(ask(batcher, 0, 1, deadline=monotonic() + 10), 30)
 
     assert asyncio.run(run()) == echo([0, 1])
 
