@@ -37,9 +37,10 @@ while the service is idle, and under 64 connections the rows of a dozen requests
 which brings one call a turn, sixteen instead of three save a tenth of a worker's time and a third of what the
 log takes."""
 
-_SHARE_ROWS = 16
+_SHARE_ROWS = 32
 """Rows that are enough for a call, where that is quick. If it took all that wait, all would then be recorded
-at once, and loop and disk wait for each other in turn: under 64 connections a quarter of the loop's time."""
+at once, and loop and disk wait for each other in turn: under 64 connections a quarter of the loop's time.
+Shares of 16 would do as well with one worker, but two would come in each other's way at the log."""
 _QUICK_S = 0.0002
 """What a call of so many rows takes at most, if it does not matter that there are more calls."""
 

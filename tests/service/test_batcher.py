@@ -84,9 +84,9 @@ def test_rows_that_arrive_while_the_model_works_share_the_next_call() -> None:
 @pytest.mark.parametrize(
     ("call_s", "requests", "calls_rows"),
     [
-        pytest.param(0.001, [1] * 40, [40], id="all that are there"),
-        pytest.param(0.00001, [1] * 40, [16, 16, 8], id="a share, where calls are quick"),
-        pytest.param(0.00001, [9, 9, 9], [18, 9], id="no request in two"),
+        pytest.param(0.001, [1] * 70, [70], id="all that are there"),
+        pytest.param(0.00001, [1] * 70, [32, 32, 6], id="a share, where calls are quick"),
+        pytest.param(0.00001, [17, 17, 17], [34, 17], id="no request in two"),
         pytest.param(0.00001, [70, 1], [70, 1], id="a large one whole"),
     ],
 )
