@@ -81,6 +81,16 @@ def test_rows_that_arrive_while_the_model_works_share_the_next_call() -> None:
     assert asyncio.run(run()) == [1, 30]
 
 
+def test_rows_that_arrive_in_one_turn_of_the_loop_share_a_call() -> None:
+    async def run() -> list[int]:
+        async with batching() as (batcher, calls):
+            for _ in range(3):
+                await asyncio.gather(*[ask(batcher, i) for i in range(20)])
+            return calls
+
+    assert asyncio.run(run()) == [20, 20, 20]
+
+
 @pytest.mark.parametrize(
     ("call_s", "requests", "calls_rows"),
     [
@@ -90,7 +100,7 @@ def test_rows_that_arrive_while_the_model_works_share_the_next_call() -> None:
         pytest.param(0.00001, [70, 1], [70, 1], id="a large one whole"),
     ],
 )
-def test_requests_that_arrive_in_one_turn_of_the_loop_share_calls(
+def test_a_call_takes_all_that_are_there_or_where_calls_are_quick_a_share(
     call_s: float, requests: Sequence[int], calls_rows: Sequence[int]
 ) -> None:
     async def run() -> list[int]:

@@ -48,7 +48,7 @@ def test_no_file_has_no_frames(tmp_path: Path) -> None:
     assert recoverable_frames(tmp_path / "empty") == 0
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_what_a_changed_byte_leaves_is_what_sqlite_recovers(wal: Path, data: st.DataObject) -> None:
     whole = wal.read_bytes()
