@@ -6,43 +6,24 @@ says 400 where the contract is broken; so the document is made here.
 
 from service.audit.history import HistoryFilters
 from service.audit.reader import HistoryPage
-from service.errors import (
-    AuditUnavailable,
-    BodyMalformed,
-    BodyTooLarge,
-    DeadlineExceeded,
-    InternalFailure,
-    MediaTypeUnsupported,
-    Overloaded,
-    QueryInvalid,
-    RowsInvalid,
-)
+from service.errors import AuditUnavailable, BodyMalformed, QueryInvalid
 from service.http import openapi_v2, paths
-from service.http.operations import TEXT, Document, Schemas, get, parameter, post
+from service.http.operations import PREDICTION_REFUSALS, TEXT, Document, Schemas, get, parameter, post
 from service.http.problem import MEDIA_TYPE, Problem
 from service.messages import Health, Messages, ModelInfo
+from service.oip.messages import request_type
 
 API_VERSION = 1
 
-_PREDICTION_REFUSALS = (
-    BodyMalformed,
-    BodyTooLarge,
-    MediaTypeUnsupported,
-    RowsInvalid,
-    Overloaded,
-    InternalFailure,
-    AuditUnavailable,
-    DeadlineExceeded,
-)
 _PREDICTIONS, _OPERATIONS = "predictions", "operations"
 
 
 def document(messages: Messages, title: str) -> Document:
     """The OpenAPI 3.1 document of the service whose messages these are, which is named as its model is."""
-    tensors = openapi_v2.Types(messages.contract)
+    infer_type = request_type(messages.contract)
     schemas = Schemas(
-        [messages.row_type, messages.batch_type, *tensors.taken],
-        [messages.answer_type, HistoryPage, ModelInfo, Health, Problem, *tensors.given],
+        [messages.row_type, messages.batch_type, infer_type],
+        [messages.answer_type, HistoryPage, ModelInfo, Health, Problem, *openapi_v2.GIVEN],
     )
     target = messages.contract.target
     return {
@@ -52,7 +33,7 @@ def document(messages: Messages, title: str) -> Document:
             "version": str(API_VERSION),
             "description": f"Predicts {target.name}: {', '.join(map(str, target.classes))}.",
         },
-        "paths": {**_paths(messages, schemas), **tensors.paths(schemas, title)},
+        "paths": {**_paths(messages, schemas), **openapi_v2.operations(schemas, infer_type, title)},
         "components": {"schemas": schemas.components},
     }
 
@@ -70,7 +51,7 @@ def _paths(messages: Messages, schemas: Schemas) -> Document:
     row, batch = schemas.taken(messages.row_type), schemas.taken(messages.batch_type)
     answer, health = schemas.given(messages.answer_type), schemas.given(Health)
     problem = schemas.given(Problem, MEDIA_TYPE)
-    refusals = dict.fromkeys(_PREDICTION_REFUSALS, problem)
+    refusals = dict.fromkeys((BodyMalformed, *PREDICTION_REFUSALS), problem)
     query = [
         parameter(name, "query", schema)
         for name, schema in HistoryFilters.model_json_schema()["properties"].items()

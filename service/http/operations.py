@@ -7,7 +7,16 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.errors import RequestError
+from service.errors import (
+    AuditUnavailable,
+    BodyTooLarge,
+    DeadlineExceeded,
+    InternalFailure,
+    MediaTypeUnsupported,
+    Overloaded,
+    RequestError,
+    RowsInvalid,
+)
 
 Document = dict[str, Any]
 Content = dict[str, Document]
@@ -15,6 +24,17 @@ Content = dict[str, Document]
 
 TEXT: Content = {"text/plain": {"schema": {"type": "string"}}}
 BYTES: Document = {"schema": {"type": "string", "format": "binary"}}
+
+PREDICTION_REFUSALS = (
+    BodyTooLarge,
+    MediaTypeUnsupported,
+    RowsInvalid,
+    Overloaded,
+    InternalFailure,
+    AuditUnavailable,
+    DeadlineExceeded,
+)
+"""What answers a request for predictions, whatever its format, beside what the format itself adds."""
 
 
 class Schemas:
