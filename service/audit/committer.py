@@ -28,8 +28,9 @@ import apsw
 from service.audit.framing import Inbox, framed
 from service.audit.gap import Gap, GapCounter
 from service.audit.logfile import LogFile
-from service.audit.record import Packed
+from service.audit.record import Identity, Packed
 from service.audit.watch import Watch
+from service.errors import AuditUnusable
 
 Mode = Literal["strict", "relaxed"]
 
@@ -68,6 +69,8 @@ class Committer:
         self._probe: Packed | None = None
         """One of the records that could not be written, with which it is tried whether others can."""
         self._gap = GapCounter()
+        self._unsure: list[Identity] = []
+        """In relaxed mode, what the process before this one was sent and did not say is written."""
 
     def run(self) -> None:
         """Return when all that the worker sent is written, or cannot be."""
@@ -75,6 +78,7 @@ class Committer:
         try:
             while not self._ended:
                 group = self._next_group()
+                self._look_for_unsure()
                 if group or self._gap or ((self._failing or self._file.doubted) and not self._ended):
                     self._commit(group)
                 if not (self._failing or self._ended):
@@ -106,9 +110,10 @@ class Committer:
                 return
             patience_s = 0
             try:
-                for gap, records in self._inbox.receive():
+                for gap, records, unsure in self._inbox.receive():
                     self._gap.put_back(gap and Gap(*gap))
                     group += records
+                    self._unsure += unsure
             except EOFError:
                 self._ended = True
 
@@ -116,11 +121,26 @@ class Committer:
         os.write(self._waker, b"!")
 
     def _patience_s(self) -> float | None:
-        if self._failing or self._gap:
+        if self._failing or self._gap or self._unsure:
             return _TRIAL_INTERVAL_S
         if self._over_limits:
             return _STEP_INTERVAL_S
         return _RETENTION_INTERVAL_S if self._file.limits else None
+
+    def _look_for_unsure(self) -> None:
+        if not self._unsure:
+            return
+        try:
+            missing = self._file.missing(self._unsure)
+        except Exception as error:
+            self._note_failure(error, failing=True)  # It is looked for again.
+            return
+        for _, received_utc in missing:
+            self._gap.add(received_utc)
+        self._tell("written", len(self._unsure) - len(missing))
+        ended = AuditUnusable(self._file.path, "the process that wrote it had ended")
+        self._tell("failed", len(missing), _pickled(ended))
+        self._unsure = []
 
     def _commit(self, group: list[Packed]) -> None:
         gap = self._gap.take()

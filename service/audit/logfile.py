@@ -5,7 +5,8 @@ opens a new one: whatever the failure was, writing goes on as soon as the file c
 same chain if the file holds it as it was left.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from service.audit.entry import Entry, make_entry
 from service.audit.facet import Facet
 from service.audit.gap import Gap
 from service.audit.readback import Committed, read_back
-from service.audit.record import Packed
+from service.audit.record import Identity, Packed
 from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
 from service.audit.tail import ChainHead, Tail
@@ -83,6 +84,16 @@ class LogFile:
                 connection.execute("ROLLBACK TO trial")
                 connection.execute("RELEASE trial")
             connection.pragma("application_id", APPLICATION_ID)
+
+    def missing(self, records: Iterable[Identity]) -> list[Identity]:
+        """Those of the records that the log does not hold; raises whatever prevents looking for them."""
+        with self.transaction() as (connection, _):
+            held = "SELECT count(*) FROM request WHERE (request_id, received_utc) = (?, ?)"
+            return [
+                identity
+                for identity, times in Counts(records).items()
+                for _ in range(times - connection.execute(held, identity).get)
+            ]
 
     def prune_step(self, just_written: int) -> bool:
         """Remove a few requests if the log is over its limits; whether it may still be over them.

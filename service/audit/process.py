@@ -6,6 +6,7 @@ that means the service: SIGINT from a terminal, SIGTERM from a supervisor that a
 """
 
 import json
+import logging
 import os
 import pickle
 import signal
@@ -24,6 +25,8 @@ from service.memory import settle_memory
 
 _ROOT = Path(__file__).parents[2]
 """Where this very ``service`` lies, whatever the working folder has under that name."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Options(NamedTuple):
@@ -58,7 +61,7 @@ class WriterProcess:
 
         The first that comes over it is ``opened``, or ``unusable`` with the error.
         """
-        self.wait()  # For the one before, which has ended.
+        self._see_off()
         ours, theirs = socketpair()
         with theirs:
             command = [sys.executable, "-P", "-m", "service.audit.process", str(theirs.fileno())]
@@ -75,6 +78,12 @@ class WriterProcess:
         """Return when it has ended."""
         if self._running is not None:
             self._running.wait()
+
+    def _see_off(self) -> None:
+        self.wait()  # For the one before, which has ended.
+        if self._running is not None and (code := self._running.returncode):
+            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+            _logger.warning("the process that wrote the audit log %s ended %s", self._options.path, how)
 
 
 def serve(worker: socket, options: Options) -> None:

@@ -64,6 +64,9 @@ Packed = tuple[
 ]  # fmt: skip
 """A record as plain values, in the order of its fields, the moment of receipt as text."""
 
+Identity = tuple[str, str]
+"""What a record is known by again: its request's id, which a client may repeat, and the moment of receipt."""
+
 
 def pack(record: AuditRecord) -> Packed:
     """The record as plain values; raises ValueError if its moment has no time zone."""

@@ -10,18 +10,18 @@ how much was.
 import asyncio
 import logging
 import pickle
-from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from service.audit.channel import Channel
 from service.audit.committer import Mode
 from service.audit.database import BUSY_TIMEOUT_MS
 from service.audit.framing import framed
 from service.audit.gap import GapCounter
+from service.audit.outstanding import Outstanding
 from service.audit.process import Options, WriterEnd, WriterProcess
 from service.audit.record import AuditRecord, Packed, pack, utc_text
 from service.audit.retention import Limits
@@ -31,17 +31,7 @@ Sync = Literal["full", "normal"]
 
 _RESTART_INTERVAL_S = 1.0
 
-_IN_FLIGHT = 2
-"""Messages that are on their way at once: one that is being committed, and the next, so that the process
-never waits. More would only wake it up for less each time, which costs more than writing a record."""
-
 _logger = logging.getLogger(__name__)
-
-
-class _Waiting(NamedTuple):
-    written: asyncio.Future[None] | None
-    """Nothing in relaxed mode: nobody waits."""
-    received_utc: str
 
 
 class AuditLog:
@@ -70,10 +60,7 @@ class AuditLog:
         self._gathered: list[Packed] = []
         self._is_due = False
         """Whether what gathered is handed over at the end of this turn."""
-        self._waiting: deque[_Waiting] = deque()
-        """For their outcomes, which come in the order of the records."""
-        self._in_flight: deque[int] = deque()
-        """Of each message that was sent, the records whose outcomes have not come."""
+        self._outstanding = Outstanding()
         self._gap = GapCounter()
         self._is_open = False
         """Whether the process that writes has the log open."""
@@ -97,7 +84,7 @@ class AuditLog:
         loop = asyncio.get_running_loop()
         if loop is not self._loop or self._channel is None:
             self._attend(loop)
-        is_full = self.mode == "relaxed" and len(self._waiting) >= self._queue_limit
+        is_full = self.mode == "relaxed" and len(self._outstanding) >= self._queue_limit
         if self._closed or self._channel is None or is_full:
             self._drop(record)
             return
@@ -110,7 +97,7 @@ class AuditLog:
             return
         written = loop.create_future() if self.mode == "strict" else None
         self._gathered.append(packed)
-        self._waiting.append(_Waiting(written, packed[1]))
+        self._outstanding.add(written, packed[:2])
         self._schedule()
         if written is not None:
             await written
@@ -119,6 +106,10 @@ class AuditLog:
         """Write what is queued and stop. Blocks meanwhile; called on the loop's thread, or without one."""
         if self._closed:
             return
+        self._receive()
+        if self._channel is None and (self._outstanding or self._gap):
+            self._next_start = 0.0  # The last chance to state what was lost.
+            self._start()
         self._hand_over(at_once=True)
         self._closed = True
         while self._channel is not None:
@@ -130,13 +121,13 @@ class AuditLog:
     def queued(self) -> int:
         """Records that wait for their commit."""
         self._receive()
-        return len(self._waiting)
+        return len(self._outstanding)
 
     @property
     def appended(self) -> int:
         """Records that this worker was given to write."""
         self._receive()
-        return self._written + self._failed + len(self._waiting)
+        return self._written + self._failed + len(self._outstanding)
 
     @property
     def written(self) -> int:
@@ -171,13 +162,13 @@ class AuditLog:
             received_utc = utc_text(datetime.now(UTC))
         self._dropped += 1
         self._gap.add(received_utc)
-        if not self._waiting:  # Else it goes with what is sent when some of that was written.
+        if not self._outstanding:  # Else it goes with what is sent when some of that was written.
             self._schedule()
 
     def _schedule(self) -> None:
         if (
             not self._is_due
-            and len(self._in_flight) < _IN_FLIGHT
+            and self._outstanding.has_room
             and self._loop is not None
             and not self._loop.is_closed()
         ):
@@ -187,14 +178,13 @@ class AuditLog:
     def _hand_over(self, *, at_once: bool = False) -> None:
         self._is_due = False
         # While that many are on their way, it goes when one of them has come back.
-        is_held = len(self._in_flight) >= _IN_FLIGHT and not at_once
+        is_held = not (self._outstanding.has_room or at_once)
         if is_held or self._channel is None or not (self._gathered or self._gap):
             return
         gathered, self._gathered = self._gathered, []
-        if gathered:
-            self._in_flight.append(len(gathered))
+        self._outstanding.sent(len(gathered))
         gap = self._gap.take()
-        self._channel.send(framed((gap and tuple(gap), gathered)))
+        self._channel.send(framed((gap and tuple(gap), gathered, [])))
 
     def _receive(self) -> None:
         channel = self._channel or self._start()
@@ -211,11 +201,9 @@ class AuditLog:
         match kind:
             case "written":
                 self._written += about[0]
-                self._settle(about[0], None)
+                self._settle(about[0])
             case "failed":
-                self._failed += about[0]
-                self._dropped += about[0] * (self.mode == "relaxed")
-                self._settle(about[0], pickle.loads(about[1]))  # noqa: S301 - of its own making
+                self._fail(about[0], pickle.loads(about[1]))  # noqa: S301 - of its own making
             case "failing":
                 self._failing = about[0]
             case "log":
@@ -227,25 +215,14 @@ class AuditLog:
                     _logger.warning("the audit log %s is written again", self.path)
                 self._is_open, self._failing, self._refusal = True, False, None
 
-    def _settle(self, count: int, error: Exception | None) -> None:
-        self._count_back(count)
-        for _ in range(count):
-            future = self._waiting.popleft().written
-            if future is None or future.done():  # Its caller was cancelled.
-                continue
-            with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(AuditUnavailable.because(error))
+    def _fail(self, count: int, error: Exception) -> None:
+        self._failed += count
+        self._dropped += count * (self.mode == "relaxed")
+        self._settle(count, error)
 
-    def _count_back(self, records: int) -> None:
-        while records and self._in_flight:
-            first = self._in_flight.popleft()
-            if first > records:
-                self._in_flight.appendleft(first - records)
-            records -= min(first, records)
-        if len(self._in_flight) < _IN_FLIGHT:
+    def _settle(self, count: int, error: Exception | None = None) -> None:
+        self._outstanding.settle(count, error)
+        if self._outstanding.has_room:
             self._hand_over()
 
     def _open(self) -> None:
@@ -274,10 +251,16 @@ class AuditLog:
         self._channel = Channel(self._writer.start(), self._receive)
         if self._loop is not None and not self._loop.is_closed():
             self._channel.attend(self._loop)
+        if self._outstanding:
+            self._outstanding.sent(len(self._outstanding))
+            self._channel.send(framed((None, [], self._outstanding.identities)))
         return self._channel
 
     def _lose(self) -> None:
-        """The process has ended. What it did not say is written may be, and is not answered."""
+        """The process has ended. What it did not say is written may be.
+
+        In strict mode it is not answered; in relaxed mode, where it was, the next process looks for it.
+        """
         if self._channel is not None:
             self._channel.close()
         self._channel = None
@@ -285,15 +268,10 @@ class AuditLog:
         if self._is_open and not self._closed:
             _logger.error("the audit log %s cannot be written: %s", self.path, error)
         self._is_open, self._failing = False, True
-        lost = len(self._waiting)
-        if self.mode == "relaxed":
-            for waiting in self._waiting:
-                self._gap.add(waiting.received_utc)
-            self._dropped += lost
-        self._failed += lost
         self._gathered = []
-        self._in_flight.clear()
-        self._settle(lost, error)
+        self._outstanding.lose_sight()
+        if self.mode == "strict" or self._closed:
+            self._fail(len(self._outstanding), error)
 
     @property
     def _ended(self) -> AuditUnusable:

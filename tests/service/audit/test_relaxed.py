@@ -4,12 +4,19 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from socket import SHUT_RDWR, socket, socketpair
+from threading import Thread
 from time import monotonic
 
 import apsw
+import psutil
 import pytest
 
+from service.audit.database import BUSY_TIMEOUT_MS
+from service.audit.framing import Inbox, framed
+from service.audit.process import Options, WriterProcess
 from service.audit.record import AuditRecord
+from service.audit.retention import Limits
 from service.audit.verify import verify
 from service.audit.writer import AuditLog
 from tests.service.audit.logs import ANSWERED, NINE, locked, numbered, read, request_ids
@@ -150,3 +157,76 @@ def test_a_chain_goes_on_after_a_failure(tmp_path: Path, mode: str) -> None:
     report = verify(log.path)
     assert (report.ok, report.chains) == (True, 1)
     assert report.records == (6 if mode == "strict" else 9)
+
+
+class MuteWriter:
+    """The process that writes, of which the first says nothing after that it has opened the log."""
+
+    def __init__(self, options: Options) -> None:
+        self._process = WriterProcess(options)
+        self._worker: socket | None = None
+        self._relay: Thread | None = None
+
+    def start(self) -> socket:
+        process = self._process.start()
+        if self._worker is not None:
+            return process
+        (self._first,) = psutil.Process().children()
+        ours, self._worker = socketpair()
+        self._relay = Thread(target=self._pass_on, args=(self._worker, process))
+        self._relay.start()
+        return ours
+
+    def wait(self) -> None:
+        self._process.wait()
+        if self._relay is not None:
+            self._relay.join()
+
+    def kill(self) -> None:
+        self._first.kill()
+        self._first.wait()
+        assert self._worker is not None
+        self._worker.shutdown(SHUT_RDWR)
+
+    @staticmethod
+    def _pass_on(worker: socket, process: socket) -> None:
+        with worker, process:
+            worker.sendall(framed(next(Inbox(process).receive())))
+            while sent := worker.recv(65536):
+                process.sendall(sent)
+
+
+def test_what_a_killed_writer_had_written_without_a_word_is_not_stated_as_lost(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    writer = MuteWriter(Options(str(db), "relaxed", BUSY_TIMEOUT_MS, "full", Limits()))
+    log = AuditLog(db, writer, "relaxed", 100)
+    append_all(log, numbered(5))
+    deadline = monotonic() + 10
+    while len(read(db)) < 5:
+        assert monotonic() < deadline
+    with locked(db):
+        append_all(log, numbered(3, first=6))
+        asyncio.run(asyncio.sleep(0.1))
+        writer.kill()
+    wait_until(log, 5)
+    append_all(log, numbered(1, first=9))
+    wait_until(log, 6)
+    assert (log.written, log.failed, log.dropped, log.queued) == (6, 3, 3, 0)
+    log.close()
+
+    assert request_ids(read(db)) == [*request_ids(numbered(5)), "r-9"]
+    assert gaps(db) == [(3, "2026-07-04T09:00:06.000000Z", "2026-07-04T09:00:08.000000Z")]
+    assert verify(db).ok
+
+
+def test_what_was_lost_before_the_end_is_stated_at_the_end(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db", mode="relaxed")
+    (writer,) = psutil.Process().children()
+    with locked(log.path):
+        append_all(log, numbered(3))
+        writer.kill()
+        writer.wait()
+    log.close()
+
+    assert (log.written, log.failed, log.dropped, log.queued) == (0, 3, 3, 0)
+    assert [records for records, *_ in gaps(log.path)] == [3]
