@@ -25,6 +25,7 @@ from service.audit.logfile import LogFile
 from service.call import new_uuid7
 from service.errors import UNANSWERED, GrpcUnusable, ModelUnusable, StartError
 from service.grpc.listening import check_certificate, claim
+from service.http import connection
 from service.http.gateway import OutermostGateway
 from service.http.paths import BATCH, PREDICT, V2_INFER
 from service.http.routes import make_pages
@@ -149,6 +150,7 @@ class TabularClassifier:
         return await _answer(batch.instances)
 
 
+connection.use()
 TabularClassifier.add_asgi_middleware(OutermostGateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
 
 

@@ -1,5 +1,7 @@
 """Every path that the service serves, each written once."""
 
+import re
+
 PREDICT = "/predict"
 BATCH = "/predict/batch"
 HISTORY = "/predictions/history"
@@ -35,6 +37,12 @@ OTHER = "other"
 """The route of a path that is none of these."""
 
 _V2_MODELS = "/v2/models/"
+_PREDICTION = re.compile(f"{PREDICT}|{BATCH}|{_V2_MODELS}[A-Za-z0-9._:/-]+/infer".encode())
+
+
+def is_for_prediction(target: bytes) -> bool:
+    """Whether a request's target, as it was sent, is a prediction route written plainly."""
+    return _PREDICTION.fullmatch(target) is not None
 
 
 def is_v2(path: str) -> bool:

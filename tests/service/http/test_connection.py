@@ -1,0 +1,255 @@
+"""A connection answers as uvicorn's own does, whichever way its requests go."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from service.http.connection import Connection
+from tests.e2e.test_gateway_bytes import streams
+
+HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+REQUEST = HEAD + b"\r\n{}"
+TURNS = 40
+
+
+async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with all that it was told of the request."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message["body"]
+        more = message["more_body"]
+    told = {name: str(scope[name]) for name in scope if name not in ("server", "client")}
+    content = json.dumps({**told, "body": str(body)}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    if (b"x-request-timeout-ms", b"100000") in scope["headers"]:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def streaming(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer in pieces, without saying how long they are."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    for piece in (b"a", b"b" * 100):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def measureless(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer at once, without saying how long it is."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"all"})
+
+
+async def failing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise ValueError
+
+
+class Heard(NamedTuple):
+    answer: bytes
+    is_closing: bool
+
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def connect(
+    protocol: type[HttpToolsProtocol], app: App, keep_alive_s: int = 5
+) -> Callable[[], HttpToolsProtocol]:
+    config = uvicorn.Config(
+        app, http=protocol, lifespan="off", log_config=None, server_header=False, date_header=False,
+        timeout_keep_alive=keep_alive_s,
+    )  # fmt: skip
+    config.load()
+    state = ServerState()
+    return lambda: protocol(config=config, server_state=state, app_state={})
+
+
+async def heard(protocol: type[HttpToolsProtocol], app: App, pieces: Sequence[bytes]) -> Heard:
+    """What a client hears that sends those pieces, one after the other."""
+    client, server = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(connect(protocol, app), server)
+    with client:
+        client.setblocking(False)
+        for piece in pieces:
+            if not transport.is_closing():
+                client.send(piece)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+        closing = transport.is_closing()
+        transport.abort()
+        await asyncio.sleep(0)
+        answer = b""
+        try:
+            while more := client.recv(2**20):
+                answer += more
+        except ConnectionError:
+            pass
+    return Heard(answer, closing)
+
+
+def of_both(pieces: Sequence[bytes], app: App = telling) -> tuple[Heard, Heard]:
+    async def run() -> tuple[Heard, Heard]:
+        return await heard(HttpToolsProtocol, app, pieces), await heard(Connection, app, pieces)
+
+    return asyncio.run(run())
+
+
+@st.composite
+def in_pieces(draw: st.DrawFn) -> list[bytes]:
+    stream = draw(st.one_of(streams(), st.integers(1, 4).map(lambda times: REQUEST * times)))
+    cuts = sorted(draw(st.sets(st.integers(0, len(stream)), max_size=3)))
+    return [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+
+
+@given(pieces=in_pieces())
+def test_any_bytes_in_any_pieces_are_answered_as_uvicorn_answers_them(pieces: list[bytes]) -> None:
+    theirs, ours = of_both(pieces)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        REQUEST,
+        REQUEST.replace(b"/predict", b"/predict/batch"),
+        REQUEST.replace(b"/predict", b"/v2/models/iris/versions/1/infer"),
+        REQUEST.replace(b"/predict", b"/v2/models/%69ris/infer"),
+        REQUEST.replace(b"/predict", b"/predict?a=b"),
+        REQUEST.replace(b"/predict", b"http://x/predict"),
+        REQUEST.replace(b"POST", b"PUT"),
+        REQUEST.replace(b"1.1", b"1.0"),
+        REQUEST.replace(b"Host", b"Connection: close\r\nHost"),
+        REQUEST.replace(b"Host", b"Expect: 100-continue\r\nHost"),
+        REQUEST.replace(b"Host", b"X-Request-Timeout-Ms: 100000\r\nHost"),
+        REQUEST.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")[:-2] + b"2\r\n{}\r\n0\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_a_request_is_answered_as_uvicorn_answers_it(request_: bytes) -> None:
+    theirs, ours = of_both([request_, request_])
+    assert theirs.answer.startswith(b"HTTP/1.1 ")
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("pieces", "is_short"),
+    [
+        ([REQUEST], True),
+        ([REQUEST, REQUEST], True),
+        ([REQUEST.replace(b"/predict", b"/v2/models/iris/infer")], True),
+        ([REQUEST.replace(b"/predict", b"/health")], False),
+        ([REQUEST.replace(b"POST", b"PUT")], False),
+        ([REQUEST[:-1], REQUEST[-1:]], False),
+        ([REQUEST * 2], False),
+    ],
+)
+def test_whole_requests_for_a_prediction_go_the_short_way(pieces: list[bytes], is_short: bool) -> None:
+    async def run() -> HttpToolsProtocol:
+        client, server = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.connect_accepted_socket(connect(Connection, telling), server)
+        with client:
+            for piece in pieces:
+                client.send(piece)
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
+        return protocol
+
+    assert (type(asyncio.run(run()).cycle) is not RequestResponseCycle) == is_short
+
+
+@pytest.mark.parametrize("app", [streaming, measureless])
+def test_an_answer_of_any_form_is_sent_as_uvicorn_sends_it(app: App) -> None:
+    theirs, ours = of_both([REQUEST, REQUEST], app)
+    assert theirs.answer.count(b"HTTP/1.1 200 OK") == 2
+    assert ours == theirs
+
+
+def test_an_application_that_fails_is_answered_as_by_uvicorn(caplog: pytest.LogCaptureFixture) -> None:
+    theirs, ours = of_both([REQUEST], failing)
+    assert ours == theirs
+    assert ours.answer.startswith(b"HTTP/1.1 500 ")
+    assert len(caplog.records) == 2
+
+
+def test_an_answer_that_comes_when_the_client_has_gone_is_sent_to_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run() -> list[str]:
+        met: list[str] = []
+        done = asyncio.Event()
+        client, server = socket.socketpair()
+
+        async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+            met.append((await receive())["type"])
+            client.close()
+            met.append((await receive())["type"])
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            met.append((await receive())["type"])
+            done.set()
+
+        await asyncio.get_running_loop().connect_accepted_socket(connect(Connection, app), server)
+        client.send(REQUEST)
+        await done.wait()
+        return met
+
+    assert asyncio.run(asyncio.wait_for(run(), 10)) == ["http.request", "http.disconnect", "http.disconnect"]
+    assert caplog.records == []
+
+
+def test_an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() -> None:
+    async def run() -> float:
+        client, server = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(connect(Connection, telling, 1), server)
+        with client:
+            for _ in range(6):
+                client.send(REQUEST)
+                await asyncio.sleep(0.3)
+                assert not transport.is_closing()
+            started = time.monotonic()
+            while not transport.is_closing():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            return time.monotonic() - started + 0.3
+
+    assert 0.9 <= asyncio.run(asyncio.wait_for(run(), 10)) <= 5
+
+
+def test_a_connection_is_not_closed_while_its_request_is_answered() -> None:
+    async def run() -> bytes:
+        client, server = socket.socketpair()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            if slow_from_now:
+                await asyncio.sleep(1.5)
+            await telling(scope, receive, send)
+
+        slow_from_now: list[bool] = []
+        await asyncio.get_running_loop().connect_accepted_socket(connect(Connection, slow, 1), server)
+        reader, writer = await asyncio.open_connection(sock=client)
+        writer.write(REQUEST)
+        assert await reader.read(2**16)
+        slow_from_now.append(True)
+        writer.write(REQUEST)
+        answer = await reader.read(2**16)
+        writer.close()
+        return answer
+
+    assert asyncio.run(asyncio.wait_for(run(), 10)).startswith(b"HTTP/1.1 200 ")
