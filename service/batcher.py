@@ -37,12 +37,14 @@ while the service is idle, and under 64 connections the rows of a dozen requests
 which brings one call a turn, sixteen instead of three save a tenth of a worker's time and a third of what the
 log takes."""
 
-_SHARE_ROWS = 32
-"""Rows that are enough for a call, where that is quick. If it took all that wait, all would then be recorded
-at once, and loop and disk wait for each other in turn: under 64 connections a quarter of the loop's time.
-Shares of 16 would do as well with one worker, but two would come in each other's way at the log."""
-_QUICK_S = 0.0002
-"""What a call of so many rows takes at most, if it does not matter that there are more calls."""
+SHARE_ROWS = 24
+"""Rows that are enough for a call, where that is quick and there is one worker. If it took all that wait, all
+would then be recorded at once, and loop and disk wait for each other in turn: under 64 connections a quarter
+of the loop's time. Where there are more workers, one works while another's records are written, and shares
+that small would only come in each other's way at the log."""
+_QUICK_S = 0.001
+"""What a call of so many rows takes at most, if it does not matter that there are more calls. A linear model
+takes a twentieth of that, but several times as long where the processor is shared."""
 
 _LOOK_INTERVAL_S = 0.02
 """How often the waiting requests are looked through for passed deadlines while the model's thread works."""
@@ -117,6 +119,7 @@ class Batcher(Generic[RowT, ResultT]):
         max_call_rows: int,
         on_call: Callable[[int, float], None],
         pace: Pace | None = None,
+        share_rows: int = SHARE_ROWS,
     ) -> None:
         """Take the model's function, and a callback that is told of each call: its rows, its seconds.
 
@@ -126,6 +129,7 @@ class Batcher(Generic[RowT, ResultT]):
         self._max_call_rows = max_call_rows
         self._on_call = on_call
         self._pace = pace or Pace()
+        self._most_shared_rows = share_rows
         self._queue: deque[_Request[RowT, ResultT]] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._is_due = False
@@ -227,7 +231,8 @@ class Batcher(Generic[RowT, ResultT]):
     @property
     def _share_rows(self) -> int:
         """Rows from which on a call takes no further request."""
-        return _SHARE_ROWS if self._pace.expected_s(_SHARE_ROWS) <= _QUICK_S else self._max_call_rows
+        is_quick = self._pace.expected_s(self._most_shared_rows) <= _QUICK_S
+        return self._most_shared_rows if is_quick else self._max_call_rows
 
     def _finish(
         self,

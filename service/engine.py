@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.admission import Admission
-from service.batcher import Batcher, never
+from service.batcher import SHARE_ROWS, Batcher, never
 from service.contract import Flag, Row, Values
 from service.errors import RowsFailed
 from service.label import Label
@@ -36,14 +36,24 @@ class Engine:
     """A model, its batcher and its metrics. It belongs to one event loop."""
 
     def __init__(
-        self, model: PublishedModel, metrics: Metrics, *, max_call_rows: int, max_queued_rows: int
+        self,
+        model: PublishedModel,
+        metrics: Metrics,
+        *,
+        max_call_rows: int,
+        max_queued_rows: int,
+        workers: int = 1,
     ) -> None:
         self.model = model
         self._metrics = metrics
         self._classes = model.contract.target.classes
         self.admission = Admission(max_queued_rows)
         self._batcher: Batcher[Values, _Result] = Batcher(
-            self._results, max_call_rows=max_call_rows, on_call=metrics.count_call, pace=self._measure()
+            self._results,
+            max_call_rows=max_call_rows,
+            on_call=metrics.count_call,
+            pace=self._measure(),
+            share_rows=SHARE_ROWS * workers,
         )
         metrics.name_model(model)
 

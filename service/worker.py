@@ -69,6 +69,7 @@ class Worker:
             self.metrics,
             max_call_rows=settings.max_call_rows,
             max_queued_rows=settings.max_queued_rows,
+            workers=settings.workers,
         )
         self.tracing = Tracing.configured(self.model.lineage.model_name)
         self.drain.begin_on_sigterm()

@@ -49,6 +49,17 @@ def test_importing_the_service_brings_in_neither_pandas_nor_mlflow(iris: str, st
     assert done.stdout.strip() == "set()"
 
 
+def test_the_service_has_uvicorn_keep_its_connections_the_shorter_way(
+    iris: str, stores: dict[str, str]
+) -> None:
+    assert iris
+    program = "import service.app, uvicorn; print(uvicorn.config.HTTP_PROTOCOLS['auto'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, env=stores, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "service.http.connection:Connection"
+
+
 def test_importing_the_service_makes_no_file(iris: str, stores: dict[str, str], tmp_path: Path) -> None:
     assert iris
     settings = {**stores, "TABENTO_AUDIT_DB": str(tmp_path / "audit.db")}

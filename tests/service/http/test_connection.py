@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.http.connection import Connection
+from service.http.connection import Connection, use
 from tests.e2e.test_gateway_bytes import streams
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
@@ -253,3 +253,13 @@ def test_a_connection_is_not_closed_while_its_request_is_answered() -> None:
         return answer
 
     assert asyncio.run(asyncio.wait_for(run(), 10)).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_server_that_is_told_of_no_protocol_keeps_its_connections_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(uvicorn.config.HTTP_PROTOCOLS, "auto", uvicorn.config.HTTP_PROTOCOLS["auto"])
+    use()
+    config = uvicorn.Config(telling, lifespan="off", log_config=None)
+    config.load()
+    assert config.http_protocol_class is Connection
