@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
+
 from service.audit.chain import SALT_BYTES
 from service.audit.entry import Entry, make_entry
 from service.audit.reader import AuditReader, LoggedRequest
@@ -108,6 +110,12 @@ def appender(db: Path, name: str, count: int) -> subprocess.Popen[str]:
     """Start a process that appends ``name-0``, ``name-1``... and says each once it is committed."""
     command = [sys.executable, str(APPENDER), str(db), name, str(count)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+
+
+def writing(db: Path) -> psutil.Process:
+    """The process that writes the log for this one, which may have other children."""
+    (found,) = (child for child in psutil.Process().children() if str(db) in " ".join(child.cmdline()))
+    return found
 
 
 @contextmanager

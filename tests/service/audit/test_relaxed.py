@@ -9,7 +9,6 @@ from threading import Thread
 from time import monotonic
 
 import apsw
-import psutil
 import pytest
 
 from service.audit.database import BUSY_TIMEOUT_MS
@@ -19,7 +18,7 @@ from service.audit.record import AuditRecord
 from service.audit.retention import Limits
 from service.audit.verify import verify
 from service.audit.writer import AuditLog
-from tests.service.audit.logs import ANSWERED, NINE, locked, numbered, read, request_ids
+from tests.service.audit.logs import ANSWERED, NINE, locked, numbered, read, request_ids, writing
 from tests.service.audit.test_recovery import full_disk, wait_until_writable
 
 
@@ -164,6 +163,7 @@ class MuteWriter:
 
     def __init__(self, options: Options) -> None:
         self._process = WriterProcess(options)
+        self._db = Path(options.path)
         self._worker: socket | None = None
         self._relay: Thread | None = None
 
@@ -171,7 +171,7 @@ class MuteWriter:
         process = self._process.start()
         if self._worker is not None:
             return process
-        (self._first,) = psutil.Process().children()
+        self._first = writing(self._db)
         ours, self._worker = socketpair()
         self._relay = Thread(target=self._pass_on, args=(self._worker, process))
         self._relay.start()
@@ -221,7 +221,7 @@ def test_what_a_killed_writer_had_written_without_a_word_is_not_stated_as_lost(t
 
 def test_what_was_lost_before_the_end_is_stated_at_the_end(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path / "audit.db", mode="relaxed")
-    (writer,) = psutil.Process().children()
+    writer = writing(log.path)
     with locked(log.path):
         append_all(log, numbered(3))
         writer.kill()

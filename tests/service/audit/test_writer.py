@@ -28,6 +28,7 @@ from tests.service.audit.logs import (
     read,
     request_ids,
     write,
+    writing,
 )
 
 COUNT = "import apsw, sys; print(apsw.Connection(sys.argv[1]).execute('SELECT count(*) FROM request').get)"
@@ -148,7 +149,7 @@ def test_a_closed_log_takes_nothing(tmp_path: Path) -> None:
 
 def test_an_idle_log_sleeps(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path / "audit.db")
-    (writer,) = psutil.Process().children()
+    writer = writing(log.path)
     time.sleep(1.5)  # Its first look is behind it.
     before = writer.num_ctx_switches().voluntary
     time.sleep(0.5)
@@ -163,7 +164,7 @@ def test_a_writer_that_is_killed_fails_what_waits_and_is_replaced(
     assert asyncio.run(append_all(log, numbered(3))) == [None] * 3
 
     async def kill_under_way() -> list[BaseException | None]:
-        (writer,) = psutil.Process().children()
+        writer = writing(log.path)
         writer.suspend()
         outcomes = asyncio.gather(*map(log.append, numbered(5, first=10)), return_exceptions=True)
         await asyncio.sleep(0.05)
@@ -194,7 +195,7 @@ def test_in_relaxed_mode_a_killed_writer_leaves_a_gap_that_is_stated(tmp_path: P
             await asyncio.sleep(0.02)
 
     async def kill_and_go_on() -> None:
-        (writer,) = psutil.Process().children()
+        writer = writing(log.path)
         writer.suspend()
         await append_all(log, numbered(5))
         writer.kill()
