@@ -218,18 +218,18 @@ def test_an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() -> 
     async def run() -> float:
         client, server = socket.socketpair()
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_accepted_socket(connect(Connection, telling, 1), server)
+        transport, _ = await loop.connect_accepted_socket(connect(Connection, telling, 2), server)
         with client:
-            for _ in range(6):
+            for _ in range(7):
                 client.send(REQUEST)
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.4)
                 assert not transport.is_closing()
             started = time.monotonic()
             while not transport.is_closing():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
-            return time.monotonic() - started + 0.3
+            return time.monotonic() - started + 0.4
 
-    assert 0.9 <= asyncio.run(asyncio.wait_for(run(), 10)) <= 5
+    assert asyncio.run(asyncio.wait_for(run(), 30)) >= 1.9
 
 
 def test_a_connection_is_not_closed_while_its_request_is_answered() -> None:
