@@ -17,6 +17,7 @@ import logging
 import os
 import pickle
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from socket import socket
@@ -135,11 +136,8 @@ class Committer:
         except Exception as error:
             self._note_failure(error, failing=True)  # It is looked for again.
             return
-        for _, received_utc in missing:
-            self._gap.add(received_utc)
         self._tell("written", len(self._unsure) - len(missing))
-        ended = AuditUnusable(self._file.path, "the process that wrote it had ended")
-        self._tell("failed", len(missing), _pickled(ended))
+        self._lose(missing, AuditUnusable(self._file.path, "the process that wrote it had ended"))
         self._unsure = []
 
     def _commit(self, group: list[Packed]) -> None:
@@ -165,13 +163,16 @@ class Committer:
     def _give_up(self, group: list[Packed], error: Exception, *, again: bool) -> None:
         if group and again:
             self._probe = group[0]
+        if again and self._mode == "relaxed":
+            self._kept += group
+        else:
+            self._lose([record[:2] for record in group], error)
+
+    def _lose(self, records: Sequence[Identity], error: Exception) -> None:
         if self._mode == "relaxed":
-            if again:
-                self._kept += group
-                return
-            for _, received_utc, *_ in group:
+            for _, received_utc in records:
                 self._gap.add(received_utc)
-        self._tell("failed", len(group), _pickled(error))
+        self._tell("failed", len(records), _pickled(error))
 
     def _keep_limits(self, just_written: int) -> None:
         if not self._file.limits:

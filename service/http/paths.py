@@ -37,7 +37,7 @@ OTHER = "other"
 """The route of a path that is none of these."""
 
 _V2_MODELS = "/v2/models/"
-_PREDICTION = re.compile(f"{PREDICT}|{BATCH}|{_V2_MODELS}[A-Za-z0-9._:/-]+/infer".encode())
+_PREDICTION = re.compile(f"{PREDICT}|{BATCH}|{V2_INFER.format(model='[A-Za-z0-9._:/-]+')}".encode())
 
 
 def is_for_prediction(target: bytes) -> bool:

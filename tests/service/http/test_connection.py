@@ -81,17 +81,30 @@ def connect(
     return lambda: protocol(config=config, server_state=state, app_state={})
 
 
-async def heard(protocol: type[HttpToolsProtocol], app: App, pieces: Sequence[bytes]) -> Heard:
-    """What a client hears that sends those pieces, one after the other."""
+async def accepted(
+    protocol: type[HttpToolsProtocol], app: App, keep_alive_s: int = 5
+) -> tuple[socket.socket, asyncio.Transport, HttpToolsProtocol]:
+    """A client's socket, and the server's end of it."""
     client, server = socket.socketpair()
-    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(connect(protocol, app), server)
+    client.setblocking(False)
+    connected = connect(protocol, app, keep_alive_s)
+    return client, *await asyncio.get_running_loop().connect_accepted_socket(connected, server)
+
+
+async def send_pieces(client: socket.socket, transport: asyncio.Transport, pieces: Sequence[bytes]) -> None:
+    """Send one after the other, each once the one before was heard."""
+    for piece in pieces:
+        if not transport.is_closing():
+            client.send(piece)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+
+async def heard(protocol: type[HttpToolsProtocol], app: App, pieces: Sequence[bytes]) -> Heard:
+    """What a client hears that sends those pieces."""
+    client, transport, _ = await accepted(protocol, app)
     with client:
-        client.setblocking(False)
-        for piece in pieces:
-            if not transport.is_closing():
-                client.send(piece)
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+        await send_pieces(client, transport, pieces)
         closing = transport.is_closing()
         transport.abort()
         await asyncio.sleep(0)
@@ -161,14 +174,9 @@ def test_a_request_is_answered_as_uvicorn_answers_it(request_: bytes) -> None:
 )
 def test_whole_requests_for_a_prediction_go_the_short_way(pieces: list[bytes], is_short: bool) -> None:
     async def run() -> HttpToolsProtocol:
-        client, server = socket.socketpair()
-        loop = asyncio.get_running_loop()
-        _, protocol = await loop.connect_accepted_socket(connect(Connection, telling), server)
+        client, transport, protocol = await accepted(Connection, telling)
         with client:
-            for piece in pieces:
-                client.send(piece)
-                for _ in range(TURNS):
-                    await asyncio.sleep(0)
+            await send_pieces(client, transport, pieces)
         return protocol
 
     assert (type(asyncio.run(run()).cycle) is not RequestResponseCycle) == is_short
@@ -194,7 +202,6 @@ def test_an_answer_that_comes_when_the_client_has_gone_is_sent_to_nobody(
     async def run() -> list[str]:
         met: list[str] = []
         done = asyncio.Event()
-        client, server = socket.socketpair()
 
         async def app(_scope: Scope, receive: Receive, send: Send) -> None:
             met.append((await receive())["type"])
@@ -205,7 +212,7 @@ def test_an_answer_that_comes_when_the_client_has_gone_is_sent_to_nobody(
             met.append((await receive())["type"])
             done.set()
 
-        await asyncio.get_running_loop().connect_accepted_socket(connect(Connection, app), server)
+        client, *_ = await accepted(Connection, app)
         client.send(REQUEST)
         await done.wait()
         return met
@@ -216,9 +223,7 @@ def test_an_answer_that_comes_when_the_client_has_gone_is_sent_to_nobody(
 
 def test_an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() -> None:
     async def run() -> float:
-        client, server = socket.socketpair()
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_accepted_socket(connect(Connection, telling, 2), server)
+        client, transport, _ = await accepted(Connection, telling, 2)
         with client:
             for _ in range(7):
                 client.send(REQUEST)
@@ -234,15 +239,13 @@ def test_an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() -> 
 
 def test_a_connection_is_not_closed_while_its_request_is_answered() -> None:
     async def run() -> bytes:
-        client, server = socket.socketpair()
-
         async def slow(scope: Scope, receive: Receive, send: Send) -> None:
             if slow_from_now:
                 await asyncio.sleep(1.5)
             await telling(scope, receive, send)
 
         slow_from_now: list[bool] = []
-        await asyncio.get_running_loop().connect_accepted_socket(connect(Connection, slow, 1), server)
+        client, *_ = await accepted(Connection, slow, 1)
         reader, writer = await asyncio.open_connection(sock=client)
         writer.write(REQUEST)
         assert await reader.read(2**16)
