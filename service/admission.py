@@ -1,118 +1,187 @@
-"""Admission: how many rows a worker has in hand, and what becomes of requests that come beyond.
+"""Admission: how many requests a worker has in progress, how many stand in line, and what comes beyond.
 
-They are refused, which costs a third of answering: under three times the load that can be served, a worker
-that refused each request at once would do little else. So only so many refusals a second leave at once. What
-comes beyond waits for its turn, unread by the model and without work, and takes the room of the next request
-that is done; its client, meanwhile, sends nothing more on that connection.
+Where the model's calls are quick, a few shares of them keep model and log busy. More requests in progress
+would bring nothing, and each costs more: by the time it is gone on with, what it is made of has left the
+processor's caches. With 2,000 connections that was a third of the throughput. So those beyond stand in line,
+not begun: over HTTP little more than their bytes.
+
+Requests beyond the room there is are refused, which costs a third of answering: under three times the load
+that can be served, a worker that refused each at once would do little else. So only so many refusals a second
+leave at once. What comes beyond those stands in line as well; its client, meanwhile, sends nothing more on
+that connection. Who has stood there for too long is refused in any case.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
-from typing import Self
+from typing import NamedTuple, Self
 
 from service.errors import Overloaded
 
 REFUSALS_PER_S = 500.0
 _REFUSALS_AT_ONCE = 100.0
 """That many may have been saved up by a while without any."""
-_TICK_S = 0.005
+
+
+def _any_number() -> float:
+    return float("inf")
+
+
+class _InLine(NamedTuple):
+    told: "Callable[[Room], object]"
+    is_whole: bool
+    since: float
 
 
 class Admission:
     """The room of one worker. It belongs to one event loop."""
 
-    def __init__(self, max_queued_rows: int, refusals_per_s: float = REFUSALS_PER_S) -> None:
+    def __init__(
+        self,
+        max_queued_rows: int,
+        *,
+        at_once: Callable[[], float] = _any_number,
+        patience_s: float = float("inf"),
+        refusals_per_s: float = REFUSALS_PER_S,
+    ) -> None:
+        """Take how many requests may be in progress, and how long one stands in line at most."""
         self.max_queued_rows = max_queued_rows
+        self._at_once = at_once
+        self._patience_s = patience_s
         self._refusals_per_s = refusals_per_s
-        self.rows_in_hand = 0
-        self._promised = 0
-        """Requests that waited and have been given room, which they have not entered yet."""
-        self._waiting: deque[asyncio.Future[bool]] = deque()
-        """Each is told whether there is room."""
+        self._whole_in_progress = 0
+        self._rows_in_progress = 0
+        self._line: deque[_InLine] = deque()
+        self._is_moving = False
         self._refusals = _REFUSALS_AT_ONCE
         """That may leave at once."""
         self._counted = monotonic()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
+    def rows_in_hand(self) -> int:
+        """Rows in progress and in line, where a request counts as one."""
+        return self._rows_in_progress + len(self._line)
+
+    @property
     def is_full(self) -> bool:
         """Whether as many rows are in hand as are taken on."""
-        return self.rows_in_hand + self._promised >= self.max_queued_rows
+        return self.rows_in_hand >= self.max_queued_rows
+
+    def apply(self, told: "Callable[[Room], object]", *, is_whole: bool) -> None:
+        """Have a request told of its room: now, or when it is its turn.
+
+        Only requests that have come whole count as in progress. The others wait for their clients, who must
+        not be able to hold everybody up.
+        """
+        if not self._line and self._has_place(is_whole):
+            told(Room(self, is_whole))
+        elif self.is_full and self._may_refuse():
+            told(Room(None, is_whole))
+        else:
+            self._line.append(_InLine(told, is_whole, monotonic()))
+            self._watch()
 
     async def room(self) -> "Room":
-        """Room for one request, to be entered at once; raises Overloaded where there is none."""
-        if (self._waiting or self.is_full) and not await self._turn():
-            raise Overloaded
-        return Room(self)
+        """Room for one request that may not have come whole, to be entered at once."""
+        turn: asyncio.Future[Room] = asyncio.get_running_loop().create_future()
 
-    def give_back(self, rows: int) -> None:
-        """So many rows are done: those that have waited longest get the room."""
-        self.rows_in_hand -= rows
-        while self._waiting and not self.is_full:
-            self._promised += self._tell(True)
+        def told(room: Room) -> None:
+            if turn.done():  # Whoever stood in line has gone.
+                room.leave()
+            else:
+                turn.set_result(room)
 
-    async def _turn(self) -> bool:
-        self._count()
-        if self._refusals >= 1 and not self._waiting:
-            self._refusals -= 1
-            return False
-        loop = asyncio.get_running_loop()
-        turn: asyncio.Future[bool] = loop.create_future()
-        self._waiting.append(turn)
-        if self._timer is None:
-            self._timer = loop.call_later(_TICK_S, self._tick, loop)
+        self.apply(told, is_whole=False)
         try:
-            admitted = await turn
+            return await turn
         except asyncio.CancelledError:
-            if not turn.cancelled() and turn.result():  # It had been given room: that is for the next.
-                self._promised -= 1
-                self.give_back(0)
+            if not turn.cancelled():
+                turn.result().leave()
             raise
-        self._promised -= admitted
-        return admitted
 
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._count()
-        while self._waiting and self._refusals >= 1:
-            self._refusals -= self._tell(False)
-        self._timer = loop.call_later(_TICK_S, self._tick, loop) if self._waiting else None
+    def count(self, requests: int, rows: int) -> None:
+        """Count whole requests and rows in, or out if they are less than 0.
 
-    def _tell(self, admitted: bool) -> bool:
-        """Tell whoever has waited longest; whether it still waits."""
-        turn = self._waiting.popleft()
-        if turn.done():
-            return False
-        turn.set_result(admitted)
-        return True
+        For those that go out, those that have stood in line for longest come in.
+        """
+        self._whole_in_progress += requests
+        self._rows_in_progress += rows
+        if self._is_moving:  # One that was just told has gone already.
+            return
+        self._is_moving = True
+        try:
+            while self._line and self._has_place(self._line[0].is_whole):
+                told, is_whole, since = self._line.popleft()
+                told(Room(self, is_whole, monotonic() - since))
+        finally:
+            self._is_moving = False
 
-    def _count(self) -> None:
+    def _has_place(self, is_whole: bool) -> bool:
+        return self._rows_in_progress < self.max_queued_rows and (
+            not is_whole or self._whole_in_progress < self._at_once()
+        )
+
+    def _may_refuse(self) -> bool:
         now = monotonic()
         self._refusals = min(_REFUSALS_AT_ONCE, self._refusals + (now - self._counted) * self._refusals_per_s)
         self._counted = now
+        if self._refusals < 1:
+            return False
+        self._refusals -= 1
+        return True
+
+    def _watch(self) -> None:
+        if self._timer is None and self._line and self._patience_s < float("inf"):
+            left_s = self._line[0].since + self._patience_s - monotonic()
+            self._timer = asyncio.get_running_loop().call_later(max(left_s, 0.0), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        longest_ago = monotonic() - self._patience_s
+        while self._line and self._line[0].since <= longest_ago:
+            refused = self._line.popleft()
+            refused.told(Room(None, refused.is_whole))
+        self._watch()
 
 
 class Room:
-    """What a request takes up, from before its body is read until it is recorded.
+    """What a request takes up, from before its body is read until it is recorded; or that there is none.
 
     A request that comes while there is room is taken on, however many its rows are: one that is larger than
     all the room there can be would else never be.
     """
 
-    __slots__ = ("_admission", "_rows")
+    __slots__ = ("_admission", "_is_whole", "_rows", "waited_s")
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission | None, is_whole: bool, waited_s: float = 0.0) -> None:
         self._admission = admission
-        self._rows = 0
+        self._is_whole = is_whole
+        self._rows = 1
+        """Until it is known how many there are."""
+        self.waited_s = waited_s
+        """How long the request has stood in line."""
+        if admission is not None:
+            admission.count(is_whole, 1)
 
     def __enter__(self) -> Self:
-        self.take(1)
+        """Raise Overloaded if there is none."""
+        if self._admission is None:
+            raise Overloaded
         return self
 
     def take(self, rows: int) -> None:
-        """Have so many rows in hand; until that is known, one."""
-        self._admission.rows_in_hand += rows - self._rows
-        self._rows = rows
+        """Have so many rows in hand."""
+        if self._admission is not None:
+            self._admission.count(0, rows - self._rows)
+            self._rows = rows
+
+    def leave(self) -> None:
+        """Give back what it takes up, if it does."""
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.count(-self._is_whole, -self._rows)
 
     def __exit__(self, *_: object) -> None:
-        self._admission.give_back(self._rows)
+        self.leave()

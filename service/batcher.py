@@ -42,6 +42,8 @@ SHARE_ROWS = 24
 would then be recorded at once, and loop and disk wait for each other in turn: under 64 connections a quarter
 of the loop's time. Where there are more workers, one works while another's records are written, and shares
 that small would only come in each other's way at the log."""
+SHARES_AT_ONCE = 4
+"""Shares in progress that keep model and log busy: one gathers, one is predicted, two go to the log."""
 _QUICK_S = 0.001
 """What a call of so many rows takes at most, if it does not matter that there are more calls. A linear model
 takes a twentieth of that, but several times as long where the processor is shared."""
@@ -130,6 +132,9 @@ class Batcher(Generic[RowT, ResultT]):
         self._on_call = on_call
         self._pace = pace or Pace()
         self._most_shared_rows = share_rows
+        self._share_rows = max_call_rows
+        """Rows from which on a call takes no further request."""
+        self._settle_share()
         self._queue: deque[_Request[RowT, ResultT]] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._is_due = False
@@ -229,10 +234,14 @@ class Batcher(Generic[RowT, ResultT]):
         return batch, gathered
 
     @property
-    def _share_rows(self) -> int:
-        """Rows from which on a call takes no further request."""
+    def enough_requests(self) -> float:
+        """How many in progress keep it busy; where a call is not quick, the more the better."""
+        return self._enough_requests
+
+    def _settle_share(self) -> None:
         is_quick = self._pace.expected_s(self._most_shared_rows) <= _QUICK_S
-        return self._most_shared_rows if is_quick else self._max_call_rows
+        self._share_rows = self._most_shared_rows if is_quick else self._max_call_rows
+        self._enough_requests = SHARES_AT_ONCE * self._share_rows if is_quick else float("inf")
 
     def _finish(
         self,
@@ -241,6 +250,7 @@ class Batcher(Generic[RowT, ResultT]):
         seconds: float,
     ) -> None:
         self._pace.learn(len(results), seconds)
+        self._settle_share()
         self._on_call(len(results), seconds)
         start = 0
         for request, count in batch:

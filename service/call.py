@@ -5,10 +5,11 @@ HTTP's is ``Exchange`` (http/exchange.py), gRPC's ``GrpcCall`` (grpc/call.py).
 
 import re
 from abc import ABC, abstractmethod
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic, time_ns
 from typing import ClassVar
 
+from service.admission import Room
 from service.chance import HexChance
 from service.keys.keyring import Key
 from service.tracing import NO_TRACE, NoTrace, Trace
@@ -36,8 +37,8 @@ class Call(ABC):
     """A request on its way through the service."""
 
     __slots__ = (
-        "body", "client", "has_own_id", "key", "method", "path", "received_utc", "request_id", "route",
-        "started", "status", "trace",
+        "body", "client", "has_own_id", "key", "method", "path", "received_utc", "request_id", "room",
+        "route", "started", "status", "trace",
     )  # fmt: skip
 
     transport: ClassVar[str]
@@ -59,6 +60,8 @@ class Call(ABC):
     """The API key that it came with, where there are any."""
     body: bytes | None
     """The request's body, once it was read whole."""
+    room: Room | None
+    """The room that it was given before it began, where its transport saw to that."""
     status: int | None
     """The answer's HTTP status, whatever the transport, once there is one."""
 
@@ -76,6 +79,7 @@ class Call(ABC):
         self.trace = NO_TRACE
         self.key = None
         self.body = None
+        self.room = None
         self.status = None
 
     def identify(self, request_id: str) -> None:
@@ -83,6 +87,13 @@ class Call(ABC):
         if request_id and not self.has_own_id and _WELL_FORMED_ID.fullmatch(request_id):
             self.request_id = request_id
             self.has_own_id = True
+
+    def begin_in(self, room: Room) -> None:
+        """Take the room that it was given, for which it may have waited."""
+        self.room = room
+        if room.waited_s:
+            self.started -= room.waited_s
+            self.received_utc -= timedelta(seconds=room.waited_s)
 
     @property
     def seconds(self) -> float:

@@ -80,7 +80,7 @@ class Door:
     async def predict(self, call: CallT, form: Form[CallT, ReplyT]) -> ReplyT:
         """The reply to a call, to be sent; raises ClientGone."""
         try:
-            with await self._worker.engine.admission.room() as room:
+            with call.room or await self._worker.engine.admission.room() as room:
                 return await self._recorded(call, form, room)
         except RequestError as error:
             return form.refusal(call, error)

@@ -42,18 +42,21 @@ class Engine:
         *,
         max_call_rows: int,
         max_queued_rows: int,
+        patience_s: float = float("inf"),
         workers: int = 1,
     ) -> None:
         self.model = model
         self._metrics = metrics
         self._classes = model.contract.target.classes
-        self.admission = Admission(max_queued_rows)
         self._batcher: Batcher[Values, _Result] = Batcher(
             self._results,
             max_call_rows=max_call_rows,
             on_call=metrics.count_call,
             pace=self._measure(),
             share_rows=SHARE_ROWS * workers,
+        )
+        self.admission = Admission(
+            max_queued_rows, at_once=lambda: self._batcher.enough_requests, patience_s=patience_s
         )
         metrics.name_model(model)
 

@@ -69,6 +69,8 @@ class Worker:
             self.metrics,
             max_call_rows=settings.max_call_rows,
             max_queued_rows=settings.max_queued_rows,
+            # The other half is for what comes after.
+            patience_s=settings.deadline_ms / 2e3,
             workers=settings.workers,
         )
         self.tracing = Tracing.configured(self.model.lineage.model_name)

@@ -5,6 +5,8 @@ regular expressions and writes twice. A prediction needs none of that: its body 
 its headers, and its answer is there at once. That is half of what an answer takes the server, and the server
 takes nearly half of what a prediction takes in all.
 
+They begin when the worker has room for them (admission.py); until then they are their bytes and little more.
+
 Only whole requests for a prediction go that way, one at a time; whatever else comes over the same connection
 is uvicorn's to handle, as if it was alone: other routes, bodies that are still to come, pipelined requests,
 upgrades, HTTP/1.0. httptools parses all of them. BentoML leaves uvicorn's protocol at its default and has no
@@ -18,7 +20,12 @@ from starlette.types import Message
 from uvicorn import config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from service.admission import Admission, Room
+from service.http.exchange import ROOM
 from service.http.paths import is_for_prediction
+
+ADMISSION = "tabento.admission"
+"""Where the worker's admission lies in the application's state, which every connection is given."""
 
 _BUSY = float("inf")
 _NOBODY_WAITS = asyncio.Event()
@@ -89,14 +96,26 @@ class Connection(HttpToolsProtocol):
         scope["path"] = self.url.decode("ascii")
         scope["raw_path"] = self.url
         scope["query_string"] = b""
-        self.cycle = _WholeCycle(self, body)
-        self._start_asgi_task(self.cycle, self.app)
+        self.cycle = cycle = _WholeCycle(self, body)
+        admission: Admission | None = self.app_state.get(ADMISSION)
+        if admission is None:
+            self.begin(cycle)
+        else:
+            admission.apply(cycle.begin_in, is_whole=True)
+
+    def begin(self, cycle: "_WholeCycle") -> None:
+        """Have the application answer it."""
+        self._start_asgi_task(cycle, self.app)
 
     def answered(self) -> None:
         """Be idle, or go on with what was pipelined."""
         if self.pipeline or self.transport.is_closing():
             self.on_response_complete()
             return
+        if self.scope is self.cycle.scope:  # Else the next has begun to come.
+            # Freed now, while it is in the processor's caches, what it was made of is taken for the next
+            # request of any connection. Until this one's next, it would have gone from there.
+            self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
         self.server_state.total_requests += 1
         self.flow.resume_reading()
         self._idle_until = self.loop.time() + self.timeout_keep_alive
@@ -135,9 +154,24 @@ class _WholeCycle(RequestResponseCycle):
             keep_alive=connection.parser.should_keep_alive(),
             on_response=connection.answered,
         )
+        self._connection = connection
         self._whole = body
+        self._room: Room | None = None
         self._start: Any = None
         """Held until the body is there."""
+
+    def begin_in(self, room: Room) -> None:
+        """Have it answered, now that it has room or is to be refused."""
+        self.scope[ROOM] = self._room = room  # type: ignore[literal-required]
+        self._connection.begin(self)
+
+    async def run_asgi(self, app: Any) -> None:
+        """Run the application; whatever it does, the room is given back."""
+        try:
+            await super().run_asgi(app)
+        finally:
+            if self._room is not None:
+                self._room.leave()
 
     async def receive(self) -> Any:
         """The body, whole; after that, once the client has gone, that it has."""

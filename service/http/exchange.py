@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
+from service.admission import Room
 from service.call import Call
 from service.errors import (
     BodyTooLarge,
@@ -21,6 +22,9 @@ from service.http.problem import refusal_body
 
 REQUEST_ID = "tabento.request_id"
 """Where the request's id lies in the ASGI scope, for the pages behind the gateway."""
+
+ROOM = "tabento.room"
+"""Where the request's room lies there, if its connection has applied for it."""
 
 JSON = b"application/json"
 
@@ -54,6 +58,9 @@ class Exchange(Call):
             client=client[0] if client else None,
             request_id=self.headers.get(b"x-request-id", b"").decode("latin-1"),
         )
+        room: Room | None = scope.get(ROOM)
+        if room is not None:
+            self.begin_in(room)
         self._receive = receive
         self._send = send
 

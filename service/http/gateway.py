@@ -9,6 +9,7 @@ and problem details where BentoML or Starlette would answer in words of their ow
 A prediction goes through the door (door.py), which gives its answer back once its record is committed.
 """
 
+from collections.abc import MutableMapping
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +24,7 @@ from service.errors import (
     RouteUnknown,
     ScopeMissing,
 )
+from service.http.connection import ADMISSION
 from service.http.exchange import REQUEST_ID, Exchange
 from service.http.native import NativeForm
 from service.http.paths import BATCH, PREDICT, is_v2
@@ -50,7 +52,18 @@ class OutermostGateway:
         if scope["type"] == "lifespan":
             application = scope["app"]
             application.middleware_stack = Gateway(application.middleware_stack, self._worker, self._messages)
+            send = self._showing_admission(scope["state"], send)
         await self._app(scope, receive, send)
+
+    def _showing_admission(self, state: MutableMapping[str, object], send: Send) -> Send:
+        """Once the worker has started, show the connections where they apply for room."""
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                state[ADMISSION] = self._worker.engine.admission
+            await send(message)
+
+        return send_on
 
 
 class Gateway:

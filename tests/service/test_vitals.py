@@ -28,7 +28,7 @@ use_folder()
 metrics, vitals = Metrics(CollectorRegistry()), Vitals(CollectorRegistry())
 vitals.begin(workers_wanted=2, rows_limit=100)
 admission, audit = Admission(100), AuditLog.open(Path(sys.argv[1]))
-admission.rows_in_hand = 30
+admission.count(requests=1, rows=30)
 vitals.show(admission, audit)
 print("ready", flush=True)
 sys.stdin.readline()

@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import pytest
@@ -15,7 +16,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.http.connection import Connection, use
+from service.admission import Admission
+from service.http.connection import ADMISSION, Connection, use
+from service.http.exchange import ROOM
 from tests.e2e.test_gateway_bytes import streams
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
@@ -70,7 +73,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def connect(
-    protocol: type[HttpToolsProtocol], app: App, keep_alive_s: int = 5
+    protocol: type[HttpToolsProtocol], app: App, keep_alive_s: int = 5, admission: Admission | None = None
 ) -> Callable[[], HttpToolsProtocol]:
     config = uvicorn.Config(
         app, http=protocol, lifespan="off", log_config=None, server_header=False, date_header=False,
@@ -78,16 +81,17 @@ def connect(
     )  # fmt: skip
     config.load()
     state = ServerState()
-    return lambda: protocol(config=config, server_state=state, app_state={})
+    app_state = {ADMISSION: admission} if admission else {}
+    return lambda: protocol(config=config, server_state=state, app_state=app_state)
 
 
 async def accepted(
-    protocol: type[HttpToolsProtocol], app: App, keep_alive_s: int = 5
+    protocol: type[HttpToolsProtocol], app: App, keep_alive_s: int = 5, admission: Admission | None = None
 ) -> tuple[socket.socket, asyncio.Transport, HttpToolsProtocol]:
     """A client's socket, and the server's end of it."""
     client, server = socket.socketpair()
     client.setblocking(False)
-    connected = connect(protocol, app, keep_alive_s)
+    connected = connect(protocol, app, keep_alive_s, admission)
     return client, *await asyncio.get_running_loop().connect_accepted_socket(connected, server)
 
 
@@ -98,6 +102,11 @@ async def send_pieces(client: socket.socket, transport: asyncio.Transport, piece
             client.send(piece)
         for _ in range(TURNS):
             await asyncio.sleep(0)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - uvicorn has no events for it
+        await asyncio.sleep(0.001)
 
 
 async def heard(protocol: type[HttpToolsProtocol], app: App, pieces: Sequence[bytes]) -> Heard:
@@ -230,8 +239,7 @@ def test_an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() -> 
                 await asyncio.sleep(0.4)
                 assert not transport.is_closing()
             started = time.monotonic()
-            while not transport.is_closing():  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.01)
+            await until(transport.is_closing)
             return time.monotonic() - started + 0.4
 
     assert asyncio.run(asyncio.wait_for(run(), 30)) >= 1.9
@@ -256,6 +264,79 @@ def test_a_connection_is_not_closed_while_its_request_is_answered() -> None:
         return answer
 
     assert asyncio.run(asyncio.wait_for(run(), 10)).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_begins_when_the_worker_has_room_for_it() -> None:
+    async def run() -> None:
+        async def held(scope: Scope, receive: Receive, send: Send) -> None:
+            begun.append(scope[ROOM].waited_s)
+            await may_end.wait()
+            await telling(scope, receive, send)
+
+        begun: list[float] = []
+        may_end = asyncio.Event()
+        admission = Admission(100, at_once=lambda: 2)
+        clients = [(await accepted(Connection, held, 5, admission))[0] for _ in range(5)]
+        for client in clients:
+            client.send(REQUEST)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+        assert begun == [0, 0]
+        assert admission.rows_in_hand == 5
+        may_end.set()
+        for client in clients:
+            reader, writer = await asyncio.open_connection(sock=client)
+            assert (await reader.read(2**16)).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+        assert all(waited_s > 0 for waited_s in begun[2:])
+        assert begun[2:] == sorted(begun[2:], reverse=True)  # In the order in which they came.
+        assert admission.rows_in_hand == 0
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+async def silent(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """End without an answer."""
+
+
+@pytest.mark.parametrize("app", [telling, streaming, failing, silent])
+def test_the_room_is_given_back_whatever_the_application_does(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            in_hand.append(admission.rows_in_hand)
+            await app(scope, receive, send)
+
+        in_hand: list[int] = []
+        admission = Admission(100)
+        client, *_ = await accepted(Connection, counted, 5, admission)
+        with client:
+            client.send(REQUEST)
+            await until(lambda: in_hand == [1] and admission.rows_in_hand == 0)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+    assert len(caplog.records) <= 2
+
+
+def test_a_request_whose_client_goes_before_it_begins_leaves_no_trace_in_the_line() -> None:
+    async def run() -> list[str]:
+        met: list[str] = []
+
+        async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+            met.append((await receive())["type"])
+
+        admission = Admission(100, at_once=lambda: 1)
+        with ExitStack() as room:
+            admission.apply(room.enter_context, is_whole=True)
+            client, transport, _ = await accepted(Connection, app, 5, admission)
+            await send_pieces(client, transport, [REQUEST])
+            client.close()
+            await until(transport.is_closing)
+        await until(lambda: admission.rows_in_hand == 0)
+        return met
+
+    assert asyncio.run(asyncio.wait_for(run(), 10)) == ["http.disconnect"]
 
 
 def test_a_server_that_is_told_of_no_protocol_keeps_its_connections_so(
