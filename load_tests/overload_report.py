@@ -18,6 +18,8 @@ class Overload(NamedTuple):
 
     capacity: float
     """Requests a second that were answered in a closed loop before."""
+    capacity_connections: int
+    """Of that closed loop."""
     times: float
     """How many times that was to be offered."""
     seconds: float
@@ -103,7 +105,7 @@ def as_markdown(report: Mapping[str, object], found: Overload) -> list[str]:
     return [
         "# Under more than it can take",
         "",
-        f"`python -m load_tests.overload`: single Iris rows, one worker, strict / full; {report['arrivals']}",
+        f"`{report['command']}`: single Iris rows, one worker, strict / full; {report['arrivals']}",
         f"arrivals at {found.times:g} x the maximum for {found.seconds:g} s, open-loop, over at most",
         f"{report['most_connections']:,} connections. Latency counts from the scheduled arrival.",
         *setting(report),
@@ -125,7 +127,7 @@ def as_markdown(report: Mapping[str, object], found: Overload) -> list[str]:
 
 def _figures(found: Overload) -> list[tuple[str, str]]:
     return [
-        ("maximum, closed loop of 64", f"{found.capacity:,.0f} requests/s"),
+        (f"maximum, closed loop of {found.capacity_connections}", f"{found.capacity:,.0f} requests/s"),
         ("offered", f"{found.offered:,.0f} requests/s, {found.offered / found.capacity:.2f} x"),
         ("answered with 200", f"{found.goodput:,.0f} requests/s, {found.goodput / found.capacity:.1%}"),
         ("their latency", _times(found.admitted)),

@@ -20,8 +20,11 @@ from typing import NamedTuple, Self
 from service.errors import Overloaded
 
 REFUSALS_PER_S = 500.0
-_REFUSALS_AT_ONCE = 100.0
+_MOST_REFUSALS = 100.0
 """That many may have been saved up by a while without any."""
+_REFUSALS_IN_A_ROW = 25.0
+"""Once there are none left, that many are saved up before the next leaves: between the answers one refusal
+costs as much as three in a row, for its code has left the caches, and it wakes its client alone."""
 
 
 def _any_number() -> float:
@@ -54,8 +57,9 @@ class Admission:
         self._rows_in_progress = 0
         self._line: deque[_InLine] = deque()
         self._is_moving = False
-        self._refusals = _REFUSALS_AT_ONCE
+        self._refusals = _MOST_REFUSALS
         """That may leave at once."""
+        self._saves_up = False
         self._counted = monotonic()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -125,11 +129,13 @@ class Admission:
 
     def _may_refuse(self) -> bool:
         now = monotonic()
-        self._refusals = min(_REFUSALS_AT_ONCE, self._refusals + (now - self._counted) * self._refusals_per_s)
+        self._refusals = min(_MOST_REFUSALS, self._refusals + (now - self._counted) * self._refusals_per_s)
         self._counted = now
-        if self._refusals < 1:
+        if self._refusals < (_REFUSALS_IN_A_ROW if self._saves_up else 1):
+            self._saves_up = True
             return False
         self._refusals -= 1
+        self._saves_up = False
         return True
 
     def _watch(self) -> None:

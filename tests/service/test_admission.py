@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
+from time import monotonic
 
 from service.admission import Admission, Room
 from service.errors import Overloaded
@@ -94,6 +95,20 @@ def test_a_few_refusals_leave_at_once_and_a_flood_of_them_is_held_back() -> None
     first, early = asyncio.run(run())
     assert first == [True] * 20
     assert 0 < early < 500
+
+
+def test_refusals_leave_in_a_row() -> None:
+    async def run() -> list[bool]:
+        admission = Admission(1, refusals_per_s=100)
+        applying(admission)
+        refused = [bool(applying(admission)) for _ in range(150)]
+        assert refused == [True] * 100 + [False] * 50
+        none_left = monotonic()
+        await until(lambda: bool(applying(admission)))
+        assert monotonic() - none_left >= 0.2
+        return [bool(applying(admission)) for _ in range(24)]
+
+    assert asyncio.run(asyncio.wait_for(run(), 10)) == [True] * 24
 
 
 def test_whoever_stands_in_line_takes_the_room_of_the_next_that_is_done() -> None:
