@@ -44,7 +44,7 @@ class Vitals:
         )
         self.rows_in_hand = Gauge(
             "tabento_rows_in_hand",
-            "Rows that are being predicted or recorded.",
+            "Rows that stand in line, are being predicted or recorded.",
             multiprocess_mode="livesum",
             registry=registry,
         )

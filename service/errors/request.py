@@ -203,14 +203,14 @@ class RowsInvalid(RequestError):
 
 
 class Overloaded(RequestError):
-    """As many rows are in hand as the service takes on."""
+    """As many rows are in hand as the service takes on, or it could not begin with the request in time."""
 
     status, kind = HTTPStatus.TOO_MANY_REQUESTS, "overloaded"
     retry_after_s = 1
     recorded = False
 
     def __init__(self) -> None:
-        super().__init__("The service has as many rows in hand as it takes on; try again later.")
+        super().__init__("The service has more in hand than it can take on; try again later.")
 
 
 class RowsFailed(RequestError):
