@@ -5,7 +5,7 @@ would bring nothing, and each costs more: by the time it is gone on with, what i
 processor's caches. With 2,000 connections that was a third of the throughput. So those beyond stand in line,
 not begun: over HTTP little more than their bytes.
 
-Requests beyond the room there is are refused, which costs a third of answering: under three times the load
+Requests beyond the room there is are refused, which costs half of answering: under three times the load
 that can be served, a worker that refused each at once would do little else. So only so many refusals a second
 leave at once. What comes beyond those stands in line as well; its client, meanwhile, sends nothing more on
 that connection. Who has stood there for too long is refused in any case.
@@ -147,8 +147,8 @@ class Admission:
         self._timer = None
         longest_ago = monotonic() - self._patience_s
         while self._line and self._line[0].since <= longest_ago:
-            refused = self._line.popleft()
-            refused.told(Room(None, refused.is_whole))
+            told, is_whole, since = self._line.popleft()
+            told(Room(None, is_whole, monotonic() - since))
         self._watch()
 
 

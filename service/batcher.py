@@ -42,7 +42,7 @@ SHARE_ROWS = 24
 would then be recorded at once, and loop and disk wait for each other in turn: under 64 connections a quarter
 of the loop's time. Where there are more workers, one works while another's records are written, and shares
 that small would only come in each other's way at the log."""
-SHARES_AT_ONCE = 4
+_SHARES_AT_ONCE = 4
 """Shares in progress that keep model and log busy: one gathers, one is predicted, two go to the log."""
 _QUICK_S = 0.001
 """What a call of so many rows takes at most, if it does not matter that there are more calls. A linear model
@@ -134,6 +134,8 @@ class Batcher(Generic[RowT, ResultT]):
         self._most_shared_rows = share_rows
         self._share_rows = max_call_rows
         """Rows from which on a call takes no further request."""
+        self.enough_requests = float("inf")
+        """How many in progress keep it busy; where a call is not quick, the more the better."""
         self._settle_share()
         self._queue: deque[_Request[RowT, ResultT]] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
@@ -233,15 +235,10 @@ class Batcher(Generic[RowT, ResultT]):
             gathered += rows
         return batch, gathered
 
-    @property
-    def enough_requests(self) -> float:
-        """How many in progress keep it busy; where a call is not quick, the more the better."""
-        return self._enough_requests
-
     def _settle_share(self) -> None:
         is_quick = self._pace.expected_s(self._most_shared_rows) <= _QUICK_S
         self._share_rows = self._most_shared_rows if is_quick else self._max_call_rows
-        self._enough_requests = SHARES_AT_ONCE * self._share_rows if is_quick else float("inf")
+        self.enough_requests = _SHARES_AT_ONCE * self._share_rows if is_quick else float("inf")
 
     def _finish(
         self,

@@ -191,6 +191,7 @@ def test_whoever_has_stood_in_line_for_too_long_is_refused_and_the_others_keep_t
         await asyncio.sleep(0.15)
         third = applying(admission)
         await until(lambda: bool(second))
+        assert second[0].waited_s >= 0.2
         assert is_refused(second[0])
         assert third == []
         first[0].leave()
