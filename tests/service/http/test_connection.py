@@ -20,6 +20,7 @@ from service.admission import Admission
 from service.http.connection import ADMISSION, Connection, use
 from service.http.exchange import ROOM
 from tests.e2e.test_gateway_bytes import streams
+from tests.event_loop import turns, until
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
 REQUEST = HEAD + b"\r\n{}"
@@ -100,13 +101,7 @@ async def send_pieces(client: socket.socket, transport: asyncio.Transport, piece
     for piece in pieces:
         if not transport.is_closing():
             client.send(piece)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 - uvicorn has no events for it
-        await asyncio.sleep(0.001)
+        await turns(TURNS)
 
 
 async def heard(protocol: type[HttpToolsProtocol], app: App, pieces: Sequence[bytes]) -> Heard:
@@ -279,8 +274,7 @@ def test_a_request_begins_when_the_worker_has_room_for_it() -> None:
         clients = [(await accepted(Connection, held, 5, admission))[0] for _ in range(5)]
         for client in clients:
             client.send(REQUEST)
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+            await turns(TURNS)
         assert begun == [0, 0]
         assert admission.rows_in_hand == 5
         may_end.set()
