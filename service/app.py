@@ -7,11 +7,9 @@ contract, because the types of the API come from it; it opens and writes nothing
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from socket import socket
-from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
 
 import bentoml
@@ -22,17 +20,17 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
 from service.audit.logfile import LogFile
-from service.call import new_uuid7
 from service.errors import UNANSWERED, GrpcUnusable, ModelUnusable, StartError
 from service.grpc.listening import check_certificate, claim
 from service.http import connection
-from service.http.gateway import OutermostGateway
-from service.http.paths import BATCH, PREDICT, V2_INFER
-from service.http.routes import make_pages
+from service.http.application import wrap_application
+from service.http.gateway import Gateway
 from service.keys.keyring import read_keys
 from service.messages import Messages
 from service.metrics import make_folder
 from service.model import newest, read_contract
+from service.python_call import PythonRoute
+from service.routes import BATCH, PREDICT, V2_INFER
 from service.settings import PREFIX, load_settings
 from service.worker import Worker
 
@@ -62,6 +60,7 @@ with told_in_a_sentence():
     set_arguments({"model": tag})
     messages = Messages(read_contract(tag), settings.max_batch_rows)
 worker = Worker(settings, tag)
+_rows, _batches = (PythonRoute(worker, messages, route) for route in (PREDICT, BATCH))
 _claimed: list[socket] = []
 """The port of gRPC, in the process that supervises."""
 
@@ -85,7 +84,6 @@ else:
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
 )
-@bentoml.asgi_app(make_pages(worker, messages), path="/")
 class TabularClassifier:
     """Predicts the class of rows of a table."""
 
@@ -135,23 +133,22 @@ class TabularClassifier:
             await self.grpc.stop()
         await worker.stop()
 
-    async def __is_ready__(self) -> bool:
-        """Whether a prediction could be recorded, and so given."""
-        return worker.ready
-
     @bentoml.api(route=PREDICT)
     async def predict(self, row: RowBody, /) -> AnswerBody:
         """Predict one row."""
-        return await _answer([row])
+        return await _rows.predict(row, [row])
 
     @bentoml.api(route=BATCH)
     async def predict_batch(self, batch: BatchBody, /) -> AnswerBody:
         """Predict rows, in their order."""
-        return await _answer(batch.instances)
+        return await _batches.predict(batch, batch.instances)
 
 
 connection.use()
-TabularClassifier.add_asgi_middleware(OutermostGateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
+wrap_application(
+    TabularClassifier,
+    lambda app: Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]
+)
 
 
 def _http_host() -> str:
@@ -175,16 +172,3 @@ def _warn_if_anybody_may_ask() -> None:
             "and make keys with `python -m service.keys new NAME`, unless something else sees to that.",
             host,
         )
-
-
-async def _answer(rows: Sequence[RowBody]) -> AnswerBody:
-    """What the API methods answer when they are called within Python; over HTTP the gateway answers."""
-    received, started = datetime.now(UTC), perf_counter()
-    predictions = await worker.engine.predict(rows)
-    return messages.answer(
-        predictions,
-        worker.model.lineage,
-        request_id=new_uuid7(),
-        timestamp=received,
-        processing_time_ms=(perf_counter() - started) * 1e3,
-    )

@@ -17,11 +17,11 @@ from service.grpc.message import GrpcForm
 from service.grpc.protocol import SERVICE, Protocol
 from service.grpc.status import abort
 from service.keys.access import admit
-from service.keys.keyring import Scope
 from service.messages import Messages
 from service.oip.inputs import Inputs
 from service.oip.model import SERVER_NAME, SERVER_VERSION, ServedModel
 from service.oip.outputs import Outputs
+from service.routes import GRPC_ROUTES, Route
 from service.worker import Worker
 
 Answer = Callable[[GrpcCall], Awaitable[bytes]]
@@ -46,20 +46,19 @@ class Methods:
     def handler(self) -> grpc.GenericRpcHandler:
         """What a server is given."""
         # Messages are read here: gRPC itself would call what is none INTERNAL, and the log has the bytes.
-        methods = {
-            "ServerLive": self._method("ServerLive", None, self._server_live),
-            "ServerReady": self._method("ServerReady", None, self._server_ready),
-            "ModelReady": self._method("ModelReady", "read", self._model_ready),
-            "ServerMetadata": self._method("ServerMetadata", "read", self._server_metadata),
-            "ModelMetadata": self._method("ModelMetadata", "read", self._model_metadata),
-            "ModelInfer": self._method("ModelInfer", "predict", self._model_infer),
+        answers: dict[str, Answer] = {
+            "ServerLive": self._server_live,
+            "ServerReady": self._server_ready,
+            "ModelReady": self._model_ready,
+            "ServerMetadata": self._server_metadata,
+            "ModelMetadata": self._model_metadata,
+            "ModelInfer": self._model_infer,
         }
+        methods = {route.handler: self._method(route, answers[route.handler]) for route in GRPC_ROUTES}
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
-    def _method(
-        self, name: str, scope: Scope | None, answer: Answer
-    ) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        path = f"/{SERVICE}/{name}"
+    def _method(self, route: Route, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        path, scope = route.path, route.scope
 
         async def serve(message: bytes, context: Context) -> bytes:
             self._in_hand += 1

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.admission import Admission, Room
 from service.http.exchange import ROOM
-from service.http.paths import is_for_prediction
+from service.routes import is_for_prediction
 
 ADMISSION = "tabento.admission"
 """Where the worker's admission lies in the application's state, which every connection is given."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from service.errors import KeyMisuse, StartError
-from service.keys.keyring import SCOPES, Key, Scope, make_key, read_keys, write_keys
+from service.keys.keyring import Key, make_key, read_keys, write_keys
+from service.routes import SCOPES, Scope
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

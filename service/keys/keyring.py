@@ -15,14 +15,11 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import monotonic
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import KeysUnusable
-
-Scope = Literal["predict", "read", "admin"]
-SCOPES: tuple[Scope, ...] = ("predict", "read", "admin")
+from service.routes import Scope
 
 _PREFIX = "tabento_"
 """By which a key that came into the open is recognized."""
