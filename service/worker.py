@@ -60,6 +60,8 @@ class Worker:
             limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
         )
         self.keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
+        if self.keyring is not None:
+            self.keyring.watch()
         self.history = AuditReader(settings.audit_db)
         self.model = load_model(self.tag, settings.runtime)
         use_folder()
@@ -91,6 +93,8 @@ class Worker:
             self._next_beat.cancel()
         await self.engine.close()
         self.audit.close()
+        if self.keyring is not None:
+            self.keyring.close()
         if self.tracing is not None:
             await self.tracing.close()
 

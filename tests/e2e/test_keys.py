@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -40,6 +41,13 @@ def test_each_key_opens_what_it_is_for_and_nothing_of_a_key_is_kept(
     assert entry["key_name"] == "robot"
     page = ask("GET", "/metrics", auditor).text
     assert 'status="401"} 1.0' in page
+    command = [sys.executable, "-m", "service.keys", "--file", str(file), "revoke", "robot"]
+    subprocess.run(command, cwd=PROJECT, check=True)
+    until = time.monotonic() + 20
+    while ask("POST", "/predict", robot).status_code == 200 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ask("POST", "/predict", robot).status_code == 401
+    assert ask("GET", "/model/info", auditor).status_code == 200
     assert server.stop() == 0
     kept = server.audit_db.read_bytes() + server.output.read_bytes()
     assert robot.encode() not in kept
