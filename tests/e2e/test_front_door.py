@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from service.routes import ROUTES
 from tests.e2e.test_keys import new_key
 from tests.iris import SETOSA
-from tests.servers import Serve, Server
+from tests.servers import Serve, Server, metric
 
 ROW = json.dumps(SETOSA).encode()
 TENSOR = {"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [*SETOSA.values()]}
@@ -165,3 +165,18 @@ def test_the_schema_that_bentoml_clients_read_needs_the_scope_read(door: Door) -
         for key in door.keys.values()
     ]
     assert status == [403, 200]
+
+
+def test_a_page_that_fails_is_answered_with_problem_details_and_counted_as_what_it_is(
+    serve: Serve, iris: str
+) -> None:
+    server = serve(model=iris)
+    server.audit_db.rename(server.audit_db.with_name("moved.db"))
+    server.audit_db.write_bytes(b"not a database" * 1000)
+    answer = httpx.get(f"{server.url}/predictions/history", timeout=30)
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json()["type"] == "urn:tabento:internal-failure"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    counted = metric(server.url, "tabento_requests_total", route="/predictions/history", method="GET")
+    assert counted == metric(server.url, "tabento_requests_total", route="/predictions/history", status="500")
+    assert server.stop() == 0
