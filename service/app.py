@@ -4,37 +4,25 @@ The module is imported by whoever supervises, builds or serves the bento. It rea
 contract, because the types of the API come from it; it opens and writes nothing.
 """
 
-import logging
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from socket import socket
 from typing import TYPE_CHECKING, TypeAlias
 
 import bentoml
-import click
-from bentoml._internal.utils.args import set_arguments
-from bentoml.exceptions import BentoMLException
 from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
-from service.audit.logfile import LogFile
-from service.errors import UNANSWERED, GrpcUnusable, ModelUnusable, StartError
-from service.grpc.listening import check_certificate, claim
+from service.errors import UNANSWERED
 from service.http import connection
-from service.http.application import wrap_application
 from service.http.gateway import Gateway
-from service.keys.keyring import read_keys
 from service.messages import Messages
-from service.metrics import make_folder
 from service.model import newest, read_contract
 from service.python_call import PythonRoute
 from service.routes import BATCH, PREDICT, V2_INFER
-from service.settings import PREFIX, load_settings
+from service.settings import load_settings
 from service.worker import Worker
-
-logger = logging.getLogger(__name__)
+from service.worker.announcement import announce
+from service.worker.bentoml_internals import set_model, start_errors_as_messages, wrap_application
+from service.worker.heartbeat import end_service_on_error
+from service.worker.preparation import prepare_service, workers_wanted
 
 
 class Arguments(BaseModel):
@@ -43,26 +31,16 @@ class Arguments(BaseModel):
     model: str = Field(default="iris_classifier", description="The BentoML model: NAME or NAME:VERSION")
 
 
-@contextmanager
-def told_in_a_sentence() -> Iterator[None]:
-    """Let BentoML's commands say why they cannot start; they show a traceback of any error but their own."""
-    try:
-        yield
-    except StartError as error:
-        raise BentoMLException(str(error)) from error
-
-
-with told_in_a_sentence():
+with start_errors_as_messages(), end_service_on_error():
     settings = load_settings()
     tag = newest(bentoml.use_arguments(Arguments).model)
     # Kept with its version, so that a built bento, and a worker that is started later, serve this very
-    # model even when another was published in the meantime. BentoML has no public way to say so.
-    set_arguments({"model": tag})
+    # model even when another was published in the meantime.
+    set_model(tag)
     messages = Messages(read_contract(tag), settings.max_batch_rows)
+    workers = workers_wanted(settings)
 worker = Worker(settings, tag)
 _rows, _batches = (PythonRoute(worker, messages, route) for route in (PREDICT, BATCH))
-_claimed: list[socket] = []
-"""The port of gRPC, in the process that supervises."""
 
 if TYPE_CHECKING:
     from service.contract import Row as RowBody
@@ -78,7 +56,7 @@ else:
 
 @bentoml.service(
     name=tag.partition(":")[0],
-    workers=settings.workers,
+    workers=workers,
     # The service has its own: BentoML does not see what the gateway answers, and labels its metrics by raw
     # path, which anyone can make up.
     metrics={"enabled": False},
@@ -94,25 +72,13 @@ class TabularClassifier:
     @staticmethod
     def prepare() -> None:
         """Make what the workers share, before there are any, and end here if that cannot be."""
-        with told_in_a_sentence():
-            LogFile(settings.audit_db).close()
-            if settings.api_keys_file is not None:
-                read_keys(settings.api_keys_file)
-            if settings.grpc_port:
-                _claim_grpc_port()
-        _warn_if_anybody_may_ask()
-        make_folder()
-        # With it in the environment, whatever its value, BentoML does not replace a worker that died: the
-        # service would shrink in silence, with /readyz at 200.
-        os.environ.pop("BENTOML_CONTAINERIZED", None)
-        # Workers are what uses more cores. Threads within a call of the model cost more than they bring for
-        # rows as few as come together here, and OpenMP's spin against those of the other workers.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        with start_errors_as_messages():
+            prepare_service(settings)
 
     @bentoml.on_startup
     async def start(self) -> None:
         """Load the model, open the audit log, and listen for gRPC."""
-        try:
+        with end_service_on_error():
             worker.start()
             worker.metrics.expect((PREDICT, BATCH, V2_INFER), UNANSWERED)
             if settings.grpc_port:
@@ -120,11 +86,7 @@ class TabularClassifier:
                 from service.grpc.server import GrpcServer
 
                 self.grpc = await GrpcServer.start(worker, messages)
-        except (ModelUnusable, GrpcUnusable) as error:
-            # Another worker would fail as this one does: the supervisor must end, not try for ever.
-            logger.critical("%s", error)
-            os.kill(os.getppid(), signal.SIGTERM)
-            raise
+        announce(worker)
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
@@ -149,26 +111,3 @@ wrap_application(
     TabularClassifier,
     lambda app: Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]
 )
-
-
-def _http_host() -> str:
-    command = click.get_current_context(silent=True)
-    return str(command.params.get("host") or "") if command else ""
-
-
-def _claim_grpc_port() -> None:
-    check_certificate(settings)
-    host = settings.grpc_host or _http_host() or "127.0.0.1"
-    # Held as long as this process lives.
-    _claimed.append(claim(settings, host))
-    os.environ[f"{PREFIX}GRPC_HOST"] = host  # For the workers.
-
-
-def _warn_if_anybody_may_ask() -> None:
-    host = _http_host()
-    if host and host not in ("localhost", "127.0.0.1", "::1") and settings.api_keys_file is None:
-        logger.warning(
-            "Whoever reaches %s may ask for predictions and read the history: set TABENTO_API_KEYS_FILE, "
-            "and make keys with `python -m service.keys new NAME`, unless something else sees to that.",
-            host,
-        )

@@ -12,6 +12,7 @@
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
+    |   +-- HttpUnusable
     +-- ClientGone                      nobody is left to be answered
     +-- RequestError                    one request is refused, or fails
         +-- BodyMalformed           400 INVALID_ARGUMENT
@@ -74,6 +75,7 @@ from service.errors.start import (
     AuditUnusable,
     CompiledFormRefused,
     GrpcUnusable,
+    HttpUnusable,
     KeyMisuse,
     KeysUnusable,
     ModelNotPublished,
@@ -96,6 +98,7 @@ __all__ = [
     "Finding",
     "GrpcUnusable",
     "HeaderInvalid",
+    "HttpUnusable",
     "InferenceInvalid",
     "InternalFailure",
     "KeyInvalid",

@@ -92,3 +92,13 @@ class GrpcUnusable(StartError):
     def __init__(self, variable: str, value: object, reason: str) -> None:
         remedy = " Set another, or 0 to do without gRPC." if variable.endswith("_PORT") else ""
         super().__init__(f"{variable}={value} cannot be used: {reason.rstrip('.')}.{remedy}")
+
+
+class HttpUnusable(StartError):
+    """HTTP cannot listen where it is to."""
+
+    def __init__(self, host: str, port: object, reason: str) -> None:
+        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        super().__init__(
+            f"HTTP cannot listen on {at}: {reason.rstrip('.')}. Choose another with --host and --port."
+        )

@@ -1,7 +1,7 @@
 """The service without its gateway: the ``@bentoml.api`` methods as BentoML itself serves them."""
 
 from service.app import TabularClassifier
-from service.http.application import unwrap_application
+from service.worker.bentoml_internals import unwrap_application
 
 __all__ = ["TabularClassifier"]
 
