@@ -150,7 +150,7 @@ class TabularClassifier:
         return await _answer(batch.instances)
 
 
-connection.use()
+connection.use(settings)
 TabularClassifier.add_asgi_middleware(OutermostGateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
 
 

@@ -10,6 +10,7 @@ A prediction goes through the door (door.py), which gives its answer back once i
 """
 
 from collections.abc import MutableMapping
+from functools import partial
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,13 +25,14 @@ from service.errors import (
     RouteUnknown,
     ScopeMissing,
 )
-from service.http.connection import ADMISSION
+from service.http.connection import ADMISSION, HOLDS_KEY
 from service.http.exchange import REQUEST_ID, Exchange
 from service.http.native import NativeForm
 from service.http.paths import BATCH, PREDICT, is_v2
 from service.http.problem import MEDIA_TYPE
+from service.http.uvicorn_cycle import NOTE
 from service.http.v2 import V2Routes
-from service.keys.access import admit, scope_of
+from service.keys.access import admit, may_predict, scope_of
 from service.messages import Messages
 from service.worker import Worker
 
@@ -51,16 +53,20 @@ class OutermostGateway:
         """Pass through."""
         if scope["type"] == "lifespan":
             application = scope["app"]
-            application.middleware_stack = Gateway(application.middleware_stack, self._worker, self._messages)
-            send = self._showing_admission(scope["state"], send)
+            gateway = Gateway(application.middleware_stack, self._worker, self._messages)
+            application.middleware_stack = gateway
+            send = self._showing_worker(scope["state"], gateway, send)
         await self._app(scope, receive, send)
 
-    def _showing_admission(self, state: MutableMapping[str, object], send: Send) -> Send:
-        """Once the worker has started, show the connections where they apply for room."""
+    def _showing_worker(self, state: MutableMapping[str, object], gateway: "Gateway", send: Send) -> Send:
+        """Once the worker has started, show the connections what of it they use."""
 
         async def send_on(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 state[ADMISSION] = self._worker.engine.admission
+                state[NOTE] = gateway.note
+                if self._worker.keyring is not None:
+                    state[HOLDS_KEY] = partial(may_predict, self._worker.keyring)
             await send(message)
 
         return send_on
@@ -78,6 +84,10 @@ class Gateway:
             BATCH: NativeForm(worker, messages, messages.parse_batch, rows_at=("instances",)),
         }
         self._v2 = V2Routes(worker, messages, self._door)
+
+    def note(self, exchange: Exchange) -> None:
+        """Count a request that is over."""
+        self._door.note(exchange)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, and count it."""
@@ -107,7 +117,7 @@ class Gateway:
         except ClientGone:
             exchange.status = CLIENT_CLOSED_REQUEST
         finally:
-            self._door.note(exchange)
+            self.note(exchange)
 
     async def _pass_on(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         replaced = False

@@ -1,6 +1,6 @@
 """What each route takes: a key with which scope, or none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from service.errors import KeyInvalid, ScopeMissing
 from service.http import paths
@@ -39,3 +39,12 @@ def admit(keyring: Keyring, scope: Scope | None, headers: Mapping[bytes, bytes])
     if not key.may(scope):
         raise ScopeMissing(key.name, scope)
     return key
+
+
+def may_predict(keyring: Keyring, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a request with these headers may ask for a prediction."""
+    try:
+        admit(keyring, "predict", dict(headers))
+    except (KeyInvalid, ScopeMissing):
+        return False
+    return True
