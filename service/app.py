@@ -106,7 +106,7 @@ class TabularClassifier:
         return await _batches.predict(batch, batch.instances)
 
 
-connection.use()
+connection.use(settings)
 wrap_application(
     TabularClassifier,
     lambda app: Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]

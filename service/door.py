@@ -80,6 +80,8 @@ class Door:
     async def predict(self, call: CallT, form: Form[CallT, ReplyT]) -> ReplyT:
         """The reply to a call, to be sent; raises ClientGone."""
         try:
+            if call.room is None:  # A request takes up room once it has come, not while its client sends.
+                await call.arrive(self._worker.settings.body_limit_bytes)
             with call.room or await self._worker.engine.admission.room() as room:
                 return await self._recorded(call, form, room)
         except RequestError as error:

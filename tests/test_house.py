@@ -56,15 +56,23 @@ def test_importing_the_service_brings_in_neither_pandas_nor_mlflow(iris: str, st
     assert done.stdout.strip() == "set()"
 
 
-def test_the_service_has_uvicorn_keep_its_connections_the_shorter_way(
-    iris: str, stores: dict[str, str]
+@pytest.mark.parametrize(
+    ("setting", "protocol"),
+    [
+        ("on", "service.http.connection:FastConnection"),
+        ("off", "service.http.uvicorn_protocol:GuardedProtocol"),
+    ],
+)
+def test_the_service_has_uvicorn_keep_its_connections_as_the_setting_says(
+    iris: str, stores: dict[str, str], setting: str, protocol: str
 ) -> None:
     assert iris
     program = "import service.app, uvicorn; print(uvicorn.config.HTTP_PROTOCOLS['auto'])"
+    env = {**stores, "TABENTO_FAST_CONNECTION": setting}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, env=stores, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=PROJECT, env=env, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "service.http.connection:Connection"
+    assert done.stdout.strip() == protocol
 
 
 def test_importing_the_service_makes_no_file(iris: str, stores: dict[str, str], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@
     |   +-- HttpUnusable
     +-- ClientGone                      nobody is left to be answered
     +-- RequestError                    one request is refused, or fails
+        +-- RequestMalformed        400 INVALID_ARGUMENT
         +-- BodyMalformed           400 INVALID_ARGUMENT
         +-- HeaderInvalid           400 INVALID_ARGUMENT
         +-- QueryInvalid            400 INVALID_ARGUMENT
@@ -25,11 +26,13 @@
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
         +-- MethodNotAllowed        405 UNIMPLEMENTED
+        +-- RequestTimeout          408 DEADLINE_EXCEEDED
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
         +-- RowsInvalid             422 INVALID_ARGUMENT
         +-- Overloaded              429 RESOURCE_EXHAUSTED
+        +-- HeadersTooLarge         431 INVALID_ARGUMENT
         +-- RowsFailed              500 INTERNAL
         +-- InternalFailure         500 INTERNAL
         +-- AuditUnavailable        503 UNAVAILABLE
@@ -41,6 +44,7 @@ gRPC code.
 """
 
 from service.errors.base import TabentoError
+from service.errors.connection import HeadersTooLarge, RequestMalformed, RequestTimeout
 from service.errors.request import (
     UNANSWERED,
     AuditUnavailable,
@@ -98,6 +102,7 @@ __all__ = [
     "Finding",
     "GrpcUnusable",
     "HeaderInvalid",
+    "HeadersTooLarge",
     "HttpUnusable",
     "InferenceInvalid",
     "InternalFailure",
@@ -113,6 +118,8 @@ __all__ = [
     "Overloaded",
     "QueryInvalid",
     "RequestError",
+    "RequestMalformed",
+    "RequestTimeout",
     "RouteUnknown",
     "RowsFailed",
     "RowsInvalid",

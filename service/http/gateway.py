@@ -11,17 +11,19 @@ A prediction goes through the door (door.py), which gives its answer back once i
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.door import CLIENT_CLOSED_REQUEST, Door, foreseen
 from service.errors import ClientGone, MethodNotAllowed, RequestError, RouteUnknown
-from service.http.connection import ADMISSION
+from service.http.connection import ADMISSION, HOLDS_KEY
 from service.http.exchange import Exchange, Reply
 from service.http.native import NativeForm
 from service.http.pages import Pages
+from service.http.uvicorn_cycle import NOTE
 from service.http.v2 import V2Routes
-from service.keys.access import admit
+from service.keys.access import admit, may_predict
 from service.messages import Messages
 from service.routes import Match
 from service.worker import Worker
@@ -54,7 +56,7 @@ class Gateway:
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._app(scope, receive, self._showing_admission(scope["state"], send))
+            await self._app(scope, receive, self._showing_worker(scope["state"], send))
         else:
             await send({"type": "websocket.close"})
 
@@ -72,7 +74,11 @@ class Gateway:
         except ClientGone:
             exchange.status = CLIENT_CLOSED_REQUEST
         finally:
-            self._door.note(exchange)
+            self.note(exchange)
+
+    def note(self, exchange: Exchange) -> None:
+        """Count a request that is over."""
+        self._door.note(exchange)
 
     async def _reply(self, exchange: Exchange) -> Reply:
         match = exchange.match
@@ -93,12 +99,15 @@ class Gateway:
     async def _predict_batch(self, exchange: Exchange) -> Reply:
         return await self._door.predict(exchange, self._batch)
 
-    def _showing_admission(self, state: MutableMapping[str, object], send: Send) -> Send:
-        """Once the worker has started, show the connections where they apply for room."""
+    def _showing_worker(self, state: MutableMapping[str, object], send: Send) -> Send:
+        """Once the worker has started, show the connections what of it they use."""
 
         async def send_on(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 state[ADMISSION] = self._worker.engine.admission
+                state[NOTE] = self.note
+                if self._worker.keyring is not None:
+                    state[HOLDS_KEY] = partial(may_predict, self._worker.keyring)
             await send(message)
 
         return send_on

@@ -1,6 +1,6 @@
 """Whether a request's API key is good for what it asks; routes.py has the scope of each route."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from service.errors import KeyInvalid, ScopeMissing
 from service.keys.keyring import Key, Keyring
@@ -25,3 +25,12 @@ def admit(keyring: Keyring, scope: Scope | AnyKey | None, headers: Mapping[bytes
     if scope != ANY_KEY and not key.may(scope):
         raise ScopeMissing(key.name, scope)
     return key
+
+
+def may_predict(keyring: Keyring, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a request with these headers may ask for a prediction."""
+    try:
+        admit(keyring, "predict", dict(headers))
+    except (KeyInvalid, ScopeMissing):
+        return False
+    return True
