@@ -71,12 +71,13 @@ def _claim_grpc(settings: Settings, http_host: str) -> str:
 def _tell_workers_their_number(settings: Settings, number: int) -> None:
     """Have the workers count on as many as BentoML starts, which its configuration can change."""
     wanted = workers_wanted(settings)
+    was_asked_for = "workers" in settings.model_fields_set or bentoml_internals.api_workers() is not None
     os.environ[f"{PREFIX}WORKERS"] = str(number)
     load_settings()  # It may be no number that a setting can have.
-    if number != wanted:
+    if number != wanted and was_asked_for:
         logger.warning(
-            "BentoML's configuration has %d workers for this service: %d, as %sWORKERS or --api-workers say, "
-            "are not started.",
+            "%d workers are started, as BentoML's configuration says of this service, and not %d, as "
+            "%sWORKERS or --api-workers does.",
             number,
             wanted,
             PREFIX,
