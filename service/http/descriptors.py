@@ -16,30 +16,34 @@ _LOG_INTERVAL_S = 10.0
 
 
 class Descriptors:
-    """The file descriptors of this process."""
+    """The file descriptors of this process, of which an eighth, but at least 16, are held in reserve."""
 
     def __init__(self) -> None:
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.limit = float("inf") if soft == resource.RLIM_INFINITY else soft
-        self._reserve = max(16, self.limit // 8)
         self._logged = float("-inf")
 
     def are_scarce(self, descriptor: int) -> bool:
-        """Whether the newest one is within the reserve."""
-        return descriptor >= self.limit - self._reserve
+        """Whether the newest one is of the reserve."""
+        return self._reserve_left(descriptor) <= 1
 
     def are_used_up(self, descriptor: int) -> bool:
-        """Whether hardly any of the reserve is left."""
-        return descriptor >= self.limit - self._reserve / 4
+        """Whether less than a quarter of the reserve is left."""
+        return self._reserve_left(descriptor) < 0.25
+
+    def _reserve_left(self, descriptor: int) -> float:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if limit == resource.RLIM_INFINITY:
+            return float("inf")
+        return (limit - descriptor) / max(16, limit // 8)
 
     def log(self, connections: int) -> None:
-        """Say so in the log, not more often than every 10 s."""
+        """Say that they run out, not more often than every 10 s."""
         now = monotonic()
         if now - self._logged >= _LOG_INTERVAL_S:
             self._logged = now
+            limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
             logger.error(
                 "File descriptors run out: %d connections are open, and the limit is %d. Those that wait for "
                 "their clients are closed. Raise the limit (ulimit -n), or let fewer clients connect.",
                 connections,
-                self.limit,
+                limit,
             )

@@ -59,11 +59,14 @@ class ClockedProtocol(HttpToolsProtocol):
             self._set_timer(left_s)
 
 
-def give_up_longest(connections: list[ClockedProtocol]) -> bool:
-    """Close those that have waited longest, those without a request first; False if none waits."""
+def close_longest_waiting(connections: list[ClockedProtocol]) -> bool:
+    """Close at once those that have waited longest; False if none waits.
+
+    First come those that were answered already, then those without a request.
+    """
     waiting = [connection for connection in connections if connection.due != NEVER]
-    waiting.sort(key=lambda connection: (connection.phase, connection.due))
+    waiting.sort(key=lambda connection: (connection.phase != OVER, connection.phase, connection.due))
     for connection in waiting[: max(4, len(waiting) // 16)]:
         connection.due = NEVER
-        connection.give_up()
+        connection.transport.abort()
     return bool(waiting)

@@ -30,7 +30,7 @@ from service.http.uvicorn_clock import (
     RESUMED,
     WAITING,
     ClockedProtocol,
-    give_up_longest,
+    close_longest_waiting,
 )
 from service.http.uvicorn_cycle import GuardedCycle, answer_of, complete_scope, name_client
 
@@ -295,5 +295,5 @@ class GuardedProtocol(ClockedProtocol):
         self.limits.descriptors.log(len(others))
         self.is_last = True
         others.remove(self)
-        if not give_up_longest(others) and self.limits.descriptors.are_used_up(descriptor):
+        if not close_longest_waiting(others) and self.limits.descriptors.are_used_up(descriptor):
             self._refuse(Overloaded())

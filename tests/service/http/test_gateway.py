@@ -15,6 +15,7 @@ import pytest
 
 from tests.iris import SETOSA, VIRGINICA
 from tests.servers import Serve, Server, metric
+from tests.service.audit.logs import locked
 
 JSON = {"content-type": "application/json"}
 
@@ -203,15 +204,17 @@ def test_what_comes_while_there_is_no_room_is_refused_at_once_and_the_rest_goes_
     server = serve(model=iris, TABENTO_MAX_QUEUED_ROWS="2")
     body = json.dumps(SETOSA).encode()
     with send_head(server.url, len(body)) as first, send_head(server.url, len(body)) as second:
-        deadline = time.monotonic() + 10
-        while (refused := httpx.post(f"{server.url}/predict", json=SETOSA)).status_code == 200:
-            assert time.monotonic() < deadline
-        assert int(refused.headers["retry-after"]) >= 1
-        problem(refused, 429, "overloaded")
-        for path in ("/livez", "/readyz", "/metrics", "/model/info", "/predictions/history"):
-            assert httpx.get(f"{server.url}{path}").status_code == 200
+        with locked(server.audit_db):  # So that what has come whole stays in hand.
+            first.sendall(body)
+            second.sendall(body)
+            deadline = time.monotonic() + 10
+            while (refused := httpx.post(f"{server.url}/predict", json=SETOSA)).status_code == 200:
+                assert time.monotonic() < deadline
+            assert int(refused.headers["retry-after"]) >= 1
+            problem(refused, 429, "overloaded")
+            for path in ("/livez", "/readyz", "/metrics", "/model/info", "/predictions/history"):
+                assert httpx.get(f"{server.url}{path}").status_code == 200
         for connection in (first, second):
-            connection.sendall(body)
             assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
     batch = {"instances": [SETOSA] * 50}
     assert httpx.post(f"{server.url}/predict/batch", json=batch).status_code == 200
