@@ -69,6 +69,7 @@ class Worker:
             self.metrics,
             max_call_rows=settings.max_call_rows,
             max_queued_rows=settings.max_queued_rows,
+            max_large_bytes=2 * settings.body_limit_bytes,
             # The other half is for what comes after.
             patience_s=settings.deadline_ms / 2e3,
             workers=settings.workers,

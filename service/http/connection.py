@@ -101,7 +101,7 @@ class Connection(HttpToolsProtocol):
         if admission is None:
             self.begin(cycle)
         else:
-            admission.apply(cycle.begin_in, is_whole=True)
+            admission.apply(cycle.begin_in, len(body))
 
     def begin(self, cycle: "_WholeCycle") -> None:
         """Have the application answer it."""

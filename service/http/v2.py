@@ -39,11 +39,15 @@ class V2Form:
         """The model as clients know it; it is there once the worker has started."""
         return ServedModel(self._worker.model)
 
-    async def read(self, exchange: Exchange) -> Asked[Reply]:
-        """Read the body; raises RequestError, or ClientGone."""
+    async def receive(self, exchange: Exchange) -> bytes:
+        """The body, whole; raises RequestError, or ClientGone."""
         _, name, version = paths.split_v2(exchange.path)
         self.model.check(name, version)
-        content = await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
+        return await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
+
+    async def read(self, exchange: Exchange) -> Asked[Reply]:
+        """Read the body; raises RequestError, or ClientGone."""
+        content = await self.receive(exchange) if exchange.body is None else exchange.body
         end = body.json_length(exchange.headers.get(_HEADER), content)
         members = body.parse(content, end)
         id_ = body.id_of(members)
