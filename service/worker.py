@@ -7,7 +7,7 @@ opens nothing.
 import asyncio
 from time import monotonic
 
-from service.audit.reader import AuditReader
+from service.audit.query.history_pages import HistoryPages
 from service.audit.retention import Limits
 from service.audit.writer import AuditLog
 from service.drain import Drain
@@ -31,7 +31,7 @@ class Worker:
     model: PublishedModel
     engine: Engine
     audit: AuditLog
-    history: AuditReader
+    history: HistoryPages
     metrics: Metrics
     vitals: Vitals
     tracing: Tracing | None
@@ -60,7 +60,7 @@ class Worker:
             limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
         )
         self.keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
-        self.history = AuditReader(settings.audit_db)
+        self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
         self.model = load_model(self.tag, settings.runtime)
         use_folder()
         self.metrics = Metrics()
@@ -90,6 +90,7 @@ class Worker:
         self._started = None
         if self._next_beat is not None:
             self._next_beat.cancel()
+        self.history.close()
         await self.engine.close()
         self.audit.close()
         if self.tracing is not None:

@@ -74,8 +74,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
         )
 
     async def history(request: Request) -> Response:
-        filters = _filters(request)
-        return _json(await to_thread.run_sync(worker.history.history, filters))
+        return Response(await worker.history.page(_filters(request)), media_type="application/json")
 
     async def metrics(_: Request) -> Response:
         # By then every worker has written what had happened when the page was asked for.
@@ -116,4 +115,5 @@ def _filters(request: Request) -> HistoryFilters:
 
 async def _refuse(request: Request, error: RequestError) -> Response:
     body = problem_json(error, request.scope[REQUEST_ID])
-    return Response(body, error.status, media_type=MEDIA_TYPE)
+    headers = None if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return Response(body, error.status, headers, MEDIA_TYPE)
