@@ -27,6 +27,7 @@ from service.errors import (
 from service.http.connection import ADMISSION
 from service.http.exchange import REQUEST_ID, Exchange
 from service.http.native import NativeForm
+from service.http.page_rate import PageRate
 from service.http.paths import BATCH, PREDICT, is_v2
 from service.http.problem import MEDIA_TYPE
 from service.http.v2 import V2Routes
@@ -51,7 +52,8 @@ class OutermostGateway:
         """Pass through."""
         if scope["type"] == "lifespan":
             application = scope["app"]
-            application.middleware_stack = Gateway(application.middleware_stack, self._worker, self._messages)
+            pages = PageRate(application.middleware_stack)
+            application.middleware_stack = Gateway(pages, self._worker, self._messages)
             send = self._showing_admission(scope["state"], send)
         await self._app(scope, receive, send)
 

@@ -1,11 +1,10 @@
 """The pages beside the prediction routes: what is served, how it is, what it answered."""
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 
-from anyio import to_thread
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -18,6 +17,7 @@ from service.http.exchange import REQUEST_ID
 from service.http.problem import MEDIA_TYPE, problem_json
 from service.messages import Health, Messages, ModelInfo
 from service.metrics import CONTENT_TYPE
+from service.telemetry.metrics_page import MetricsPage
 from service.worker import TALLY_INTERVAL_S, Worker
 
 _HERE = Path(__file__).parent
@@ -26,6 +26,8 @@ _HERE = Path(__file__).parent
 def make_pages(worker: Worker, messages: Messages) -> Starlette:
     """The ASGI application of all routes but the prediction routes and BentoML's own."""
     document = openapi.document(messages, title=worker.tag.partition(":")[0])
+    document_json = to_json(document)
+    metrics_page = MetricsPage(worker.tally, worker.metrics_page, TALLY_INTERVAL_S)
 
     async def index(request: Request) -> Response:
         # One address, two answers: without this a browser takes the page from its cache for the JSON.
@@ -38,7 +40,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
         return FileResponse(_HERE / "docs.html")
 
     async def docs_json(_: Request) -> Response:
-        return JSONResponse(document)
+        return Response(document_json, media_type="application/json")
 
     async def health(_: Request) -> Response:
         lineage = worker.model.lineage
@@ -77,11 +79,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
         return Response(await worker.history.page(_filters(request)), media_type="application/json")
 
     async def metrics(_: Request) -> Response:
-        # By then every worker has written what had happened when the page was asked for.
-        await asyncio.sleep(TALLY_INTERVAL_S)
-        worker.tally()
-        page = await to_thread.run_sync(worker.metrics_page)
-        return Response(page, headers={"content-type": CONTENT_TYPE})
+        return Response(await metrics_page.get(), headers={"content-type": CONTENT_TYPE})
 
     return Starlette(
         routes=[
