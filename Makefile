@@ -16,7 +16,7 @@ SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollbac
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload history-at-scale image sbom test-image audit smoke watch rollout rollback candidate accept-candidate lock clean
+.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload overload-mixed history-at-scale image sbom test-image audit smoke watch rollout rollback candidate accept-candidate lock clean
 
 install: .venv/installed
 
@@ -113,6 +113,10 @@ load-tools: # those in Python that stand in for them take the processor away fro
 overload: install ## three times what the service can take, for a minute, and how it is afterwards; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.overload
+
+overload-mixed: install ## what single rows get beside large batches, queries of the history and pages; needs wrk
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.overload_mixed
 
 bench-audit: install ## what the audit log costs, against the same service without it; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training

@@ -26,7 +26,7 @@ BATCH_ROWS = 1_000
 
 _SCRIPT = """
 local file = io.open("{body}", "rb")
-wrk.method = "POST"
+wrk.method = "{method}"
 wrk.body = file:read("*a")
 {headers}
 file:close()
@@ -46,6 +46,7 @@ class Work(NamedTuple):
     path: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
+    method: str = "POST"
 
 
 class Measured(NamedTuple):
@@ -55,15 +56,18 @@ class Measured(NamedTuple):
     p50_ms: float
     p99_ms: float
     errors: int
+    """Answers other than 200, and requests without any."""
+    requests: int = 0
 
     @classmethod
     def medians(cls, rounds: Sequence[Self]) -> Self:
-        """The median of each figure; the errors of all rounds."""
+        """The median of each figure; the errors and requests of all rounds."""
         return cls(
             median(one.per_second for one in rounds),
             median(one.p50_ms for one in rounds),
             median(one.p99_ms for one in rounds),
             sum(one.errors for one in rounds),
+            sum(one.requests for one in rounds),
         )
 
 
@@ -106,7 +110,8 @@ def _wrk(url: str, connections: int, seconds: float, work: Work) -> Measured:
         script, body = Path(folder) / "post.lua", Path(folder) / "body"
         body.write_bytes(work.body)
         headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in work.headers)
-        script.write_text(_SCRIPT.replace("{body}", str(body)).replace("{headers}", headers))
+        filled = _SCRIPT.replace("{method}", work.method).replace("{body}", str(body))
+        script.write_text(filled.replace("{headers}", headers))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{ceil(seconds)}s", "--timeout", "10s"]
         command += ["-s", str(script), f"{url}{work.path}"]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -114,13 +119,14 @@ def _wrk(url: str, connections: int, seconds: float, work: Work) -> Measured:
     if result is None:
         raise SystemExit(f"wrk said what is not understood:\n{output}")
     requests, duration_us, p50_us, p99_us, errors = map(float, result.groups())
-    return Measured(requests / duration_us * 1e6, p50_us / 1e3, p99_us / 1e3, int(errors))
+    per_second = requests / duration_us * 1e6
+    return Measured(per_second, p50_us / 1e3, p99_us / 1e3, int(errors), int(requests))
 
 
 def request_bytes(url: str, work: Work) -> bytes:
     """The request as it goes over the wire."""
     headers = [("Host", urlsplit(url).netloc), *work.headers, ("Content-Length", str(len(work.body)))]
-    lines = [f"POST {work.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    lines = [f"{work.method} {work.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     return "\r\n".join([*lines, "", ""]).encode() + work.body
 
 
@@ -153,4 +159,4 @@ async def _sockets(url: str, connections: int, seconds: float, work: Work) -> Me
     took_s = perf_counter() - started
     times_ms.sort()
     p50_ms, p99_ms = (times_ms[int(len(times_ms) * part)] for part in (0.5, 0.99))
-    return Measured(len(times_ms) / took_s, p50_ms, p99_ms, errors)
+    return Measured(len(times_ms) / took_s, p50_ms, p99_ms, errors, len(times_ms))

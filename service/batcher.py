@@ -7,9 +7,10 @@ so that the log records some while others are predicted. A short call runs on th
 a thread costs more than the call; one that would hold the loop up runs in the model's thread, while the next
 rows gather. No call is made longer than the deadlines of its rows allow.
 
-A request with more rows than one call takes goes to the back of the queue after each call, so that small
-requests are not held up behind it. One whose deadline has passed, or whose client has gone, is dropped
-before the model sees it.
+Requests of few rows and larger ones have a queue each, so that neither is held up behind the other: a call
+takes those of few rows first, then a slice of the larger ones that is bounded in rows and in time. A larger
+request goes to the back of its queue after each slice. One whose deadline has passed, or whose client has
+gone, is dropped before the model sees it.
 """
 
 import asyncio
@@ -18,9 +19,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
-from service.errors import ClientGone, DeadlineExceeded, RowsFailed
+from service.inference.call_rows import CallRows, PendingRequest
 from service.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,14 @@ of the loop's time. Where there are more workers, one works while another's reco
 that small would only come in each other's way at the log."""
 _SHARES_AT_ONCE = 4
 """Shares in progress that keep model and log busy: one gathers, one is predicted, two go to the log."""
+_FEW_ROWS = 24
+"""Rows of a request up to which it does not wait for its turn among the larger ones."""
+SLICE_S = 0.02
+"""How long a call may become by what it takes of larger requests; where a call takes more than half of that
+whatever its rows, twice as long as that."""
+_GATHERING_S = 0.001
+"""How long rows gather at most: a turn in which a batch is parsed takes ten thousand times as long as an idle
+one, and brings more."""
 _QUICK_S = 0.001
 """What a call of so many rows takes at most, if it does not matter that there are more calls. A linear model
 takes a twentieth of that, but several times as long where the processor is shared."""
@@ -51,64 +60,10 @@ takes a twentieth of that, but several times as long where the processor is shar
 _LOOK_INTERVAL_S = 0.02
 """How often the waiting requests are looked through for passed deadlines while the model's thread works."""
 
-_PATIENCE_S = 0.01
-"""How long a request has waited before it is asked whether its client is still there."""
-
 
 def never() -> bool:
     """A client that does not go away."""
     return False
-
-
-class _Request(Generic[RowT, ResultT]):
-    """The rows of one request, as far as they have been through the model."""
-
-    __slots__ = ("answer", "asked", "deadline", "done", "gone", "rows", "taken")
-
-    def __init__(
-        self,
-        rows: Sequence[RowT],
-        answer: "asyncio.Future[list[ResultT]]",
-        deadline: float,
-        gone: Callable[[], bool],
-    ) -> None:
-        self.rows = rows
-        self.answer = answer
-        self.deadline = deadline
-        self.gone = gone
-        self.asked = monotonic()
-        self.done: list[ResultT | None] = []
-        self.taken = 0
-
-    def take(self, most: int) -> Sequence[RowT]:
-        """Its next rows, at most so many."""
-        start = self.taken
-        self.taken = min(start + most, len(self.rows))
-        return self.rows if self.taken - start == len(self.rows) else self.rows[start : self.taken]
-
-    def put(self, results: Sequence[ResultT | None]) -> None:
-        """Add what the model said of the rows taken, None for those that it failed on."""
-        done = self.done
-        done += results
-        if len(done) < len(self.rows) or self.answer.done():
-            return
-        if None in done:
-            failed = [row for row, result in enumerate(done) if result is None]
-            self.answer.set_exception(RowsFailed(failed))
-        else:
-            self.answer.set_result(cast("list[ResultT]", done))
-
-    def is_wanted(self, now: float) -> bool:
-        """Whether there is still somebody to answer, and time to; it is answered if there is no time."""
-        if self.answer.done():
-            return False
-        if self.deadline <= now:
-            self.answer.set_exception(DeadlineExceeded())
-            return False
-        if now - self.asked > _PATIENCE_S and self.gone():
-            self.answer.set_exception(ClientGone())
-            return False
-        return True
 
 
 class Batcher(Generic[RowT, ResultT]):
@@ -137,7 +92,11 @@ class Batcher(Generic[RowT, ResultT]):
         self.enough_requests = float("inf")
         """How many in progress keep it busy; where a call is not quick, the more the better."""
         self._settle_share()
-        self._queue: deque[_Request[RowT, ResultT]] = deque()
+        self._small: deque[PendingRequest[RowT, ResultT]] = deque()
+        self._large: deque[PendingRequest[RowT, ResultT]] = deque()
+        self._is_large_first = False
+        """Whether the last call took no rows of the larger requests that waited."""
+        self._gathers_until = 0.0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._is_due = False
         self._in_thread: asyncio.Future[None] | None = None
@@ -154,23 +113,25 @@ class Batcher(Generic[RowT, ResultT]):
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[ResultT]] = loop.create_future()
-        self._queue.append(_Request(rows, answer, deadline, gone))
+        queue = self._small if len(rows) <= _FEW_ROWS else self._large
+        queue.append(PendingRequest(rows, answer, deadline, gone))
         self._schedule(loop)
         return answer
 
     async def close(self) -> None:
         """Finish what is queued and end the model's thread."""
-        while self._queue or self._in_thread is not None:
+        while self._small or self._large or self._in_thread is not None:
             await (self._in_thread or asyncio.sleep(0))
         self._thread.shutdown()
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._is_due and self._in_thread is None and self._queue:
+        if not self._is_due and self._in_thread is None and (self._small or self._large):
             self._is_due = True
+            self._gathers_until = monotonic() + _GATHERING_S
             loop.call_soon(self._wait, loop, _GATHERING_TURNS)
 
     def _wait(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
-        if turns and len(self._queue) < self._share_rows:
+        if turns and len(self._small) < self._share_rows and monotonic() < self._gathers_until:
             loop.call_soon(self._wait, loop, turns - 1)
         else:
             self._turn(loop)
@@ -190,7 +151,7 @@ class Batcher(Generic[RowT, ResultT]):
     async def _call_in_thread(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: list[tuple[_Request[RowT, ResultT], int]],
+        batch: list[tuple[PendingRequest[RowT, ResultT], int]],
         rows: Sequence[RowT],
     ) -> None:
         called = [request for request, _ in batch]
@@ -204,36 +165,34 @@ class Batcher(Generic[RowT, ResultT]):
         self._schedule(loop)
 
     def _look_through(
-        self, loop: asyncio.AbstractEventLoop, called: Sequence[_Request[RowT, ResultT]]
+        self, loop: asyncio.AbstractEventLoop, called: Sequence[PendingRequest[RowT, ResultT]]
     ) -> None:
         now = monotonic()
         for request in called:
             request.is_wanted(now)
-        self._queue = deque(request for request in self._queue if request.is_wanted(now))
+        self._small = deque(request for request in self._small if request.is_wanted(now))
+        self._large = deque(request for request in self._large if request.is_wanted(now))
         self._look = loop.call_later(_LOOK_INTERVAL_S, self._look_through, loop, called)
 
-    def _gather(self) -> tuple[list[tuple[_Request[RowT, ResultT], int]], Sequence[RowT]]:
-        now = monotonic()
-        batch: list[tuple[_Request[RowT, ResultT], int]] = []
-        gathered: list[RowT] = []
-        free = self._max_call_rows
-        ample_s = 2 * self._pace.expected_s(free)
-        share = self._share_rows
-        while free > 0 and self._queue and len(gathered) < share:
-            request = self._queue.popleft()
-            if not request.is_wanted(now):
-                continue
-            if request.deadline - now < ample_s:
-                # Half of what is left is for the call, the rest for what comes before and after it.
-                free = min(free, self._pace.rows_within((request.deadline - now) / 2) - len(gathered))
-                if free <= 0 and gathered:
-                    self._queue.appendleft(request)
-                    break
-            rows = request.take(max(free, 1))
-            free -= len(rows)
-            batch.append((request, len(rows)))
-            gathered += rows
-        return batch, gathered
+    def _gather(self) -> tuple[list[tuple[PendingRequest[RowT, ResultT], int]], Sequence[RowT]]:
+        call: CallRows[RowT, ResultT] = CallRows(self._pace, self._max_call_rows)
+        if not self._large:
+            call.take(self._small, self._share_rows, self._max_call_rows)
+        elif self._is_large_first:
+            call.take(self._large, self._slice_rows, self._slice_rows)
+            call.take(self._small, len(call.rows) + self._share_rows, self._max_call_rows)
+            self._is_large_first = False
+        else:
+            call.take(self._small, self._share_rows, self._max_call_rows)
+            few = len(call.rows)
+            call.take(self._large, few + self._slice_rows, few + self._slice_rows)
+            self._is_large_first = len(call.rows) == few
+        return call.parts, call.rows
+
+    @property
+    def _slice_rows(self) -> int:
+        slice_s = max(SLICE_S, 2 * self._pace.expected_s(0))
+        return min(self._max_call_rows, self._pace.rows_within(slice_s))
 
     def _settle_share(self) -> None:
         is_quick = self._pace.expected_s(self._most_shared_rows) <= _QUICK_S
@@ -242,7 +201,7 @@ class Batcher(Generic[RowT, ResultT]):
 
     def _finish(
         self,
-        batch: Sequence[tuple[_Request[RowT, ResultT], int]],
+        batch: Sequence[tuple[PendingRequest[RowT, ResultT], int]],
         results: Sequence[ResultT | None],
         seconds: float,
     ) -> None:
@@ -254,7 +213,7 @@ class Batcher(Generic[RowT, ResultT]):
             request.put(results[start : start + count])
             start += count
             if not request.answer.done():
-                self._queue.append(request)
+                self._large.append(request)
 
     def _predict_each(self, rows: Sequence[RowT]) -> tuple[Sequence[ResultT | None], float]:
         started = monotonic()

@@ -95,9 +95,6 @@ class Call(ABC):
             self.started -= room.waited_s
             self.received_utc -= timedelta(seconds=room.waited_s)
 
-    async def arrive(self, limit_bytes: int) -> None:  # noqa: B027 - most transports hand over whole messages
-        """Wait until the request has come, as far as it is to be read; raises RequestError or ClientGone."""
-
     @property
     def seconds(self) -> float:
         """Seconds since the request came in."""

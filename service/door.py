@@ -62,6 +62,10 @@ class Asked(NamedTuple, Generic[ReplyT]):
 class Form(Protocol[CallT_contra, ReplyT]):
     """A format of messages."""
 
+    async def receive(self, call: CallT_contra, /) -> bytes:
+        """The call's body, whole; raises RequestError, or ClientGone."""
+        ...
+
     async def read(self, call: CallT_contra, /) -> Asked[ReplyT]:
         """Read the call's message; raises RequestError, or ClientGone."""
         ...
@@ -80,10 +84,15 @@ class Door:
     async def predict(self, call: CallT, form: Form[CallT, ReplyT]) -> ReplyT:
         """The reply to a call, to be sent; raises ClientGone."""
         try:
-            if call.room is None:  # A request takes up room once it has come, not while its client sends.
-                await call.arrive(self._worker.settings.body_limit_bytes)
-            with call.room or await self._worker.engine.admission.room() as room:
-                return await self._recorded(call, form, room)
+            deadline = call.deadline(self._worker.settings.deadline_ms)
+            room = call.room
+            if room is None:
+                # A client that sends slowly holds no room meanwhile, and which lane it is for depends on the
+                # length.
+                body = await form.receive(call)
+                room = await self._worker.engine.admission.room(len(body))
+            with room:
+                return await self._recorded(call, form, room, deadline)
         except RequestError as error:
             return form.refusal(call, error)
 
@@ -96,15 +105,15 @@ class Door:
             about = call.client, call.method, call.path, status, seconds * 1e3, call.request_id
             access_logger.info("%s %s %r %d %.3f ms %s", *about)
 
-    async def _recorded(self, call: CallT, form: Form[CallT, ReplyT], room: Room) -> ReplyT:
+    async def _recorded(self, call: CallT, form: Form[CallT, ReplyT], room: Room, deadline: float) -> ReplyT:
         """The reply, once it is recorded; raises RequestError for one that is not to be recorded."""
         worker = self._worker
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
         try:
-            deadline = call.deadline(worker.settings.deadline_ms)
             rows, answer, rows_at, timeout_s = await form.read(call)
-            room.take(len(rows))
+            if len(rows) > 1:
+                await worker.engine.admission.widen(room, len(rows), len(call.body or b""))
             deadline = min(deadline, call.started + timeout_s)
             with call.trace.step("model"):
                 predictions = await worker.engine.predict(rows, deadline, call.client_is_gone)

@@ -42,6 +42,7 @@ class Engine:
         *,
         max_call_rows: int,
         max_queued_rows: int,
+        max_large_bytes: float = float("inf"),
         patience_s: float = float("inf"),
         workers: int = 1,
     ) -> None:
@@ -56,7 +57,10 @@ class Engine:
             share_rows=SHARE_ROWS * workers,
         )
         self.admission = Admission(
-            max_queued_rows, at_once=lambda: self._batcher.enough_requests, patience_s=patience_s
+            max_queued_rows,
+            at_once=lambda: self._batcher.enough_requests,
+            patience_s=patience_s,
+            max_large_bytes=max_large_bytes,
         )
         metrics.name_model(model)
 

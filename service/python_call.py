@@ -61,6 +61,10 @@ class _PythonForm:
         self._messages = messages
         self._rows = rows
 
+    async def receive(self, call: PythonCall) -> bytes:
+        """The body, which has come."""
+        return call.body or b""
+
     async def read(self, call: PythonCall) -> Asked[PythonReply]:
         """What the call asks for."""
 

@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     the last address in it that is not one of theirs is recorded as the client's."""
 
     max_queued_rows: int = Field(default=20_000, ge=1)
-    """Rows that a worker has in hand, in line or in progress, from which on further requests are refused
-    with 429."""
+    """Requests of a single row that a worker has in hand, in line or in progress, from which on further ones
+    are refused with 429. Larger requests have a limit of their own: twice the body limit."""
 
     deadline_ms: int = Field(default=10_000, ge=1, le=3_600_000)
     """Time that a prediction may take before it is given up with 504. A client can lower it for a request

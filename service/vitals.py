@@ -49,13 +49,13 @@ class Vitals:
         )
         self.rows_in_hand = Gauge(
             "tabento_rows_in_hand",
-            "Rows that stand in line, are being predicted or recorded.",
+            "Requests of a single row that stand in line, are being predicted or recorded.",
             multiprocess_mode="livesum",
             registry=registry,
         )
         self.rows_limit = Gauge(
             "tabento_rows_limit",
-            "Rows in hand from which on requests are refused, of all workers.",
+            "Single rows in hand from which on further ones are refused, of all workers.",
             multiprocess_mode="livesum",
             registry=registry,
         )

@@ -23,6 +23,7 @@ and back out again
 
     history.py   what can be asked, and the walks that answer it
     reader.py    the history page by page, and every request
+    query/       pages for a worker, from a process of their own
     verify.py    every chain walked, from what checked.py reads, held against an anchor (anchor.py)
     stored.py    values as they are stored in a log that may have been tampered with
     __main__.py  ``python -m service.audit``, whose commands.py says what each does

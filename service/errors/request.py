@@ -205,7 +205,7 @@ class RowsInvalid(RequestError):
 
 
 class Overloaded(RequestError):
-    """As many rows are in hand as the service takes on, or it could not begin with the request in time."""
+    """As much is in hand as the service takes on, or it could not begin with the request in time."""
 
     status, kind = HTTPStatus.TOO_MANY_REQUESTS, "overloaded"
     retry_after_s = 1

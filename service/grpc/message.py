@@ -65,6 +65,10 @@ class GrpcForm:
         self._model = model
         self._described = lru_cache(_DESCRIPTIONS)(self._describe)
 
+    async def receive(self, call: GrpcCall) -> bytes:
+        """The message's bytes, which gRPC has read."""
+        return call.body or b""
+
     async def read(self, call: GrpcCall) -> Asked[GrpcReply]:
         """Read the message; raises RequestError."""
         try:

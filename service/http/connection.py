@@ -88,7 +88,7 @@ class FastConnection(GuardedProtocol):
         if admission is None or (holds_key is not None and not holds_key(self.headers)):
             self.begin(cycle)
         else:
-            admission.apply(cycle.begin_in, is_whole=True)
+            admission.apply(cycle.begin_in, len(body))
 
     def begin(self, cycle: "_WholeCycle") -> None:
         """Have the application answer it."""

@@ -40,7 +40,7 @@ class Reply(NamedTuple):
 class Exchange(Call):
     """A request on its way through the gateway, and its answer."""
 
-    __slots__ = ("_arrived", "_receive", "_send", "headers", "match", "query")
+    __slots__ = ("_receive", "_send", "headers", "match", "query")
 
     transport: ClassVar[str] = "http"
 
@@ -60,7 +60,6 @@ class Exchange(Call):
         room: Room | None = scope.get(ROOM)
         if room is not None:
             self.begin_in(room)
-        self._arrived: bytes | None = None
         self._receive = receive
         self._send = send
 
@@ -85,21 +84,9 @@ class Exchange(Call):
         encoding = headers.get(b"content-encoding")
         if encoding is not None and encoding.lower() != b"identity":
             raise MediaTypeUnsupported(f"compressed as {encoding.decode('latin-1')}")
-        if self._is_too_long(limit_bytes):
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
-        self.body = await self._read(limit_bytes) if self._arrived is None else self._arrived
-        return self.body
-
-    async def arrive(self, limit_bytes: int) -> None:
-        """Wait for the body, unless it is declared to be too long; raises BodyTooLarge or ClientGone."""
-        if not self._is_too_long(limit_bytes):
-            self._arrived = await self._read(limit_bytes)
-
-    def _is_too_long(self, limit_bytes: int) -> bool:
-        declared = self.headers.get(b"content-length", b"")
-        return declared.isdigit() and int(declared) > limit_bytes
-
-    async def _read(self, limit_bytes: int) -> bytes:
         chunks: list[bytes] = []
         size, more = 0, True
         while more:
@@ -111,7 +98,8 @@ class Exchange(Call):
             if size > limit_bytes:
                 raise BodyTooLarge(limit_bytes)
             more = message.get("more_body", False)
-        return b"".join(chunks)
+        self.body = b"".join(chunks)
+        return self.body
 
     def client_is_gone(self) -> bool:
         """Whether the connection was closed since the body was read; asks without waiting.

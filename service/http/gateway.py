@@ -20,6 +20,7 @@ from service.errors import ClientGone, MethodNotAllowed, RequestError, RouteUnkn
 from service.http.connection import ADMISSION, HOLDS_KEY
 from service.http.exchange import Exchange, Reply
 from service.http.native import NativeForm
+from service.http.page_rate import PageRate
 from service.http.pages import Pages
 from service.http.uvicorn_cycle import NOTE
 from service.http.v2 import V2Routes
@@ -29,6 +30,11 @@ from service.routes import Match
 from service.worker import Worker
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
+
+_UNRATED = frozenset(
+    {"predict", "predict_batch", "v2_infer", "history", "live", "ready", "health", "v2_live", "v2_ready"}
+)
+"""Handlers that have limits of their own, or tell whether the service is alive."""
 
 
 class Gateway:
@@ -41,6 +47,7 @@ class Gateway:
         self._app = app
         self._worker = worker
         self._door = Door(worker)
+        self._pages = PageRate()
         self._row = NativeForm(worker, messages, messages.parse_row)
         self._batch = NativeForm(worker, messages, messages.parse_batch, rows_at=("instances",))
         self.handlers: Mapping[str, Handler] = {
@@ -85,6 +92,8 @@ class Gateway:
         try:
             if self._worker.keyring is not None:
                 exchange.key = admit(self._worker.keyring, match.scope, exchange.headers)
+            if match.route is None or match.route.handler not in _UNRATED:
+                await self._pages.turn()
             if match.route is None:
                 raise _not_served(match, exchange)
             return await self.handlers[match.route.handler](exchange)

@@ -27,9 +27,13 @@ class NativeForm:
         self._parse = parse
         self._rows_at = rows_at
 
+    async def receive(self, exchange: Exchange) -> bytes:
+        """The body, whole; raises RequestError, or ClientGone."""
+        return await exchange.read_body(self._worker.settings.body_limit_bytes)
+
     async def read(self, exchange: Exchange) -> Asked[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
-        rows = self._parse(await exchange.read_body(self._worker.settings.body_limit_bytes))
+        rows = self._parse(await self.receive(exchange) if exchange.body is None else exchange.body)
         return Asked(rows, partial(self._answer, exchange), self._rows_at)
 
     def refusal(self, exchange: Exchange, error: RequestError) -> Reply:

@@ -1,6 +1,5 @@
 """The pages beside the prediction routes: what is served, how it is, what it answered."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
@@ -8,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from anyio import to_thread
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
@@ -19,6 +17,7 @@ from service.http.exchange import JSON, Exchange, Reply
 from service.http.operations import Document
 from service.messages import Health, Messages, ModelInfo
 from service.metrics import CONTENT_TYPE
+from service.telemetry.metrics_page import MetricsPage
 from service.worker import TALLY_INTERVAL_S, Worker
 
 Page = Callable[[Exchange], Awaitable[Reply]]
@@ -44,6 +43,7 @@ class Pages:
         self._worker = worker
         self._messages = messages
         self._schema = schema
+        self._metrics_page = MetricsPage(worker.tally, worker.metrics_page, TALLY_INTERVAL_S)
         self.handlers: Mapping[str, Page] = {
             "index": self._index,
             "docs": self._docs,
@@ -133,15 +133,10 @@ class Pages:
         )
 
     async def _history(self, exchange: Exchange) -> Reply:
-        filters = _filters(exchange)
-        return _json(await to_thread.run_sync(self._worker.history.history, filters))
+        return Reply(200, await self._worker.history.page(_filters(exchange)))
 
     async def _metrics(self, _: Exchange) -> Reply:
-        # By then every worker has written what had happened when the page was asked for.
-        await asyncio.sleep(TALLY_INTERVAL_S)
-        self._worker.tally()
-        page = await to_thread.run_sync(self._worker.metrics_page)
-        return Reply(200, page, CONTENT_TYPE.encode())
+        return Reply(200, await self._metrics_page.get(), CONTENT_TYPE.encode())
 
 
 def _file(name: str) -> bytes:

@@ -44,10 +44,14 @@ class V2Form:
         parameters = exchange.match.parameters
         self.model.check(parameters["model"], parameters.get("version", ""))
 
+    async def receive(self, exchange: Exchange) -> bytes:
+        """The body, whole; raises RequestError, or ClientGone."""
+        self.check(exchange)
+        return await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
+
     async def read(self, exchange: Exchange) -> Asked[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
-        self.check(exchange)
-        content = await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
+        content = await self.receive(exchange) if exchange.body is None else exchange.body
         end = body.json_length(exchange.headers.get(_HEADER), content)
         members = body.parse(content, end)
         id_ = body.id_of(members)

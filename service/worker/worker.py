@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from time import monotonic
 
-from service.audit.reader import AuditReader
+from service.audit.query.history_pages import HistoryPages
 from service.audit.retention import Limits
 from service.audit.writer import AuditLog
 from service.drain import Drain
@@ -35,7 +35,7 @@ class Worker:
     model: PublishedModel
     engine: Engine
     audit: AuditLog
-    history: AuditReader
+    history: HistoryPages
     metrics: Metrics
     vitals: Vitals
     tracing: Tracing | None
@@ -69,7 +69,7 @@ class Worker:
         self.keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         if self.keyring is not None:
             self.keyring.watch()
-        self.history = AuditReader(settings.audit_db)
+        self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
         self.model = load_model(self.tag, settings.runtime)
         use_folder()
         self.metrics = Metrics()
@@ -78,6 +78,7 @@ class Worker:
             self.metrics,
             max_call_rows=settings.max_call_rows,
             max_queued_rows=settings.max_queued_rows,
+            max_large_bytes=2 * settings.body_limit_bytes,
             # The other half is for what comes after.
             patience_s=settings.deadline_ms / 2e3,
             workers=settings.workers,
@@ -103,6 +104,7 @@ class Worker:
             self.heartbeat.say(Said.STOPS)
         if self._next_beat is not None:
             self._next_beat.cancel()
+        self.history.close()
         await self.engine.close()
         self.audit.close()
         if self.keyring is not None:

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from time import monotonic
 
-from service.admission import Admission, Room
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.admission import LARGE_AT_ONCE_BYTES, SINGLE_BODY_BYTES, Admission, Room
 from service.errors import Overloaded
 from tests.event_loop import turns, until
 
@@ -23,10 +27,10 @@ async def refused(admission: Admission) -> bool:
         return True
 
 
-def applying(admission: Admission, *, is_whole: bool = True) -> list[Room]:
+def applying(admission: Admission, body_bytes: int = 0) -> list[Room]:
     """Where the room of a request comes to lie that has applied for it."""
     told: list[Room] = []
-    admission.apply(told.append, is_whole=is_whole)
+    admission.apply(told.append, body_bytes)
     return told
 
 
@@ -46,27 +50,97 @@ def at_once(requests: float) -> Callable[[], float]:
     return lambda: requests
 
 
-def test_there_is_room_until_as_many_rows_are_in_hand_as_are_taken_on() -> None:
+def test_there_is_room_until_as_many_single_rows_are_in_hand_as_are_taken_on() -> None:
     async def run() -> None:
-        admission = Admission(100)
-        with await admission.room() as first:
-            first.take(99)
-            with await admission.room() as last:
-                last.take(500)
-                assert admission.is_full
-                assert await refused(admission)
-            with await admission.room():
-                pass
+        admission = Admission(3)
+        with ExitStack() as rooms:
+            await fill(admission, rooms)
+            assert admission.rows_in_hand == 3
+            assert await refused(admission)
+        with await admission.room():
+            assert admission.rows_in_hand == 1
         assert admission.rows_in_hand == 0
 
     asyncio.run(run())
 
 
-def test_a_request_counts_as_one_row_until_its_rows_are_known() -> None:
+def test_a_request_that_turns_out_to_have_many_rows_makes_its_room_free_for_single_ones() -> None:
+    async def run() -> None:
+        admission = Admission(1)
+        with await admission.room(100) as room:
+            assert admission.is_full
+            await admission.widen(room, 10_000, 100)
+            assert admission.rows_in_hand == 0
+            assert has_begun(applying(admission))
+
+    asyncio.run(run())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2 * LARGE_AT_ONCE_BYTES), st.integers(2, 10_000)), max_size=60),
+    st.integers(1, 20),
+)
+def test_whatever_larger_requests_there_are_single_rows_begin_at_once(
+    larger: list[tuple[int, int]], max_queued_rows: int
+) -> None:
+    async def run() -> None:
+        admission = Admission(max_queued_rows, max_large_bytes=8 * LARGE_AT_ONCE_BYTES)
+
+        async def stay(body_bytes: int, rows: int) -> None:
+            with suppress(Overloaded), await admission.room(body_bytes) as room:
+                await admission.widen(room, rows, body_bytes)
+                await asyncio.Event().wait()
+
+        staying = [asyncio.create_task(stay(*request)) for request in larger]
+        await turns(10)
+        single = [applying(admission, SINGLE_BODY_BYTES) for _ in range(max_queued_rows)]
+        assert all(has_begun(each) for each in single)
+        for task in staying:
+            task.cancel()
+        await asyncio.gather(*staying, return_exceptions=True)
+        for each in single:
+            each[0].leave()
+        assert admission.rows_in_hand == 0
+        assert has_begun(applying(admission, 8 * LARGE_AT_ONCE_BYTES))  # All was given back.
+
+    asyncio.run(run())
+
+
+def test_larger_requests_begin_up_to_a_number_of_bytes_and_fewer_beside_single_rows() -> None:
     async def run() -> None:
         admission = Admission(10)
-        with await admission.room():
-            assert admission.rows_in_hand == 1
+        half = LARGE_AT_ONCE_BYTES // 2
+        told = [applying(admission, half) for _ in range(4)]
+        assert [has_begun(each) for each in told] == [True, True, False, False]
+        single = applying(admission)
+        told[0][0].leave()
+        assert not has_begun(told[2])
+        told[1][0].leave()
+        assert [has_begun(each) for each in told[2:]] == [True, False]
+        single[0].leave()
+        told[2][0].leave()
+        assert has_begun(told[3])
+
+    asyncio.run(run())
+
+
+def test_larger_requests_beyond_the_bytes_that_are_taken_on_are_refused() -> None:
+    async def run() -> None:
+        admission = Admission(10, max_large_bytes=3 * LARGE_AT_ONCE_BYTES)
+        told = [applying(admission, LARGE_AT_ONCE_BYTES) for _ in range(4)]
+        assert is_refused(told[3][0])
+        assert has_begun(applying(admission))
+
+    asyncio.run(run())
+
+
+def test_a_request_that_finds_no_place_among_the_larger_ones_is_refused_and_holds_no_room() -> None:
+    async def run() -> None:
+        admission = Admission(1, max_large_bytes=LARGE_AT_ONCE_BYTES)
+        applying(admission, LARGE_AT_ONCE_BYTES)
+        with await admission.room() as room, pytest.raises(Overloaded):
+            await admission.widen(room, 10_000, 0)
+        assert admission.rows_in_hand == 0
 
     asyncio.run(run())
 
@@ -137,7 +211,7 @@ def test_a_client_that_goes_while_it_waits_takes_no_room_with_it() -> None:
     assert asyncio.run(run())
 
 
-def test_only_so_many_whole_requests_are_in_progress_and_the_others_begin_in_their_order() -> None:
+def test_only_so_many_requests_are_in_progress_and_the_others_begin_in_their_order() -> None:
     async def run() -> None:
         admission = Admission(100, at_once=at_once(2))
         told = [applying(admission) for _ in range(5)]
@@ -150,16 +224,6 @@ def test_only_so_many_whole_requests_are_in_progress_and_the_others_begin_in_the
         for rooms in told[1:]:
             rooms[0].leave()
         assert admission.rows_in_hand == 0
-
-    asyncio.run(run())
-
-
-def test_requests_that_have_not_come_whole_do_not_hold_up_those_that_have() -> None:
-    async def run() -> None:
-        admission = Admission(100, at_once=at_once(2))
-        for _ in range(50):
-            assert has_begun(applying(admission, is_whole=False))
-        assert has_begun(applying(admission))
 
     asyncio.run(run())
 
@@ -197,8 +261,8 @@ def test_any_number_that_gave_up_in_line_are_passed_over() -> None:
         last: list[Room] = []
         first = applying(admission)
         for _ in range(3_000):
-            admission.apply(Room.leave, is_whole=True)
-        admission.apply(last.append, is_whole=True)
+            admission.apply(Room.leave)
+        admission.apply(last.append)
         first[0].leave()
         assert has_begun(last)
 

@@ -3,68 +3,17 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from time import monotonic
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batcher import ON_LOOP_S, Batcher
+from service.batcher import ON_LOOP_S
 from service.errors import ClientGone, DeadlineExceeded, RowsFailed
 from service.pace import Pace
-
-FAILS = -1.0
-"""A row that the model here fails on."""
-
-NEVER = float("inf")
-
-Result = tuple[float, float]
-Echo = Batcher[float, Result]
-Call = Callable[[Sequence[float]], Sequence[Result | None]]
-
-
-def echo(rows: Sequence[float]) -> list[Result]:
-    """Answer each row with itself, so that an answer shows whose it is."""
-    if FAILS in rows:
-        raise ValueError("this row cannot be predicted")
-    return [(row, -row) for row in rows]
-
-
-@asynccontextmanager
-async def batching(
-    call: Call = echo, max_call_rows: int = 100, pace: Pace | None = None
-) -> AsyncIterator[tuple[Echo, list[int]]]:
-    """A batcher, and the rows of each call that it makes."""
-    calls: list[int] = []
-    batcher: Echo = Batcher(
-        call, max_call_rows=max_call_rows, on_call=lambda rows, _seconds: calls.append(rows), pace=pace
-    )
-    try:
-        yield batcher, calls
-    finally:
-        await batcher.close()
-
-
-def ask(batcher: Echo, *rows: float, deadline: float = NEVER) -> "asyncio.Future[list[Result]]":
-    return batcher.predict(rows, deadline)
-
-
-class Gate:
-    """A model that waits to be let through, so that a test decides what gathers meanwhile."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Event()
-        self.open = threading.Event()
-
-    def predict(self, rows: Sequence[float]) -> list[Result]:
-        self.entered.set()
-        assert self.open.wait(10)
-        return echo(rows)
-
-    async def until_entered(self) -> None:
-        assert await asyncio.to_thread(self.entered.wait, 10)
+from tests.service.echo_model import FAILS, NEVER, Gate, Result, ask, batching, echo
 
 
 def test_rows_that_arrive_while_the_model_works_share_the_next_call() -> None:
@@ -98,7 +47,7 @@ def test_rows_that_arrive_in_one_turn_of_the_loop_share_a_call() -> None:
         pytest.param(0.00001, [1] * 70, [24, 24, 22], id="a share, where calls are quick"),
         pytest.param(0.0005, [1] * 70, [24, 24, 22], id="a share, where they are on a busy machine"),
         pytest.param(0.00001, [17, 17, 17], [34, 17], id="no request in two"),
-        pytest.param(0.00001, [70, 1], [70, 1], id="a large one whole"),
+        pytest.param(0.00001, [70, 1], [71], id="a large one whole, and the small one with it"),
     ],
 )
 def test_a_call_takes_all_that_are_there_or_where_calls_are_quick_a_share(
@@ -274,8 +223,8 @@ def test_a_call_is_not_made_longer_than_the_deadlines_of_its_rows_allow() -> Non
         for rows in (1, 10, 100):
             pace.learn(rows, 0.01 * rows)
         async with batching(max_call_rows=1_000, pace=pace) as (batcher, calls):
-            requests = ask(batcher, *range(200), deadline=monotonic() + 1), ask(batcher, *range(300))
-            await asyncio.gather(*requests)
+            hurried = [ask(batcher, *range(20), deadline=monotonic() + 1) for _ in range(10)]
+            await asyncio.gather(*hurried, *[ask(batcher, *range(20)) for _ in range(15)])
             return calls
 
     first, *_ = asyncio.run(run())

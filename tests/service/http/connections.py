@@ -62,7 +62,6 @@ async def exchanging(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with the body, or, as the gateway does, with what the request is refused for."""
     exchange = Exchange(scope, receive, send)
     try:
-        await exchange.arrive(10**9)
         reply = Reply(200, await exchange.read_body(10**9, [b""]))
     except RequestError as error:
         reply = exchange.refusal(error)

@@ -243,7 +243,7 @@ def test_a_request_whose_client_goes_before_it_begins_leaves_no_trace_in_the_lin
 
         admission = Admission(100, at_once=lambda: 1)
         with ExitStack() as room:
-            admission.apply(room.enter_context, is_whole=True)
+            admission.apply(room.enter_context)
             client, transport, _ = await accepted(FastConnection, app, 5, admission)
             await send_pieces(client, transport, [REQUEST])
             client.close()

@@ -5,6 +5,7 @@ import re
 import socket
 import sqlite3
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPResponse
 from typing import Any
@@ -204,16 +205,17 @@ def test_what_comes_while_there_is_no_room_is_refused_at_once_and_the_rest_goes_
     server = serve(model=iris, TABENTO_MAX_QUEUED_ROWS="2")
     body = json.dumps(SETOSA).encode()
     with send_head(server.url, len(body)) as first, send_head(server.url, len(body)) as second:
-        with locked(server.audit_db):  # So that what has come whole stays in hand.
-            first.sendall(body)
-            second.sendall(body)
+        with locked(server.audit_db):
+            for connection in (first, second):
+                connection.sendall(body)
             deadline = time.monotonic() + 10
-            while (refused := httpx.post(f"{server.url}/predict", json=SETOSA)).status_code == 200:
+            while metric(server.url, "tabento_rows_in_hand") < 2:  # Their answers wait for the log.
                 assert time.monotonic() < deadline
+            refused = httpx.post(f"{server.url}/predict", json=SETOSA)
             assert int(refused.headers["retry-after"]) >= 1
             problem(refused, 429, "overloaded")
             for path in ("/livez", "/readyz", "/metrics", "/model/info", "/predictions/history"):
-                assert httpx.get(f"{server.url}{path}").status_code == 200
+                assert httpx.get(f"{server.url}{path}", timeout=30).status_code == 200
         for connection in (first, second):
             assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
     batch = {"instances": [SETOSA] * 50}
@@ -222,6 +224,19 @@ def test_what_comes_while_there_is_no_room_is_refused_at_once_and_the_rest_goes_
     with sqlite3.connect(server.audit_db) as log:
         assert log.execute("SELECT DISTINCT status FROM request").fetchall() == [(200,)]
     log.close()
+    assert server.stop() == 0
+
+
+def test_clients_that_send_slowly_hold_no_room(serve: Serve, iris: str) -> None:
+    server = serve(model=iris, TABENTO_MAX_QUEUED_ROWS="2")
+    body = json.dumps(SETOSA).encode()
+    with ExitStack() as stack:
+        slow = [stack.enter_context(send_head(server.url, len(body))) for _ in range(5)]
+        for _ in range(3):
+            assert httpx.post(f"{server.url}/predict", json=SETOSA).status_code == 200
+        for connection in slow:
+            connection.sendall(body)
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
     assert server.stop() == 0
 
 

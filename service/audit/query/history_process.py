@@ -1,0 +1,150 @@
+"""The process that reads pages of the history: ``python -m service.audit.query.history_process SOCKET PATH``.
+
+A page takes some milliseconds of Python. In a thread of the worker it holds the interpreter for up to 5 ms
+each time the event loop lets go of it, which the loop does at every system call: one thread that reads pages
+all the time leaves a tenth of the predictions. The process has an interpreter of its own and a lower
+priority, so predictions come first where the processor is short.
+
+It lives as long as the worker's end of the socket is open, so it ignores the signals that mean the service.
+"""
+
+import asyncio
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from socket import socket, socketpair
+
+from service.audit.channel import Channel
+from service.audit.framing import Inbox, framed
+from service.audit.history import HistoryFilters
+from service.audit.reader import AuditReader
+
+NICENESS = 10
+"""A tenth of the weight of a worker, as the kernel shares out the processor."""
+
+_ROOT = Path(__file__).parents[3]
+"""Where this very ``service`` lies, whatever the working folder has under that name."""
+
+_logger = logging.getLogger(__name__)
+
+
+class ProcessEnded(Exception):
+    """The process ended before it gave an answer."""
+
+
+class PageFailed(Exception):
+    """The process could not read a page; its message is the traceback."""
+
+
+class HistoryProcess:
+    """The process, started when it is first asked and again after it ended. It belongs to one event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._running: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._answer: asyncio.Future[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs, if one does."""
+        return None if self._running is None else self._running.pid
+
+    async def ask(self, filters: HistoryFilters) -> bytes:
+        """A page as JSON; one at a time.
+
+        Raises PageFailed, or ProcessEnded. A caller that is cancelled has to end the process: its answer
+        would be taken for the next one's.
+        """
+        channel = self._channel or self._start()
+        self._answer = asyncio.get_running_loop().create_future()
+        channel.send(framed(pickle.dumps(filters)))
+        return await self._answer
+
+    def end(self) -> None:
+        """End the process, if it runs. What it was asked is not answered; it is waited for in a thread."""
+        running, self._running = self._running, None
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+        if running is not None:
+            running.kill()
+            # Not here: the end of a process that waits for a disk may take as long as the disk does.
+            with suppress(RuntimeError):  # No loop runs any more, so the worker ends as well.
+                asyncio.get_running_loop().run_in_executor(None, running.wait)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ProcessEnded())
+
+    def _start(self) -> Channel:
+        ours, self._running = _start(self._path)
+        self._channel = Channel(ours, self._receive)
+        self._channel.attend(asyncio.get_running_loop())
+        return self._channel
+
+    def _receive(self) -> None:
+        if self._channel is None or self._answer is None:
+            return
+        with suppress(BlockingIOError):
+            try:
+                for is_page, content in self._channel.receive():
+                    if self._answer.done():  # Whoever asked has given up, and is about to end the process.
+                        continue
+                    if is_page:
+                        self._answer.set_result(content)
+                    else:
+                        self._answer.set_exception(PageFailed(content.decode()))
+            except EOFError:
+                _logger.warning("the process that reads the audit log %s ended", self._path)
+                self.end()
+
+
+def _start(path: Path) -> tuple[socket, subprocess.Popen[bytes]]:
+    ours, theirs = socketpair()
+    with theirs:
+        command = [sys.executable, "-P", "-m", "service.audit.query.history_process", str(theirs.fileno())]
+        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        running = subprocess.Popen(  # noqa: S603 - this Python, and what is of its own making
+            [*command, str(path)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    return ours, running
+
+
+def serve(worker: socket, reader: AuditReader) -> None:
+    """Answer what comes over the socket, until its other end is closed."""
+    inbox = Inbox(worker)
+    while True:
+        try:
+            for query in inbox.receive():
+                worker.sendall(framed(_answer(reader, query)))
+        except (EOFError, ConnectionError):
+            return
+
+
+def _answer(reader: AuditReader, query: bytes) -> tuple[bool, bytes]:
+    try:
+        filters: HistoryFilters = pickle.loads(query)  # noqa: S301 - of its own making
+        return True, reader.history(filters).model_dump_json().encode()
+    except Exception:  # Whatever it is, the worker says so, and the next page may be read.
+        return False, traceback.format_exc().encode()
+
+
+def main() -> None:
+    """Serve the worker that started this process."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICENESS)
+    with socket(fileno=int(sys.argv[1])) as worker:
+        serve(worker, AuditReader(Path(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()
