@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from service.errors import UNANSWERED
 from service.http import connection
+from service.http.cors import with_cors
 from service.http.gateway import Gateway
 from service.messages import Messages
 from service.model import newest, read_contract
@@ -109,5 +110,8 @@ class TabularClassifier:
 connection.use(settings)
 wrap_application(
     TabularClassifier,
-    lambda app: Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]
+    lambda app: with_cors(
+        Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]
+        settings.cors_origins,
+    ),
 )

@@ -1,8 +1,8 @@
 """How many pages a worker gives in a second: documents, metrics, and what is not there.
 
 A page takes half a millisecond of the event loop and more. Clients that ask for one after the other take as
-much of the loop as they like: 64 connections of ``/docs.json`` left 21 of 4,700 predictions a second. So pages
-have a rate; what comes beyond it waits, and with it its client.
+much of the loop as they like: 64 connections of ``/docs.json`` left 21 of 4,700 predictions a second. So
+pages have a rate; what comes beyond it waits, and with it its client.
 """
 
 import asyncio
