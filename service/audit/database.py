@@ -70,7 +70,12 @@ def open_for_reading(path: Path) -> apsw.Connection:
         connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags)
         with _closing_on_error(connection):
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            if _number(connection, path) < schema.latest_number():
+            if not (number := _number(connection, path)):
+                lacks = "the service has to be started on it once"
+                if path.stat().st_size:
+                    lacks = "the file is damaged, or its -wal file is missing"
+                raise AuditUnusable(path, f"there is no log in it; {lacks}")
+            if number < schema.latest_number():
                 raise AuditUnusable(
                     path, "its schema is older than this service, which has to be started on it once"
                 )
