@@ -99,6 +99,7 @@ class Door:
         worker = self._worker
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
+        deadline = call.started + worker.settings.deadline_ms / 1e3
         try:
             deadline = call.deadline(worker.settings.deadline_ms)
             rows, answer, rows_at, timeout_s = await form.read(call)
@@ -115,7 +116,7 @@ class Door:
                 raise refusal from None
             predictions, reply = NO_PREDICTIONS, form.refusal(call, refusal)
         with call.trace.step("audit commit"):
-            await worker.audit.append(self._record(call, reply, predictions))
+            await worker.audit.append(self._record(call, reply, predictions), deadline)
         return reply
 
     def _record(self, call: Call, reply: Recorded, predictions: Predictions) -> AuditRecord:

@@ -121,9 +121,10 @@ class Worker:
         return self.metrics.page()
 
     def _show_vitals(self) -> None:
+        # Set first: whatever fails here, the next is shown.
+        self._next_beat = asyncio.get_running_loop().call_later(BEAT_INTERVAL_S, self._show_vitals)
         self.tally()  # Records also fail in a worker that is asked for nothing more.
         self.vitals.show(self.engine.admission, self.audit)
-        self._next_beat = asyncio.get_running_loop().call_later(BEAT_INTERVAL_S, self._show_vitals)
 
     @property
     def uptime_s(self) -> float:

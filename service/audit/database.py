@@ -15,8 +15,9 @@ import apsw
 from service.audit import schema
 from service.errors import AuditUnusable
 
-BUSY_TIMEOUT_MS = 5_000
-"""How long a process waits for its turn to write. A turn is one commit, some milliseconds."""
+BUSY_TIMEOUT_MS = 4_000
+"""How long a process waits for its turn to write. A turn is one commit, some milliseconds. It is less than
+SILENCE_LIMIT_S (write/link.py), so that a process that waits is told from one that hangs."""
 
 _CHECKPOINT_PAGES = 4_000
 """WAL length, 16 MB, at which a commit also moves it into the database. At SQLite's own 4 MB that happens
