@@ -110,6 +110,7 @@ class Door:
         worker = self._worker
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
+        deadline = call.started + worker.settings.deadline_ms / 1e3
         try:
             rows, answer, rows_at, timeout_s = await form.read(call)
             if len(rows) > 1:
@@ -126,7 +127,7 @@ class Door:
                 raise refusal from None
             predictions, reply = NO_PREDICTIONS, form.refusal(call, refusal)
         with call.trace.step("audit commit"):
-            await worker.audit.append(self._record(call, reply, predictions))
+            await worker.audit.append(self._record(call, reply, predictions), deadline)
         return reply
 
     def _record(self, call: Call, reply: Recorded, predictions: Predictions) -> AuditRecord:

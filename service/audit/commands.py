@@ -77,7 +77,7 @@ def export(db: Path, options: Namespace) -> int:
 def tail(db: Path, options: Namespace) -> int:
     """Write the last requests, and with ``--follow`` those that come."""
     reader = AuditReader(db)
-    seen = 0
+    seen = 0 if options.lines else reader.last_id()
     for request in reader.last_records(options.lines):
         seen = _write(request)
     while options.follow:

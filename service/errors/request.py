@@ -240,7 +240,10 @@ class InternalFailure(RequestError):
 
 
 class AuditUnavailable(RequestError):
-    """The audit log cannot be written, so no answer may leave."""
+    """The audit log cannot be written, so no answer may leave.
+
+    A record that was on its way when the process that writes was lost may be in the log all the same.
+    """
 
     status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "audit-unavailable"
     retry_after_s = 1
@@ -257,7 +260,10 @@ class AuditUnavailable(RequestError):
 
 
 class DeadlineExceeded(RequestError):
-    """The time that the request had passed before the model came to it."""
+    """The time that the request had passed before it could be answered.
+
+    Where the model had answered and only the commit was missing, the record is written all the same.
+    """
 
     status, kind = HTTPStatus.GATEWAY_TIMEOUT, "deadline-exceeded"
     recorded = False

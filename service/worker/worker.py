@@ -150,10 +150,11 @@ class Worker:
         return stop_at_once
 
     def _show_vitals(self) -> None:
+        # Set first: whatever fails here, the next is shown.
+        self._next_beat = asyncio.get_running_loop().call_later(BEAT_INTERVAL_S, self._show_vitals)
         self.tally()  # Records also fail in a worker that is asked for nothing more.
         self.vitals.show(self.engine.admission, self.audit)
         self.vitals.kills.inc(take_kills())
-        self._next_beat = asyncio.get_running_loop().call_later(BEAT_INTERVAL_S, self._show_vitals)
 
     @property
     def uptime_s(self) -> float:
