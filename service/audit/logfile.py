@@ -21,6 +21,7 @@ from service.audit.facet import Facet
 from service.audit.gap import Gap
 from service.audit.readback import Committed, read_back
 from service.audit.record import Identity, Packed
+from service.audit.removal import facet_edition
 from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
 from service.audit.tail import ChainHead, Tail
@@ -55,7 +56,8 @@ class LogFile:
         self._next_restart = 0.0
         self._chance = Chance()
         self._facet_ids: dict[Facet, int] = {}
-        """Those that were seen in the open file."""
+        """Those that were seen in the open file, as long as none are removed from it."""
+        self._facet_edition = 0
         self._opened()
 
     def write(self, records: Sequence[Packed], gap: Gap | None = None) -> None:
@@ -120,6 +122,8 @@ class LogFile:
         connection = self._opened()
         try:
             connection.execute("BEGIN IMMEDIATE")
+            if (edition := facet_edition(connection)) != self._facet_edition:
+                self._facet_edition, self._facet_ids = edition, {}
             tail = Tail(connection, self._head, self._facet_ids)
             yield connection, tail
             if tail.head != self._head:

@@ -9,6 +9,7 @@
     |   +-- AuditUnusable
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
+    |   +-- AuditNotErased
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -71,6 +72,7 @@ from service.errors.request import (
 from service.errors.start import (
     AnchorUnusable,
     AuditMisuse,
+    AuditNotErased,
     AuditUnusable,
     CompiledFormRefused,
     GrpcUnusable,
@@ -86,6 +88,7 @@ __all__ = [
     "UNANSWERED",
     "AnchorUnusable",
     "AuditMisuse",
+    "AuditNotErased",
     "AuditUnavailable",
     "AuditUnusable",
     "BodyMalformed",
