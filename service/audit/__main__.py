@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     one = command(commands.prune, "remove the oldest requests beyond the limits, given or configured")
     one.add_argument("--keep-days", type=float, metavar="DAYS")
     one.add_argument("--max-bytes", type=int, metavar="BYTES")
+    text = "remove all of a log that is too old by the clock, which could as well be wrong"
+    one.add_argument("--trust-clock", action="store_true", help=text)
     _add_wait(one)
     one = command(
         commands.redact,

@@ -19,6 +19,7 @@ from service.audit.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_wr
 from service.audit.entry import Entry, make_entry
 from service.audit.facet import Facet
 from service.audit.gap import Gap
+from service.audit.keep.clock import Clock
 from service.audit.readback import Committed, read_back
 from service.audit.record import Identity, Packed
 from service.audit.removal import facet_edition
@@ -40,8 +41,10 @@ class LogFile:
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
         sync: str = "full",
         limits: Limits = Limits(),  # noqa: B008 - immutable
+        clock: Clock | None = None,
     ) -> None:
         self.limits = limits
+        self._clock = clock or Clock()
         self.path = path
         self._busy_timeout_ms = busy_timeout_ms
         self._sync = sync
@@ -58,7 +61,9 @@ class LogFile:
         self._facet_ids: dict[Facet, int] = {}
         """Those that were seen in the open file, as long as none are removed from it."""
         self._facet_edition = 0
-        self._opened()
+        connection = self._opened()
+        if limits.keep is not None:
+            self._clock.now(connection, limits.keep)  # Before anything that it dates is in the log.
 
     def write(self, records: Sequence[Packed], gap: Gap | None = None) -> None:
         """Commit the records in their order, and what was dropped before them.
@@ -103,12 +108,15 @@ class LogFile:
         Twice as many go as came, so that the log shrinks whatever the load.
         """
         rows = min(max(STEP_ROWS, 2 * just_written), MAX_STEP_ROWS)
-        now = datetime.now(UTC)
+        keep = self.limits.keep
+        now = datetime.now(UTC) if keep is None else self._clock.now(self._opened(), keep)
         if not self._is_to_prune(now):
             return False
         with self.transaction() as (connection, tail):
             # Asked again, now that no other worker can begin to.
-            return self._is_to_prune(now) and prune_step(connection, tail, self.limits, now, rows) == rows
+            if not self._is_to_prune(now):
+                return False
+            return prune_step(connection, tail, self.limits, now, rows, 2 * just_written) > 0
 
     def _entry(self, record: Packed) -> Entry:
         return make_entry(record, self._chance.take(SALT_BYTES))
