@@ -51,6 +51,7 @@ def open_for_writing(
             behind = _number(connection, path) < schema.latest_number()
             _use_wal(connection, wait)
             connection.pragma("synchronous", sync.upper())
+            connection.pragma("secure_delete", True)  # What is deleted is overwritten (keep/erasure.py).
             connection.pragma("journal_size_limit", WAL_LIMIT_BYTES)
             connection.wal_autocheckpoint(_CHECKPOINT_PAGES)
             if behind:

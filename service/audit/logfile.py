@@ -18,8 +18,10 @@ from service.audit.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_wr
 from service.audit.entry import Entry, make_entry
 from service.audit.facet import Facet
 from service.audit.gap import Statement
+from service.audit.keep.clock import Clock
 from service.audit.readback import Committed, read_back
 from service.audit.record import Identity, Packed
+from service.audit.removal import facet_edition
 from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
 from service.audit.tail import ChainHead, Tail
@@ -43,8 +45,10 @@ class LogFile:
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
         sync: str = "full",
         limits: Limits = Limits(),  # noqa: B008 - immutable
+        clock: Clock | None = None,
     ) -> None:
         self.limits = limits
+        self._clock = clock or Clock()
         self.path = path
         self._busy_timeout_ms = busy_timeout_ms
         self._sync = sync
@@ -59,8 +63,11 @@ class LogFile:
         self._next_restart = 0.0
         self._chance = Chance()
         self._facet_ids: dict[Facet, int] = {}
-        """Those that were seen in the open file."""
-        self._opened()
+        """Those that were seen in the open file, as long as none are removed from it."""
+        self._facet_edition = 0
+        connection = self._opened()
+        if limits.keep is not None:
+            self._clock.now(connection, limits.keep)  # Before anything that it dates is in the log.
 
     def write(self, records: Sequence[Packed], gap: Statement | None = None) -> None:
         """Commit the records in their order, and what was dropped before them.
@@ -108,12 +115,15 @@ class LogFile:
         Twice as many go as came, so that the log shrinks whatever the load.
         """
         rows = min(max(STEP_ROWS, 2 * just_written), MAX_STEP_ROWS)
-        now = datetime.now(UTC)
+        keep = self.limits.keep
+        now = datetime.now(UTC) if keep is None else self._clock.now(self._opened(), keep)
         if not self._is_to_prune(now):
             return False
         with self.transaction() as (connection, tail):
             # Asked again, now that no other worker can begin to.
-            return self._is_to_prune(now) and prune_step(connection, tail, self.limits, now, rows) == rows
+            if not self._is_to_prune(now):
+                return False
+            return prune_step(connection, tail, self.limits, now, rows, 2 * just_written) > 0
 
     def _entry(self, record: Packed) -> Entry:
         return make_entry(record, self._chance.take(SALT_BYTES))
@@ -127,6 +137,8 @@ class LogFile:
         connection = self._opened()
         try:
             connection.execute("BEGIN IMMEDIATE")
+            if (edition := facet_edition(connection)) != self._facet_edition:
+                self._facet_edition, self._facet_ids = edition, {}
             tail = Tail(connection, self._head, self._facet_ids)
             yield connection, tail
             if tail.head != self._head:

@@ -9,6 +9,7 @@
     |   +-- AuditUnusable
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
+    |   +-- AuditNotErased
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -76,6 +77,7 @@ from service.errors.request import (
 from service.errors.start import (
     AnchorUnusable,
     AuditMisuse,
+    AuditNotErased,
     AuditUnusable,
     CompiledFormRefused,
     GrpcUnusable,
@@ -92,6 +94,7 @@ __all__ = [
     "UNANSWERED",
     "AnchorUnusable",
     "AuditMisuse",
+    "AuditNotErased",
     "AuditUnavailable",
     "AuditUnusable",
     "BodyMalformed",

@@ -72,6 +72,17 @@ class AuditMisuse(StartError):
         super().__init__(f"{reason}.")
 
 
+class AuditNotErased(StartError):
+    """What was removed from the audit log can still be read in its files."""
+
+    def __init__(self, path: object, waited_s: float) -> None:
+        super().__init__(
+            f"What was removed from the audit log {path} is recorded as removed, but can still be read in "
+            f"{path}-wal: something has read the log, or written it without a pause, for {waited_s:g} s. "
+            "Run the same command again when that has ended, or with a longer --wait."
+        )
+
+
 class KeysUnusable(StartError):
     """The file of API keys cannot be read or written."""
 
