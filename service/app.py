@@ -180,7 +180,7 @@ def _warn_if_anybody_may_ask() -> None:
 async def _answer(rows: Sequence[RowBody]) -> AnswerBody:
     """What the API methods answer when they are called within Python; over HTTP the gateway answers."""
     received, started = datetime.now(UTC), perf_counter()
-    predictions = await worker.engine.predict(rows)
+    predictions = await worker.engine.predict([row.features for row in rows])
     return messages.answer(
         predictions,
         worker.model.lineage,

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from service.contract import Values as RowValues
 from service.door import Asked
 from service.engine import Predictions
 from service.errors import InferenceInvalid, RequestError
 from service.grpc.call import GrpcCall
 from service.grpc.protocol import Protocol
+from service.inference.steps import Steps, finish_in_turns
 from service.oip.body import refuse_unserved, timeout_s
 from service.oip.datatypes import BYTES, Datatype
 from service.oip.inputs import Got, Inputs
@@ -40,6 +42,9 @@ _CONTENTS = {
     "BYTES": "bytes_contents",
 }
 """Where each datatype's values stand; those of FP16 only come raw."""
+
+_VALUES_A_STEP = 1_024
+"""Values of a tensor, from which on the event loop serves others before the next tensor is read."""
 
 _DESCRIPTIONS = 256
 """Of answers' tensors, that are kept."""
@@ -75,7 +80,7 @@ class GrpcForm:
         self._model.check(request.model_name, request.model_version)
         names = self._names(request)
         limit_s = timeout_s(_timeout(request.parameters) if request.parameters else None)
-        rows = self._inputs.rows(self._tensors(request))
+        rows = await finish_in_turns(self._rows(request))
         is_raw = bool(request.raw_input_contents)
         answer = partial(self._answer, names, is_raw, request.id or call.request_id)
         return Asked(rows, answer, ("rows",), limit_s)
@@ -86,7 +91,7 @@ class GrpcForm:
         said = {"code": error.grpc_code, "message": error_text(error)}
         return GrpcReply(int(error.status), json.dumps(said).encode(), error)
 
-    def _tensors(self, request: Any) -> dict[str, Got]:
+    def _rows(self, request: Any) -> Steps[Sequence[RowValues]]:
         tensors, raws = request.inputs, [*request.raw_input_contents]
         if not tensors:
             raise InferenceInvalid("it has no inputs")
@@ -97,8 +102,10 @@ class GrpcForm:
             head = self._inputs.head(tensor.name, tensor.datatype, [*tensor.shape], got)
             if tensor.parameters:
                 refuse_unserved(head.name, tensor.parameters)
-            got[head.name] = Got(head, _values(head, tensor, raw))
-        return got
+            got[head.name] = Got(head, (yield from _values(head, tensor, raw)))
+            if head.size >= _VALUES_A_STEP:
+                yield
+        return (yield from self._inputs.rows(got))
 
     def _names(self, request: Any) -> Sequence[str]:
         names: list[str] = []
@@ -135,7 +142,7 @@ class GrpcForm:
         return response
 
 
-def _values(head: Head, tensor: Any, raw: bytes | None) -> Values:
+def _values(head: Head, tensor: Any, raw: bytes | None) -> Steps[Values]:
     there = [field.name for field, _ in tensor.contents.ListFields()] if tensor.HasField("contents") else []
     if raw is not None:
         if there:
@@ -147,7 +154,7 @@ def _values(head: Head, tensor: Any, raw: bytes | None) -> Values:
     for other in there:
         if other != name:
             head.refuse(f"has datatype {head.datatype.name}, so its values belong in {name}, not {other}")
-    return from_typed(head, getattr(tensor.contents, name))
+    return (yield from from_typed(head, getattr(tensor.contents, name)))
 
 
 def _fill(contents: Any, datatype: Datatype, values: Sequence[Any]) -> None:

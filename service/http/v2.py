@@ -12,6 +12,7 @@ from service.engine import Predictions
 from service.errors import MethodNotAllowed, RequestError, RouteUnknown
 from service.http import paths
 from service.http.exchange import JSON, Exchange, Reply
+from service.inference.steps import finish_in_turns
 from service.messages import Messages
 from service.oip import body
 from service.oip.inputs import Inputs
@@ -45,10 +46,11 @@ class V2Form:
         self.model.check(name, version)
         content = await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
         end = body.json_length(exchange.headers.get(_HEADER), content)
-        members = body.parse(content, end)
+        members = await finish_in_turns(body.parse(content, end, self._inputs))
         id_ = body.id_of(members)
         exchange.identify(id_)
-        request = body.read(members, memoryview(content)[end:], self._inputs, self._outputs)
+        raw = memoryview(content)[end:]
+        request = await finish_in_turns(body.read(members, raw, self._inputs, self._outputs))
         answer = partial(self._answer, request, id_ or exchange.request_id)
         return Asked(request.rows, answer, ("rows",), request.timeout_s)
 
