@@ -22,6 +22,12 @@ from service.model import Lineage
 Parsed = Sequence[Values] | Steps[Sequence[Values]]
 """The rows of a body; or the steps in which they are read, where the body is long or to be refused."""
 
+_AMPLE_VALUE_BYTES = 256
+"""Length of a number with all that may stand round it."""
+_AMPLE_ROW_BYTES = 1024**2
+_AMPLE_BATCH_BYTES = 4 * 1024**2
+"""Lengths that are always read, however few the features are."""
+
 RowT = TypeVar("RowT", bound=Row)
 LabelT = TypeVar("LabelT", bound=Label)
 
@@ -136,6 +142,21 @@ class Messages:
             predictions=(list[label_type], Field()),  # type: ignore[valid-type]
         )
 
+    @cached_property
+    def longest_row_bytes(self) -> int:
+        """Length of the longest body of ``POST /predict`` that could be valid, generously."""
+        return max(_AMPLE_ROW_BYTES, _row_bytes(self.contract))
+
+    @cached_property
+    def longest_batch_bytes(self) -> int:
+        """Length of the longest body of a batch, native or v2, that could be valid, generously."""
+        return max(_AMPLE_BATCH_BYTES, self.max_batch_rows * _row_bytes(self.contract) + _AMPLE_ROW_BYTES)
+
+    @property
+    def longest_message_bytes(self) -> int:
+        """Length of the longest gRPC message that could be valid, generously: as JSON it would be longer."""
+        return self.longest_batch_bytes
+
     def parse_row(self, body: bytes) -> Parsed:
         """The one row of a body of ``POST /predict``; raises BodyMalformed or RowsInvalid."""
         row = self._reader.row_at_once(body)
@@ -192,6 +213,15 @@ class Messages:
         if predictions.flags:
             members["flags"] = [flag._asdict() for flag in predictions.flags]
         return to_json(members)
+
+
+def _row_bytes(contract: Contract) -> int:
+    # Each character of a name or text may be written as an escape or two, \ud83d\ude00; numbers may have more
+    # digits than they need, and spaces round them.
+    return sum(
+        12 * len(feature.name) + max(12 * feature.max_text_length, _AMPLE_VALUE_BYTES)
+        for feature in contract.features
+    )
 
 
 def _without_max_items(schema: dict[str, JsonValue]) -> None:

@@ -26,10 +26,13 @@ class NativeForm:
         self._messages = messages
         self._parse = parse
         self._rows_at = rows_at
+        # What is longer could not be valid, so it need not be read.
+        longest = messages.longest_row_bytes if rows_at is None else messages.longest_batch_bytes
+        self._limit_bytes = min(worker.settings.body_limit_bytes, longest)
 
     async def read(self, exchange: Exchange) -> Asked[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
-        rows = self._parse(await exchange.read_body(self._worker.settings.body_limit_bytes))
+        rows = self._parse(await exchange.read_body(self._limit_bytes))
         if isinstance(rows, Generator):
             rows = await finish_in_turns(rows)
         return Asked(rows, partial(self._answer, exchange), self._rows_at)

@@ -32,6 +32,7 @@ class V2Form:
 
     def __init__(self, worker: Worker, messages: Messages) -> None:
         self._worker = worker
+        self._limit_bytes = min(worker.settings.body_limit_bytes, messages.longest_batch_bytes)
         self._inputs = Inputs(messages.contract, messages.max_batch_rows)
         self._outputs = Outputs(messages.contract)
 
@@ -44,7 +45,7 @@ class V2Form:
         """Read the body; raises RequestError, or ClientGone."""
         _, name, version = paths.split_v2(exchange.path)
         self.model.check(name, version)
-        content = await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
+        content = await exchange.read_body(self._limit_bytes, _MEDIA_TYPES)
         end = body.json_length(exchange.headers.get(_HEADER), content)
         members = await finish_in_turns(body.parse(content, end, self._inputs))
         id_ = body.id_of(members)

@@ -62,7 +62,7 @@ class Inputs:
         self._known = frozenset(self._names)
         self._tensors = frozenset(tensor_names(contract))
         self._takes_matrix = contract.is_numeric
-        self._max_rows = max_rows
+        self.max_rows = max_rows
         self.most_tensors = len(self._tensors)
         self._converts = [_converts(feature) for feature in contract.features]
         # Clients send the same few tensors again and again. Typed, for 1.0 and true are no lengths.
@@ -72,7 +72,7 @@ class Inputs:
     def most_values(self, name: object) -> int:
         """Values that a tensor can have at most, of that name or of one that is not known yet."""
         is_one_feature = name in self._names or not self._takes_matrix
-        return self._max_rows * (1 if is_one_feature else len(self._names))
+        return self.max_rows * (1 if is_one_feature else len(self._names))
 
     def head(self, name: object, datatype: object, shape: object, got: dict[str, Got]) -> Head:
         """What a tensor says it is, before its values are looked at; raises TensorInvalid, TooManyRows."""
@@ -103,8 +103,8 @@ class Inputs:
         rows = sizes[0]
         if rows == 0:
             raise TensorInvalid(name, "has no rows")
-        if rows > self._max_rows:
-            raise TooManyRows(self._max_rows)
+        if rows > self.max_rows:
+            raise TooManyRows(self.max_rows)
         size = prod(sizes)
         return Head(name, known, tuple(sizes), rows, size, size == 1 and known is FP64)
 
