@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from service.admission import Room
 from service.audit.record import AuditRecord
 from service.call import Call
-from service.contract import Row
+from service.contract import Values
 from service.engine import Predictions
 from service.errors import ClientGone, InternalFailure, Location, RequestError, RowsFailed
 from service.worker import Worker
@@ -50,7 +50,8 @@ ReplyT = TypeVar("ReplyT", bound=Recorded)
 class Asked(NamedTuple, Generic[ReplyT]):
     """What a message asks for."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Values]
+    """The values of validated rows."""
     answer: Callable[[Predictions], ReplyT]
     """Puts the predictions into the words of the message's format."""
     rows_at: Location | None = None

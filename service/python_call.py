@@ -78,7 +78,7 @@ class _PythonForm:
             )
             return PythonReply(200, given.model_dump_json(exclude_none=True).encode(), given)
 
-        return Asked(self._rows, answer)
+        return Asked([row.features for row in self._rows], answer)
 
     def refusal(self, call: PythonCall, error: RequestError) -> PythonReply:
         """What the call gets instead of an answer."""

@@ -197,11 +197,16 @@ class RowsInvalid(RequestError):
 
     status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, "rows-invalid"
 
-    def __init__(self, findings: Sequence[Finding], *, total: int | None = None) -> None:
-        total = len(findings) if total is None else total
-        more = f" (the first {len(findings)} are given)" if total > len(findings) else ""
-        values = "1 value breaks" if total == 1 else f"{total} values break"
-        super().__init__(f"{values} the contract{more}; /model/info has the contract.", findings)
+    def __init__(self, findings: Sequence[Finding], *, more: bool = False) -> None:
+        """Take what is wrong, and whether there is more of it, or may be in what was not read any more."""
+        listed = len(findings)
+        values = "1 value breaks" if listed == 1 else f"{listed} values break"
+        if more:
+            values, which = f"At least {values}", "are given" if listed > 1 else "is given"
+            values += f" the contract (the first {listed} {which})"
+        else:
+            values += " the contract"
+        super().__init__(f"{values}; /model/info has the contract.", findings)
 
 
 class Overloaded(RequestError):

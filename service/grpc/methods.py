@@ -4,7 +4,7 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -13,6 +13,8 @@ from google.protobuf.message import DecodeError
 from service.door import CLIENT_CLOSED_REQUEST, Door
 from service.errors import ClientGone, InferenceInvalid, RequestError
 from service.grpc.call import Context, GrpcCall
+from service.grpc.intake import Intake
+from service.grpc.long_message import SHORT_BYTES
 from service.grpc.message import GrpcForm
 from service.grpc.protocol import SERVICE, Protocol
 from service.grpc.status import abort
@@ -30,13 +32,14 @@ Answer = Callable[[GrpcCall], Awaitable[bytes]]
 class Methods:
     """The methods, over one worker."""
 
-    def __init__(self, worker: Worker, messages: Messages, protocol: Protocol) -> None:
+    def __init__(self, worker: Worker, messages: Messages, protocol: Protocol, *, message_limit: int) -> None:
         self._worker = worker
         self._door = Door(worker)
         self._protocol = protocol
         self._model = ServedModel(worker.model)
         inputs = Inputs(messages.contract, messages.max_batch_rows)
         self._form = GrpcForm(protocol, inputs, Outputs(messages.contract), self._model)
+        self._intake = Intake(message_limit, worker.settings.deadline_ms / 2e3)
         self._in_hand = 0
         """Calls whose end was not sent yet."""
         self.idle = asyncio.Event()
@@ -60,16 +63,17 @@ class Methods:
     def _method(self, route: Route, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
         path, scope = route.path, route.scope
 
-        async def serve(message: bytes, context: Context) -> bytes:
+        async def serve(messages: AsyncIterator[bytes], context: Context) -> bytes:
             self._in_hand += 1
             self.idle.clear()
             context.add_done_callback(self._done)  # type: ignore[arg-type]
-            call = GrpcCall(path, message, context)
+            call = GrpcCall(path, context)
             if self._worker.tracing is not None:
                 call.trace = self._worker.tracing.begin(call.method, call.path, call.headers, call.request_id)
             try:
                 if self._worker.keyring is not None:
                     call.key = admit(self._worker.keyring, scope, call.headers)
+                call.body = await self._intake.read(messages)
                 response = await answer(call)
                 call.status = 200
             except RequestError as error:
@@ -82,10 +86,12 @@ class Methods:
                 return response
             finally:
                 self._door.note(call)
+                self._intake.give_back(len(call.body or b""))
             await abort(context, call, refusal)
             return b""
 
-        return grpc.unary_unary_rpc_method_handler(serve)
+        # As one that takes a stream of messages, if only of one, a call begins before its message has come.
+        return grpc.stream_unary_rpc_method_handler(serve)
 
     def _done(self, _: object) -> None:
         self._in_hand -= 1
@@ -93,8 +99,11 @@ class Methods:
             self.idle.set()
 
     def _parse(self, name: str, call: GrpcCall) -> Any:
+        body = call.body or b""
+        if len(body) > SHORT_BYTES:  # A name and a version.
+            raise InferenceInvalid(f"it is no {name}")
         try:
-            return self._protocol.messages[name].FromString(call.body)
+            return self._protocol.messages[name].FromString(body)
         except DecodeError:
             raise InferenceInvalid(f"it is no {name}") from None
 

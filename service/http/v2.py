@@ -12,6 +12,7 @@ from service.door import Asked, Door
 from service.engine import Predictions
 from service.errors import RequestError
 from service.http.exchange import JSON, Exchange, Reply
+from service.inference.steps import finish_in_turns
 from service.messages import Messages
 from service.oip import body
 from service.oip.inputs import Inputs
@@ -31,6 +32,7 @@ class V2Form:
 
     def __init__(self, worker: Worker, messages: Messages) -> None:
         self._worker = worker
+        self._limit_bytes = min(worker.settings.body_limit_bytes, messages.longest_batch_bytes)
         self._inputs = Inputs(messages.contract, messages.max_batch_rows)
         self._outputs = Outputs(messages.contract)
 
@@ -47,16 +49,17 @@ class V2Form:
     async def receive(self, exchange: Exchange) -> bytes:
         """The body, whole; raises RequestError, or ClientGone."""
         self.check(exchange)
-        return await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
+        return await exchange.read_body(self._limit_bytes, _MEDIA_TYPES)
 
     async def read(self, exchange: Exchange) -> Asked[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
         content = await self.receive(exchange) if exchange.body is None else exchange.body
         end = body.json_length(exchange.headers.get(_HEADER), content)
-        members = body.parse(content, end)
+        members = await finish_in_turns(body.parse(content, end, self._inputs))
         id_ = body.id_of(members)
         exchange.identify(id_)
-        request = body.read(members, memoryview(content)[end:], self._inputs, self._outputs)
+        raw = memoryview(content)[end:]
+        request = await finish_in_turns(body.read(members, raw, self._inputs, self._outputs))
         answer = partial(self._answer, request, id_ or exchange.request_id)
         return Asked(request.rows, answer, ("rows",), request.timeout_s)
 

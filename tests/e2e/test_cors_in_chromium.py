@@ -135,7 +135,7 @@ def test_a_page_of_a_listed_origin_reads_raw_tensors(browser: Browser, shared: S
 def test_a_page_of_a_listed_origin_reads_why_it_is_refused(
     browser: Browser, shared: Shared, status: int, method: str, path: str, has_key: bool
 ) -> None:
-    body = {} if method == "POST" else None
+    body: dict[str, float] | None = {} if method == "POST" else None
     key = {"x_api_key": shared.key} if has_key else {}
     answer = ask(browser, shared.listed, f"{shared.server.url}{path}", method, body, **key)
     assert answer.get("status") == status, answer

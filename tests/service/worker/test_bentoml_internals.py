@@ -20,8 +20,8 @@ def names(command: click.Command) -> set[str]:
 @pytest.mark.filterwarnings("ignore:The `__get_pydantic_core_schema__`:DeprecationWarning")  # BentoML's own
 def test_an_upgrade_of_bentoml_left_what_the_service_leans_on(monkeypatch: pytest.MonkeyPatch) -> None:
     import bentoml_cli.serve
-    from _bentoml_impl.server import serving  # type: ignore[import-untyped]
-    from _bentoml_impl.worker.service import main as worker_command  # type: ignore[import-untyped]
+    from _bentoml_impl.server import serving
+    from _bentoml_impl.worker.service import main as worker_command
 
     before = BentoMLContainer.bento_arguments.get()
     bentoml_internals.set_model("penguins:1")
