@@ -51,7 +51,7 @@ SLICE_S = 0.02
 """How long a call may become by what it takes of larger requests; where a call takes more than half of that
 whatever its rows, twice as long as that."""
 _GATHERING_S = 0.02
-"""How long rows gather at most, however long the turns are: one in which a batch is parsed takes as long alone.
+"""How long rows gather at most, however long the turns are: one in which a batch is parsed takes as long.
 Sixteen turns under single rows never take that long, also where the processor is shared; less would split
 what one call and one commit can take."""
 _QUICK_S = 0.001
