@@ -86,7 +86,7 @@ rollback: install $(BIN)/kubectl ## let OVERLAY= run what it ran before make rol
 candidate: install ## the champion's bento as a file in dist/
 	@MODEL=$(MODEL) .ci/candidate export
 
-accept-candidate: install ## take the model of the candidate in dist/, or train one where there is none
+accept-candidate: install ## take the model of the candidate in dist/
 	@MODEL=$(MODEL) .ci/candidate import
 
 kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import httpx
 
-from service.http import paths
+from service import routes
 
 Json: TypeAlias = dict[str, Any]
 
@@ -52,12 +52,12 @@ def main() -> int:
 
 def ask(client: httpx.Client) -> str:
     """See that it is ready and in order; gives the model's tag."""
-    for path in (paths.LIVE, paths.READY):
+    for path in (routes.LIVE, routes.READY):
         if (status := client.get(path).status_code) != httpx.codes.OK:
             raise WrongError(f"{path} answers {status}")
-    health = _ask(client, "GET", paths.HEALTH)
+    health = _ask(client, "GET", routes.HEALTH)
     if health["status"] != "ok":
-        raise WrongError(f"{paths.HEALTH} says {health['status']}: {health}")
+        raise WrongError(f"{routes.HEALTH} says {health['status']}: {health}")
     return str(health["model"])
 
 
@@ -65,28 +65,28 @@ def predict(client: httpx.Client) -> str:
     """Ask for a prediction, and see that it is one; gives the request's id."""
     row = example(client)
     request_id = f"smoke-{uuid4()}"
-    answer = _ask(client, "POST", paths.PREDICT, json=row, headers={"x-request-id": request_id})
-    contract = _ask(client, "GET", paths.MODEL)["contract"]
+    answer = _ask(client, "POST", routes.PREDICT, json=row, headers={"x-request-id": request_id})
+    contract = _ask(client, "GET", routes.MODEL)["contract"]
     classes = contract["target"]["classes"]
     (label,) = answer["predictions"]
     (probabilities,) = answer["probabilities"]
     if label not in classes or len(probabilities) != len(classes) or abs(sum(probabilities) - 1) > 1e-6:
-        raise WrongError(f"{paths.PREDICT} answers {answer}, which is no prediction among {classes}")
+        raise WrongError(f"{routes.PREDICT} answers {answer}, which is no prediction among {classes}")
     return request_id
 
 
 def example(client: httpx.Client) -> Json:
     """A row of the values that the service gives as examples."""
-    row = _ask(client, "GET", paths.OPENAPI)["components"]["schemas"]["Row"]
+    row = _ask(client, "GET", routes.OPENAPI)["components"]["schemas"]["Row"]
     return {name: value["examples"][0] for name, value in row["properties"].items()}
 
 
 def look_up(client: httpx.Client, request_id: str) -> None:
     """See that the request is in the log of the replica that answered it."""
     for _ in range(LOOK_UPS):
-        if _ask(client, "GET", paths.HISTORY, params={"request_id": request_id})["items"]:
+        if _ask(client, "GET", routes.HISTORY, params={"request_id": request_id})["items"]:
             return
-    raise WrongError(f"{paths.HISTORY} does not have the request {request_id}, which was answered")
+    raise WrongError(f"{routes.HISTORY} does not have the request {request_id}, which was answered")
 
 
 def watch(client: httpx.Client, seconds: float) -> int:

@@ -19,7 +19,7 @@ from time import perf_counter
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-from service.http.paths import BATCH, PREDICT
+from service.routes import BATCH, PREDICT
 
 BODY = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.2}'
 BATCH_ROWS = 1_000

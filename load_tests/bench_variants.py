@@ -19,7 +19,7 @@ __all__ = ["TabularClassifier"]
 class Unrecorded(AuditLog):
     """Drops every record at once."""
 
-    async def append(self, record: AuditRecord) -> None:
+    async def append(self, record: AuditRecord, deadline: float = float("inf")) -> None:
         """Return."""
 
 
@@ -28,12 +28,12 @@ class OneCommitEach(AuditLog):
 
     _turn: asyncio.Lock | None = None
 
-    async def append(self, record: AuditRecord) -> None:
+    async def append(self, record: AuditRecord, deadline: float = float("inf")) -> None:
         """Return once the record, and it alone, is committed."""
         if self._turn is None:
             self._turn = asyncio.Lock()
         async with self._turn:
-            await super().append(record)
+            await super().append(record, deadline)
 
 
 _VARIANTS = {"off": Unrecorded, "single": OneCommitEach}

@@ -19,7 +19,7 @@ from load_tests.bench_client import Work, iris_rows, load
 from load_tests.bench_report import RESULTS, provenance, write_report
 from load_tests.bench_server import serving
 from load_tests.overload_mixed_report import Beside, Neighbours, Round, as_json, as_markdown, verdicts
-from service.http.paths import BATCH, HISTORY, METRICS, MODEL, OPENAPI
+from service.routes import BATCH, HISTORY, METRICS, MODEL, OPENAPI
 
 CONNECTIONS = 16
 """Of single rows."""

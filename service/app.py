@@ -4,39 +4,26 @@ The module is imported by whoever supervises, builds or serves the bento. It rea
 contract, because the types of the API come from it; it opens and writes nothing.
 """
 
-import logging
-import os
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from socket import socket
-from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
 
 import bentoml
-import click
-from bentoml._internal.utils.args import set_arguments
-from bentoml.exceptions import BentoMLException
 from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
-from service.audit.logfile import LogFile
-from service.call import new_uuid7
-from service.errors import UNANSWERED, GrpcUnusable, ModelUnusable, StartError
-from service.grpc.listening import check_certificate, claim
+from service.errors import UNANSWERED
 from service.http import connection
-from service.http.gateway import OutermostGateway
-from service.http.paths import BATCH, PREDICT, V2_INFER
-from service.http.routes import make_pages
-from service.keys.keyring import read_keys
+from service.http.cors import with_cors
+from service.http.gateway import Gateway
 from service.messages import Messages
-from service.metrics import make_folder
 from service.model import newest, read_contract
-from service.settings import PREFIX, load_settings
+from service.python_call import PythonRoute
+from service.routes import BATCH, PREDICT, V2_INFER
+from service.settings import load_settings
 from service.worker import Worker
-
-logger = logging.getLogger(__name__)
+from service.worker.announcement import announce
+from service.worker.bentoml_internals import set_model, start_errors_as_messages, wrap_application
+from service.worker.heartbeat import end_service_on_error
+from service.worker.preparation import prepare_service, workers_wanted
 
 
 class Arguments(BaseModel):
@@ -45,25 +32,16 @@ class Arguments(BaseModel):
     model: str = Field(default="iris_classifier", description="The BentoML model: NAME or NAME:VERSION")
 
 
-@contextmanager
-def told_in_a_sentence() -> Iterator[None]:
-    """Let BentoML's commands say why they cannot start; they show a traceback of any error but their own."""
-    try:
-        yield
-    except StartError as error:
-        raise BentoMLException(str(error)) from error
-
-
-with told_in_a_sentence():
+with start_errors_as_messages(), end_service_on_error():
     settings = load_settings()
     tag = newest(bentoml.use_arguments(Arguments).model)
     # Kept with its version, so that a built bento, and a worker that is started later, serve this very
-    # model even when another was published in the meantime. BentoML has no public way to say so.
-    set_arguments({"model": tag})
+    # model even when another was published in the meantime.
+    set_model(tag)
     messages = Messages(read_contract(tag), settings.max_batch_rows)
+    workers = workers_wanted(settings)
 worker = Worker(settings, tag)
-_claimed: list[socket] = []
-"""The port of gRPC, in the process that supervises."""
+_rows, _batches = (PythonRoute(worker, messages, route) for route in (PREDICT, BATCH))
 
 if TYPE_CHECKING:
     from service.contract import Row as RowBody
@@ -79,13 +57,12 @@ else:
 
 @bentoml.service(
     name=tag.partition(":")[0],
-    workers=settings.workers,
+    workers=workers,
     # The service has its own: BentoML does not see what the gateway answers, and labels its metrics by raw
     # path, which anyone can make up.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
 )
-@bentoml.asgi_app(make_pages(worker, messages), path="/")
 class TabularClassifier:
     """Predicts the class of rows of a table."""
 
@@ -96,25 +73,13 @@ class TabularClassifier:
     @staticmethod
     def prepare() -> None:
         """Make what the workers share, before there are any, and end here if that cannot be."""
-        with told_in_a_sentence():
-            LogFile(settings.audit_db).close()
-            if settings.api_keys_file is not None:
-                read_keys(settings.api_keys_file)
-            if settings.grpc_port:
-                _claim_grpc_port()
-        _warn_if_anybody_may_ask()
-        make_folder()
-        # With it in the environment, whatever its value, BentoML does not replace a worker that died: the
-        # service would shrink in silence, with /readyz at 200.
-        os.environ.pop("BENTOML_CONTAINERIZED", None)
-        # Workers are what uses more cores. Threads within a call of the model cost more than they bring for
-        # rows as few as come together here, and OpenMP's spin against those of the other workers.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        with start_errors_as_messages():
+            prepare_service(settings)
 
     @bentoml.on_startup
     async def start(self) -> None:
         """Load the model, open the audit log, and listen for gRPC."""
-        try:
+        with end_service_on_error():
             worker.start()
             worker.metrics.expect((PREDICT, BATCH, V2_INFER), UNANSWERED)
             if settings.grpc_port:
@@ -122,11 +87,7 @@ class TabularClassifier:
                 from service.grpc.server import GrpcServer
 
                 self.grpc = await GrpcServer.start(worker, messages)
-        except (ModelUnusable, GrpcUnusable) as error:
-            # Another worker would fail as this one does: the supervisor must end, not try for ever.
-            logger.critical("%s", error)
-            os.kill(os.getppid(), signal.SIGTERM)
-            raise
+        announce(worker)
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
@@ -135,56 +96,22 @@ class TabularClassifier:
             await self.grpc.stop()
         await worker.stop()
 
-    async def __is_ready__(self) -> bool:
-        """Whether a prediction could be recorded, and so given."""
-        return worker.ready
-
     @bentoml.api(route=PREDICT)
     async def predict(self, row: RowBody, /) -> AnswerBody:
         """Predict one row."""
-        return await _answer([row])
+        return await _rows.predict(row, [row])
 
     @bentoml.api(route=BATCH)
     async def predict_batch(self, batch: BatchBody, /) -> AnswerBody:
         """Predict rows, in their order."""
-        return await _answer(batch.instances)
+        return await _batches.predict(batch, batch.instances)
 
 
-connection.use()
-TabularClassifier.add_asgi_middleware(OutermostGateway, worker=worker, messages=messages)  # type: ignore[attr-defined]
-
-
-def _http_host() -> str:
-    command = click.get_current_context(silent=True)
-    return str(command.params.get("host") or "") if command else ""
-
-
-def _claim_grpc_port() -> None:
-    check_certificate(settings)
-    host = settings.grpc_host or _http_host() or "127.0.0.1"
-    # Held as long as this process lives.
-    _claimed.append(claim(settings, host))
-    os.environ[f"{PREFIX}GRPC_HOST"] = host  # For the workers.
-
-
-def _warn_if_anybody_may_ask() -> None:
-    host = _http_host()
-    if host and host not in ("localhost", "127.0.0.1", "::1") and settings.api_keys_file is None:
-        logger.warning(
-            "Whoever reaches %s may ask for predictions and read the history: set TABENTO_API_KEYS_FILE, "
-            "and make keys with `python -m service.keys new NAME`, unless something else sees to that.",
-            host,
-        )
-
-
-async def _answer(rows: Sequence[RowBody]) -> AnswerBody:
-    """What the API methods answer when they are called within Python; over HTTP the gateway answers."""
-    received, started = datetime.now(UTC), perf_counter()
-    predictions = await worker.engine.predict(rows)
-    return messages.answer(
-        predictions,
-        worker.model.lineage,
-        request_id=new_uuid7(),
-        timestamp=received,
-        processing_time_ms=(perf_counter() - started) * 1e3,
-    )
+connection.use(settings)
+wrap_application(
+    TabularClassifier,
+    lambda app: with_cors(
+        Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]
+        settings.cors_origins,
+    ),
+)

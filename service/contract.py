@@ -39,6 +39,9 @@ LARGEST_EXACT_INTEGER = 2**53
 LARGEST_NUMBER = 1e30
 """Estimators square and scale what they get, some in 32 bits; a larger number would overflow in them."""
 
+MAX_TEXT_LENGTH = 10_000
+"""Characters of a category that training need not have seen; the length of a valid row has an end by it."""
+
 Matrix = NDArray[np.float64] | NDArray[np.object_]
 """Rows as the estimator takes them, ``(n_rows, n_features)`` in contract order: floats with NaN for a
 missing value where every feature is numeric or boolean, else objects with None for a missing value."""
@@ -73,7 +76,7 @@ class Feature(_Part):
     name: str = Field(min_length=1)
     type: FeatureType
     nullable: bool = False
-    """Whether ``null`` is accepted. A nullable feature is sent as ``null``, never left out."""
+    """Whether the value may be missing: sent as ``null``, or left out."""
     description: str | None = None
     unit: str | None = None
     minimum: float | None = None
@@ -107,11 +110,18 @@ class Feature(_Part):
         """Whether the feature has an order: a float or an integer."""
         return self.type in ("float", "integer")
 
+    @property
+    def max_text_length(self) -> int:
+        """Characters that a category may have."""
+        longest = max(map(len, self.categories), default=0)
+        return longest if self.closed else max(longest, MAX_TEXT_LENGTH)
+
     def row_field(self) -> tuple[Any, Any]:
         """The (annotation, field) pair that stands for this feature in a row type."""
         about = ", ".join(filter(None, (self.description, self.unit and f"in {self.unit}")))
         annotation = self._annotation()
         return annotation | None if self.nullable else annotation, Field(
+            default=None if self.nullable else ...,
             alias=self.name,
             title=self.name,
             description=about or None,
@@ -123,7 +133,9 @@ class Feature(_Part):
         if self.type == "boolean":
             return Annotated[bool, Strict()]
         if self.type == "category":
-            return Literal[self.categories] if self.closed else Annotated[str, Strict()]
+            if self.closed:
+                return Literal[self.categories]
+            return Annotated[str, Strict(), Field(max_length=self.max_text_length)]
         largest = LARGEST_NUMBER if self.type == "float" else LARGEST_EXACT_INTEGER
         minimum = -largest if self.minimum is None else max(self.minimum, -largest)
         maximum = largest if self.maximum is None else min(self.maximum, largest)

@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from service.admission import Room
 from service.audit.record import AuditRecord
 from service.call import Call
-from service.contract import Row
+from service.contract import Values
 from service.engine import Predictions
 from service.errors import ClientGone, InternalFailure, Location, RequestError, RowsFailed
 from service.worker import Worker
@@ -50,7 +50,8 @@ ReplyT = TypeVar("ReplyT", bound=Recorded)
 class Asked(NamedTuple, Generic[ReplyT]):
     """What a message asks for."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Values]
+    """The values of validated rows."""
     answer: Callable[[Predictions], ReplyT]
     """Puts the predictions into the words of the message's format."""
     rows_at: Location | None = None
@@ -113,6 +114,7 @@ class Door:
         worker = self._worker
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
+        deadline = call.started + worker.settings.deadline_ms / 1e3
         try:
             rows, answer, rows_at, timeout_s = await form.read(call)
             if len(rows) > 1:
@@ -129,7 +131,7 @@ class Door:
                 raise refusal from None
             predictions, reply = NO_PREDICTIONS, form.refusal(call, refusal)
         with call.trace.step("audit commit"):
-            await worker.audit.append(self._record(call, reply, predictions))
+            await worker.audit.append(self._record(call, reply, predictions), deadline)
         return reply
 
     def _record(self, call: Call, reply: Recorded, predictions: Predictions) -> AuditRecord:

@@ -10,7 +10,7 @@ import numpy as np
 
 from service.admission import Admission
 from service.batcher import SHARE_ROWS, Batcher, never
-from service.contract import Flag, Row, Values
+from service.contract import Flag, Values
 from service.errors import RowsFailed
 from service.label import Label
 from service.metrics import Metrics
@@ -65,15 +65,15 @@ class Engine:
         metrics.name_model(model)
 
     async def predict(
-        self, rows: Sequence[Row], deadline: float = float("inf"), gone: Callable[[], bool] = never
+        self, rows: Sequence[Values], deadline: float = float("inf"), gone: Callable[[], bool] = never
     ) -> Predictions:
-        """Predict validated rows before the deadline, of the clock ``time.monotonic``.
+        """Predict the values of validated rows before the deadline, of the clock ``time.monotonic``.
 
         Raises RowsFailed for those that the model fails on, DeadlineExceeded, or ClientGone where ``gone``
         says that nobody waits any more.
         """
         try:
-            results = await self._batcher.predict([row.features for row in rows], deadline, gone)
+            results = await self._batcher.predict(rows, deadline, gone)
         except RowsFailed as error:
             self._metrics.failed_rows.inc(len(error.rows))
             raise

@@ -13,3 +13,10 @@ def settle_loggers() -> None:
     access = logging.getLogger("uvicorn.access")
     access.handlers.clear()
     access.propagate = False
+    # A call whose deadline passes while its answer is sent is no failure of the service.
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_about_more_than_a_gone_call)
+
+
+def _is_about_more_than_a_gone_call(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != "ExecuteBatchError"

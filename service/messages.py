@@ -9,17 +9,24 @@ from datetime import datetime
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
-from pydantic_core import from_json, to_json
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
+from pydantic_core import to_json
 
-from service.contract import Contract, FlagReason, Row
+from service.contract import Contract, FlagReason, Row, Values
 from service.engine import Predictions
-from service.errors import BodyMalformed, Finding, RequestError, RowsInvalid, TooManyRows
+from service.http.native_reader import NativeReader
+from service.inference.steps import Steps
 from service.label import Label
 from service.model import Lineage
 
-MAX_FINDINGS = 100
-"""Findings that one refusal lists; the rest are counted."""
+Parsed = Sequence[Values] | Steps[Sequence[Values]]
+"""The rows of a body; or the steps in which they are read, where the body is long or to be refused."""
+
+_AMPLE_VALUE_BYTES = 256
+"""Length of a number with all that may stand round it."""
+_AMPLE_ROW_BYTES = 1024**2
+_AMPLE_BATCH_BYTES = 4 * 1024**2
+"""Lengths that are always read, however few the features are."""
 
 RowT = TypeVar("RowT", bound=Row)
 LabelT = TypeVar("LabelT", bound=Label)
@@ -106,6 +113,7 @@ class Messages:
     def __init__(self, contract: Contract, max_batch_rows: int) -> None:
         self.contract = contract
         self.max_batch_rows = max_batch_rows
+        self._reader = NativeReader(contract, max_batch_rows)
 
     @property
     def row_type(self) -> type[Row]:
@@ -134,23 +142,32 @@ class Messages:
             predictions=(list[label_type], Field()),  # type: ignore[valid-type]
         )
 
-    def parse_row(self, body: bytes) -> Sequence[Row]:
-        """The one row of a body of ``POST /predict``; raises BodyMalformed or RowsInvalid."""
-        try:
-            return (self.row_type.__pydantic_validator__.validate_json(body),)
-        except ValidationError as error:
-            raise self._refusal(error, body) from error
+    @cached_property
+    def longest_row_bytes(self) -> int:
+        """Length of the longest body of ``POST /predict`` that could be valid, generously."""
+        return max(_AMPLE_ROW_BYTES, _row_bytes(self.contract))
 
-    def parse_batch(self, body: bytes) -> Sequence[Row]:
+    @cached_property
+    def longest_batch_bytes(self) -> int:
+        """Length of the longest body of a batch, native or v2, that could be valid, generously."""
+        return max(_AMPLE_BATCH_BYTES, self.max_batch_rows * _row_bytes(self.contract) + _AMPLE_ROW_BYTES)
+
+    @property
+    def longest_message_bytes(self) -> int:
+        """Length of the longest gRPC message that could be valid, generously: as JSON it would be longer."""
+        return self.longest_batch_bytes
+
+    def parse_row(self, body: bytes) -> Parsed:
+        """The one row of a body of ``POST /predict``; raises BodyMalformed or RowsInvalid."""
+        row = self._reader.row_at_once(body)
+        return self._reader.row(body) if row is None else (row,)
+
+    def parse_batch(self, body: bytes) -> Parsed:
         """The rows of a body of ``POST /predict/batch``.
 
         Raises BodyMalformed, RowsInvalid or TooManyRows.
         """
-        try:
-            batch: Batch[Row] = self.batch_type.__pydantic_validator__.validate_json(body)
-        except ValidationError as error:
-            raise self._refusal(error, body) from error
-        return batch.instances
+        return self._reader.batch_at_once(body) or self._reader.batch(body)
 
     def answer(
         self,
@@ -197,18 +214,14 @@ class Messages:
             members["flags"] = [flag._asdict() for flag in predictions.flags]
         return to_json(members)
 
-    def _refusal(self, error: ValidationError, body: bytes) -> RequestError:
-        try:
-            # pydantic's parser takes NaN and Infinity, which JSON does not have. No feature takes them, so
-            # a body that has them always comes to this point, and only here need it be read again.
-            from_json(body, allow_inf_nan=False)
-        except ValueError as reason:
-            return BodyMalformed(str(reason))
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        if any(detail["type"] == "too_long" and detail["loc"] == ("instances",) for detail in details):
-            return TooManyRows(self.max_batch_rows)
-        findings = [Finding(detail["loc"], detail["msg"]) for detail in details[:MAX_FINDINGS]]
-        return RowsInvalid(findings, total=len(details))
+
+def _row_bytes(contract: Contract) -> int:
+    # Each character of a name or text may be written as an escape or two, \ud83d\ude00; numbers may have more
+    # digits than they need, and spaces round them.
+    return sum(
+        12 * len(feature.name) + max(12 * feature.max_text_length, _AMPLE_VALUE_BYTES)
+        for feature in contract.features
+    )
 
 
 def _without_max_items(schema: dict[str, JsonValue]) -> None:

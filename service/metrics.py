@@ -258,7 +258,17 @@ class Metrics:
 
 def _forget_dead_workers(folder: Path) -> None:
     # A worker that was killed cannot take its gauges along; its counters must stay, they did happen.
+    if not Path("/proc/self/stat").exists():
+        return
     for file in folder.glob("gauge_live*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not Path(f"/proc/{pid}").exists() and Path("/proc").exists():
+        if _has_ended(int(file.stem.rpartition("_")[2])):
             file.unlink(missing_ok=True)
+
+
+def _has_ended(pid: int) -> bool:
+    # Its parent may leave it for seconds as what the system still knows of a process that has ended.
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return status.rpartition(")")[2].split()[0] in ("Z", "X")

@@ -4,13 +4,15 @@ Which model is served is no setting but a Bento argument (``--arg model=NAME``),
 keeps it.
 """
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingInvalid
+from service.origins import Origins
 from service.runtime import Runtime
 
 PREFIX = "TABENTO_"
@@ -57,6 +59,13 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(default=32 * 1024**2, ge=1_024)
     """Length of a request's body, or of a gRPC message, that is still read."""
 
+    body_timeout_seconds: float = Field(default=30.0, gt=0, le=3_600)
+    """Time from the end of a request's headers to the end of its body, after which 408 is answered."""
+
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Addresses and networks (CIDR), separated by commas, of the proxies whose X-Forwarded-For is believed:
+    the last address in it that is not one of theirs is recorded as the client's."""
+
     max_queued_rows: int = Field(default=20_000, ge=1)
     """Requests of a single row that a worker has in hand, in line or in progress, from which on further ones
     are refused with 429. Larger requests have a limit of their own: twice the body limit."""
@@ -87,12 +96,27 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = None
     """Hashed API keys, as `python -m service.keys` makes them; unset, nobody is asked for one."""
 
+    cors_origins: Origins = None
+    """Origins whose pages may use the service from a browser, such as https://app.example.com, separated by
+    commas, or * for any; unset, none may."""
+
     drain_seconds: float = Field(default=5.0, ge=0, le=20)
     """Time between SIGTERM and the end, during which /readyz says 503 and requests are still served, so that
     whoever sends them can turn to another service first."""
 
+    fast_connection: Literal["on", "off"] = "on"
+    """on: predictions whose body comes with their headers take a shorter way through uvicorn. off: every
+    request takes uvicorn's own way."""
+
     access_log: bool = False
     """Whether a line is logged for each request: client, method, path, status, time, id."""
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [item.strip() for item in value.split(",") if item.strip()]
+        return value
 
 
 def load_settings() -> Settings:

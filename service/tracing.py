@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Self
 
-from service.http.paths import LIVE, METRICS, READY
+from service.routes import LIVE, METRICS, READY
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

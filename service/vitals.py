@@ -30,6 +30,11 @@ class Vitals:
             "Worker processes that began to serve, the replacements of those that died among them.",
             registry=registry,
         )
+        self.kills = Counter(
+            "tabento_worker_kills",
+            "Worker processes that were killed because they gave no sign of life.",
+            registry=registry,
+        )
         self.workers = Gauge(
             "tabento_workers",
             "Worker processes that serve.",

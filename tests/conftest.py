@@ -70,12 +70,19 @@ def serve(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
     """Start ``bentoml serve`` on a free port; what still runs at the end is stopped."""
     started: list[Server] = []
 
-    def start(target: str = ".", model: str | None = None, cwd: Path = PROJECT, **settings: str) -> Server:
+    def start(
+        target: str = ".",
+        model: str | None = None,
+        cwd: Path = PROJECT,
+        options: tuple[str, ...] = (),
+        port: int | None = None,
+        **settings: str,
+    ) -> Server:
         folder = tmp_path_factory.mktemp("server")
-        port = free_port()
+        port = port or free_port()
         audit_db = folder / "audit.db"
         command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1"]
-        command += ["--port", str(port), *(["--arg", f"model={model}"] if model else [])]
+        command += ["--port", str(port), *(["--arg", f"model={model}"] if model else []), *options]
         output = folder / "output"
         with output.open("wb") as log:
             process = subprocess.Popen(

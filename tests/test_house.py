@@ -1,11 +1,18 @@
 """The rules that hold for the whole project."""
 
+import ast
 import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.metadata import Distribution, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[1]
 
@@ -49,15 +56,23 @@ def test_importing_the_service_brings_in_neither_pandas_nor_mlflow(iris: str, st
     assert done.stdout.strip() == "set()"
 
 
-def test_the_service_has_uvicorn_keep_its_connections_the_shorter_way(
-    iris: str, stores: dict[str, str]
+@pytest.mark.parametrize(
+    ("setting", "protocol"),
+    [
+        ("on", "service.http.connection:FastConnection"),
+        ("off", "service.http.uvicorn_protocol:GuardedProtocol"),
+    ],
+)
+def test_the_service_has_uvicorn_keep_its_connections_as_the_setting_says(
+    iris: str, stores: dict[str, str], setting: str, protocol: str
 ) -> None:
     assert iris
     program = "import service.app, uvicorn; print(uvicorn.config.HTTP_PROTOCOLS['auto'])"
+    env = {**stores, "TABENTO_FAST_CONNECTION": setting}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, env=stores, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=PROJECT, env=env, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "service.http.connection:Connection"
+    assert done.stdout.strip() == protocol
 
 
 def test_importing_the_service_makes_no_file(iris: str, stores: dict[str, str], tmp_path: Path) -> None:
@@ -65,6 +80,79 @@ def test_importing_the_service_makes_no_file(iris: str, stores: dict[str, str], 
     settings = {**stores, "TABENTO_AUDIT_DB": str(tmp_path / "audit.db")}
     subprocess.run([sys.executable, "-c", "import service.app"], cwd=tmp_path, env=settings, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "service": (),
+    "training": ("training",),
+    "load_tests": ("load",),
+    "deploy": ("image", "dev"),
+    "requirements": ("dev",),
+    "tests": ("training", "load", "image", "dev", "clients"),
+}
+"""The extras, beside the dependencies proper, that each part is installed with."""
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at any depth, from outside the project and the standard library."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            top = name.partition(".")[0]
+            if top not in sys.stdlib_module_names and top not in EXTRAS:
+                yield name
+
+
+def owners(module: str) -> set[str]:
+    """The distributions that a module comes from; its own name where none that is installed has it.
+
+    Several distributions may share a namespace, as ``google`` and ``opentelemetry``: the file decides.
+    """
+    parts = module.split(".")
+    shared: set[str] = {canonicalize_name(name) for name in installed().get(parts[0], [parts[0]])}
+    if len(shared) == 1:
+        return shared
+    for length in range(len(parts), 0, -1):
+        stem = "/".join(parts[:length])
+        found = {name for name in shared if {f"{stem}.py", f"{stem}/__init__.py"} & files_of(name)}
+        if found:
+            return found
+    return set()
+
+
+@cache
+def installed() -> dict[str, Sequence[str]]:
+    return dict(packages_distributions())
+
+
+@cache
+def files_of(name: str) -> frozenset[str]:
+    found: Distribution = distribution(name)
+    return frozenset(file.as_posix() for file in found.files or [])
+
+
+@cache
+def declared(*extras: str) -> frozenset[str]:
+    text = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    lists = {**text["project"]["optional-dependencies"], **text["dependency-groups"]}
+    entries = [*text["project"]["dependencies"], *(entry for extra in extras for entry in lists[extra])]
+    return frozenset(canonicalize_name(Requirement(entry).name) for entry in entries)
+
+
+@pytest.mark.parametrize("part", EXTRAS)
+def test_what_a_part_imports_is_declared_in_its_extra(part: str) -> None:
+    allowed = declared(*EXTRAS[part])
+    modules = {
+        (module, str(path.relative_to(PROJECT)))
+        for path in (PROJECT / part).rglob("*.py")
+        for module in imported_modules(path)
+    }
+    undeclared = sorted(f"{module} in {path}" for module, path in modules if not owners(module) & allowed)
+    assert undeclared == []
 
 
 def test_the_locked_lists_agree_and_name_no_index() -> None:

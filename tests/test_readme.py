@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.metrics import Metrics
+from service.routes import ROUTES
 from service.settings import PREFIX, Settings
 from service.vitals import Vitals
 from tests.servers import PROJECT
@@ -40,6 +41,15 @@ def metrics_table() -> str:
         by = ", ".join(f"`{label}`" for label in labels[family.name])
         rows.append(f"| `{name}` | {family.type} | {by} | {family.documentation} |")
     return "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *rows])
+
+
+def routes_table() -> str:
+    rows = [f"| `{route.method} {route.path}` | {route.scope or ''} | {route.summary} |" for route in ROUTES]
+    return "\n".join(["| route | scope | |", "|---|---|---|", *rows])
+
+
+def test_the_readme_has_every_route_with_its_scope() -> None:
+    assert routes_table() in README
 
 
 def test_the_readme_has_every_setting_with_its_default() -> None:

@@ -137,8 +137,10 @@ def all_notes(training: "Training") -> list[str]:
 def _next_commands(training: "Training") -> dict[str, str]:
     name, uri = training.settings.name, training.experiment.tracking_uri
     is_server = uri.startswith(("http://", "https://"))
+    # Without --host it would listen on every address of the machine.
+    serve = "bentoml serve --host 127.0.0.1"
     return {
-        "Serve it": "bentoml serve" if name == DEFAULT_MODEL else f"bentoml serve --arg model={name}",
+        "Serve it": serve if name == DEFAULT_MODEL else f"{serve} --arg model={name}",
         "See the runs": uri if is_server else f"mlflow ui --backend-store-uri {shlex.quote(uri)}",
     }
 

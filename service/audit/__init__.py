@@ -28,7 +28,8 @@ and back out again
     stored.py    values as they are stored in a log that may have been tampered with
     __main__.py  ``python -m service.audit``, whose commands.py says what each does
 
-or out for good: retention.py, redaction.py, and removal.py that both use.
+or out for good: retention.py, with keep/age.py and keep/clock.py, redaction.py, removal.py that both use,
+and keep/erasure.py, which leaves nothing of it in the files.
 
 Everything goes through apsw, which carries a SQLite of its own. The standard library's ``sqlite3`` links
 whatever the system has, and SQLite 3.7.0 to 3.51.2 can corrupt a WAL file that several connections use.

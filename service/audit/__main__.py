@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.audit import commands
 from service.audit.export import FORMATS
 from service.audit.history import Moment
+from service.audit.keep.erasure import PATIENCE_S
 from service.errors import StartError
 
 Command = Callable[[Path, argparse.Namespace], int]
@@ -72,12 +73,25 @@ def _parser() -> argparse.ArgumentParser:
     one = command(commands.prune, "remove the oldest requests beyond the limits, given or configured")
     one.add_argument("--keep-days", type=float, metavar="DAYS")
     one.add_argument("--max-bytes", type=int, metavar="BYTES")
-    one = command(commands.redact, "remove the content of a request, and keep its proof")
+    text = "remove all of a log that is too old by the clock, which could as well be wrong"
+    one.add_argument("--trust-clock", action="store_true", help=text)
+    _add_wait(one)
+    one = command(
+        commands.redact,
+        "remove the content of a request from the log's files, and keep its proof; backups and exports are "
+        "not reached",
+    )
     one.add_argument("--request-id", required=True, metavar="ID")
     one.add_argument("--reason", metavar="TEXT", help="recorded with the redaction")
+    _add_wait(one)
     one = command(commands.backup, "copy the log, while it is written, to a new file")
     one.add_argument("file", type=Path, metavar="FILE")
     return parser
+
+
+def _add_wait(one: argparse.ArgumentParser) -> None:
+    text = "how long to wait for those who read the log, before which nothing is erased (default: 30)"
+    one.add_argument("--wait", type=float, default=PATIENCE_S, metavar="SECONDS", help=text)
 
 
 def _moment(text: str) -> datetime:

@@ -48,30 +48,25 @@ class Channel:
         """As of an inbox."""
         return self._inbox.receive()
 
-    def wait(self) -> None:
-        """Return when something has come, or the other end is closed."""
-        self._wait_for(EVENT_READ)
+    def wait(self, timeout_s: float) -> None:
+        """Return when something has come or can go, the other end is closed, or the time has passed."""
+        # Not by select(), which takes no descriptor beyond 1,023: a worker has one for each connection.
+        with DefaultSelector() as selector:
+            selector.register(self._socket, EVENT_READ | EVENT_WRITE if self._unsent else EVENT_READ)
+            selector.select(timeout_s)
+        self._send()
 
     def end(self) -> None:
-        """Send what there is room for, after all of it the end; return when something has come or can go."""
-        self.leave()
+        """Say that nothing more comes, once all is sent."""
         if not (self._unsent or self._is_ending):
             self._is_ending = True
             with suppress(OSError):  # The other end is closed.
                 self._socket.shutdown(SHUT_WR)
-        self._wait_for(EVENT_READ | EVENT_WRITE if self._unsent else EVENT_READ)
-        self._send()
 
     def close(self) -> None:
         """Let go of it; what was not sent is lost."""
         self.leave()
         self._socket.close()
-
-    def _wait_for(self, events: int) -> None:
-        # Not by select(), which takes no descriptor beyond 1,023: a worker has one for each connection.
-        with DefaultSelector() as selector:
-            selector.register(self._socket, events)
-            selector.select()
 
     def _send(self) -> None:
         while self._unsent:

@@ -15,9 +15,12 @@ from service.audit import verify as verification
 from service.audit.anchor import take_anchor
 from service.audit.backup import back_up
 from service.audit.database import open_for_reading, refusing
+from service.audit.keep.clock import Clock
+from service.audit.keep.erasure import erase
 from service.audit.logfile import LogFile
 from service.audit.reader import AuditReader, LoggedRequest
 from service.audit.redaction import redact as redact_requests
+from service.audit.redaction import redacted
 from service.audit.retention import Limits, prune_step
 from service.audit.status import log_status
 from service.errors import AuditMisuse
@@ -77,7 +80,7 @@ def export(db: Path, options: Namespace) -> int:
 def tail(db: Path, options: Namespace) -> int:
     """Write the last requests, and with ``--follow`` those that come."""
     reader = AuditReader(db)
-    seen = 0
+    seen = 0 if options.lines else reader.last_id()
     for request in reader.last_records(options.lines):
         seen = _write(request)
     while options.follow:
@@ -89,7 +92,7 @@ def tail(db: Path, options: Namespace) -> int:
 
 
 def prune(db: Path, options: Namespace) -> int:
-    """Remove what is over the limits, given or configured."""
+    """Remove what is over the limits, given or configured, and every trace of what was removed before."""
     limits = Limits(options.keep_days, options.max_bytes)
     if not limits:
         from service.settings import load_settings
@@ -101,25 +104,36 @@ def prune(db: Path, options: Namespace) -> int:
             "Nothing says what to keep: give --keep-days or --max-bytes, or set TABENTO_AUDIT_KEEP_DAYS or "
             "TABENTO_AUDIT_MAX_BYTES"
         )
-    removed = 0
+    removed, clock = 0, None if options.trust_clock else Clock()
     with _writing(db) as file:
-        while True:
-            with file.transaction() as (connection, log_tail):
-                step = prune_step(connection, log_tail, limits, datetime.now(UTC), _PRUNE_ROWS)
+        while step := _prune_step(file, limits, clock):
             removed += step
-            if step < _PRUNE_ROWS:
-                break
             time.sleep(_PRUNE_PAUSE_S)
+    erase(db, options.wait)
     return _say(f"{_some(removed, 'request')} pruned")
+
+
+def _prune_step(file: LogFile, limits: Limits, clock: Clock | None) -> int:
+    with file.transaction() as (connection, log_tail):
+        now = datetime.now(UTC)
+        if clock is not None and limits.keep is not None:
+            believed = clock.now(connection, limits.keep)
+            if clock.is_doubted:
+                raise AuditMisuse(
+                    f"The clock says {now:%Y-%m-%d %H:%M} UTC, by which all of the log would be too old: its "
+                    f"newest date is {believed:%Y-%m-%d %H:%M}. If the clock is right, add --trust-clock"
+                )
+        return prune_step(connection, log_tail, limits, now, _PRUNE_ROWS)
 
 
 def redact(db: Path, options: Namespace) -> int:
     """Remove the content of a request for good."""
     with _writing(db) as file:
-        count = redact_requests(file, options.request_id, options.reason)
-    if count == 0:
-        raise AuditMisuse(f"The log has no content of a request {options.request_id!r}")
-    return _say(f"{_some(count, 'request')} redacted")
+        count = redact_requests(file, options.request_id, options.reason, options.wait)
+        before = redacted(file, options.request_id) - count
+    if count + before == 0:
+        raise AuditMisuse(f"The log has no request {options.request_id!r}")
+    return _say(f"{_some(count, 'request')} redacted" + (f", {before} redacted before" if before else ""))
 
 
 def backup(db: Path, options: Namespace) -> int:

@@ -9,15 +9,14 @@ A commit with ``synchronous=FULL`` costs a flush of the disk, some 0.2 ms at bes
 commits everything that came while the previous commit was under way: the more requests wait, the more share
 one flush (group commit).
 
-In relaxed mode nobody waits. What cannot be written is tried again; how much was dropped the log states as
-soon as it can be written (gap.py).
+In relaxed mode nobody waits. What cannot be written is tried again; how much was dropped the worker says, and
+the log states it as soon as it can be written (gap.py).
 """
 
 import logging
 import os
 import pickle
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from socket import socket
@@ -27,11 +26,10 @@ from typing import Any, Literal
 import apsw
 
 from service.audit.framing import Inbox, framed
-from service.audit.gap import Gap, GapCounter
+from service.audit.gap import Statement
 from service.audit.logfile import LogFile
 from service.audit.record import Identity, Packed
 from service.audit.watch import Watch
-from service.errors import AuditUnusable
 
 Mode = Literal["strict", "relaxed"]
 
@@ -69,9 +67,12 @@ class Committer:
         self._over_limits = False
         self._probe: Packed | None = None
         """One of the records that could not be written, with which it is tried whether others can."""
-        self._gap = GapCounter()
+        self._gap: Statement | None = None
+        """What the log is to state."""
         self._unsure: list[Identity] = []
         """In relaxed mode, what the process before this one was sent and did not say is written."""
+        self._unsure_gap: Statement | None = None
+        """The same of a gap."""
 
     def run(self) -> None:
         """Return when all that the worker sent is written, or cannot be."""
@@ -79,8 +80,9 @@ class Committer:
         try:
             while not self._ended:
                 group = self._next_group()
-                self._look_for_unsure()
-                if group or self._gap or ((self._failing or self._file.doubted) and not self._ended):
+                if not self._look_for_unsure():
+                    self._kept = group  # Outcomes are told in the order in which records came.
+                elif group or self._gap or ((self._failing or self._file.doubted) and not self._ended):
                     self._commit(group)
                 if not (self._failing or self._ended):
                     self._keep_limits(len(group))
@@ -111,44 +113,56 @@ class Committer:
                 return
             patience_s = 0
             try:
-                for gap, records, unsure in self._inbox.receive():
-                    self._gap.put_back(gap and Gap(*gap))
-                    group += records
-                    self._unsure += unsure
+                for message in self._inbox.receive():
+                    self._take(group, *message)
             except EOFError:
                 self._ended = True
+
+    def _take(self, group: list[Packed], kind: str, gap: Any, *about: Any) -> None:
+        statement = gap and Statement(*gap)
+        if kind == "records":
+            self._gap = statement or self._gap
+            group += about[0]
+        else:  # The first message after another process ended.
+            self._unsure_gap = statement
+            self._unsure, is_suspect = about
+            self._failing = self._failing or is_suspect
 
     def _wake(self) -> None:
         os.write(self._waker, b"!")
 
     def _patience_s(self) -> float | None:
-        if self._failing or self._gap or self._unsure:
+        if self._failing or self._gap or self._unsure or self._unsure_gap:
             return _TRIAL_INTERVAL_S
         if self._over_limits:
             return _STEP_INTERVAL_S
         return _RETENTION_INTERVAL_S if self._file.limits else None
 
-    def _look_for_unsure(self) -> None:
-        if not self._unsure:
-            return
+    def _look_for_unsure(self) -> bool:
+        """Whether nothing is unsure any more."""
+        if not (self._unsure or self._unsure_gap):
+            return True
         try:
-            missing = self._file.missing(self._unsure)
+            held, is_stated = self._file.look_up(self._unsure, self._unsure_gap)
         except Exception as error:
             self._note_failure(error, failing=True)  # It is looked for again.
-            return
-        self._tell("written", len(self._unsure) - len(missing))
-        self._lose(missing, AuditUnusable(self._file.path, "the process that wrote it had ended"))
-        self._unsure = []
+            return False
+        self._tell("found", held)
+        if is_stated:
+            self._tell_stated(self._unsure_gap)
+        else:
+            self._gap = self._unsure_gap
+        self._unsure, self._unsure_gap = [], None
+        return True
 
     def _commit(self, group: list[Packed]) -> None:
-        gap = self._gap.take()
+        gap = self._gap
         try:
             if group or gap:
                 self._file.write(group, gap)
             else:
                 self._file.try_to_write(self._probe)
         except Exception as error:
-            self._gap.put_back(gap)
             at_fault = isinstance(error, _FAULTS_OF_A_RECORD)
             if at_fault and len(group) > 1:  # One of them; its neighbours must not suffer for it.
                 for record in group:
@@ -159,6 +173,13 @@ class Committer:
         else:
             self._note_success()
             self._tell("written", len(group))
+            if gap:
+                self._gap = None
+                self._tell_stated(gap)
+
+    def _tell_stated(self, gap: Statement | None) -> None:
+        if gap is not None:
+            self._tell("stated", gap.gap_id)
 
     def _give_up(self, group: list[Packed], error: Exception, *, again: bool) -> None:
         if group and again:
@@ -166,13 +187,7 @@ class Committer:
         if again and self._mode == "relaxed":
             self._kept += group
         else:
-            self._lose([record[:2] for record in group], error)
-
-    def _lose(self, records: Sequence[Identity], error: Exception) -> None:
-        if self._mode == "relaxed":
-            for _, received_utc in records:
-                self._gap.add(received_utc)
-        self._tell("failed", len(records), _pickled(error))
+            self._tell("failed", len(group), _pickled(error))
 
     def _keep_limits(self, just_written: int) -> None:
         if not self._file.limits:
@@ -191,10 +206,11 @@ class Committer:
         if not failing:
             reason = "".join(traceback.format_exception(error)).rstrip()
             self._tell("log", logging.ERROR, f"a record cannot be written to the audit log {path}\n{reason}")
-        elif not self._failing:
-            self._failing = True
+            return
+        if not self._failing:
             self._tell("log", logging.ERROR, f"the audit log {path} cannot be written: {error}")
-            self._tell("failing", True)
+        self._failing = True
+        self._tell("failing", True)  # Each time: the worker takes a process that says nothing for hung.
 
     def _note_success(self) -> None:
         self._probe = None

@@ -15,8 +15,9 @@ import apsw
 from service.audit import schema
 from service.errors import AuditUnusable
 
-BUSY_TIMEOUT_MS = 5_000
-"""How long a process waits for its turn to write. A turn is one commit, some milliseconds."""
+BUSY_TIMEOUT_MS = 4_000
+"""How long a process waits for its turn to write. A turn is one commit, some milliseconds. It is less than
+SILENCE_LIMIT_S (write/link.py), so that a process that waits is told from one that hangs."""
 
 _CHECKPOINT_PAGES = 4_000
 """WAL length, 16 MB, at which a commit also moves it into the database. At SQLite's own 4 MB that happens
@@ -50,6 +51,7 @@ def open_for_writing(
             behind = _number(connection, path) < schema.latest_number()
             _use_wal(connection, wait)
             connection.pragma("synchronous", sync.upper())
+            connection.pragma("secure_delete", True)  # What is deleted is overwritten (keep/erasure.py).
             connection.pragma("journal_size_limit", WAL_LIMIT_BYTES)
             connection.wal_autocheckpoint(_CHECKPOINT_PAGES)
             if behind:
@@ -70,7 +72,12 @@ def open_for_reading(path: Path) -> apsw.Connection:
         connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags)
         with _closing_on_error(connection):
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            if _number(connection, path) < schema.latest_number():
+            if not (number := _number(connection, path)):
+                lacks = "the service has to be started on it once"
+                if path.stat().st_size:
+                    lacks = "the file is damaged, or its -wal file is missing"
+                raise AuditUnusable(path, f"there is no log in it; {lacks}")
+            if number < schema.latest_number():
                 raise AuditUnusable(
                     path, "its schema is older than this service, which has to be started on it once"
                 )

@@ -5,8 +5,7 @@ opens a new one: whatever the failure was, writing goes on as soon as the file c
 same chain if the file holds it as it was left.
 """
 
-from collections import Counter as Counts
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +17,21 @@ from service.audit.chain import SALT_BYTES
 from service.audit.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_writing, waiting
 from service.audit.entry import Entry, make_entry
 from service.audit.facet import Facet
-from service.audit.gap import Gap
+from service.audit.gap import Statement
+from service.audit.keep.clock import Clock
 from service.audit.readback import Committed, read_back
 from service.audit.record import Identity, Packed
+from service.audit.removal import facet_edition
 from service.audit.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
 from service.audit.schema import APPLICATION_ID
 from service.audit.tail import ChainHead, Tail
 from service.chance import Chance
 
+_HELD = "SELECT count(*) FROM request WHERE (request_id, received_utc) = (?, ?)"
+_STATED = """
+    SELECT count(*) FROM event
+    WHERE kind = 'gap' AND iif(json_valid(detail_json), json_extract(detail_json, '$.gap_id'), '') = ?
+"""
 _RESTART_PATIENCE_MS = 50
 _RESTART_INTERVAL_S = 1.0
 
@@ -39,8 +45,10 @@ class LogFile:
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
         sync: str = "full",
         limits: Limits = Limits(),  # noqa: B008 - immutable
+        clock: Clock | None = None,
     ) -> None:
         self.limits = limits
+        self._clock = clock or Clock()
         self.path = path
         self._busy_timeout_ms = busy_timeout_ms
         self._sync = sync
@@ -55,10 +63,13 @@ class LogFile:
         self._next_restart = 0.0
         self._chance = Chance()
         self._facet_ids: dict[Facet, int] = {}
-        """Those that were seen in the open file."""
-        self._opened()
+        """Those that were seen in the open file, as long as none are removed from it."""
+        self._facet_edition = 0
+        connection = self._opened()
+        if limits.keep is not None:
+            self._clock.now(connection, limits.keep)  # Before anything that it dates is in the log.
 
-    def write(self, records: Sequence[Packed], gap: Gap | None = None) -> None:
+    def write(self, records: Sequence[Packed], gap: Statement | None = None) -> None:
         """Commit the records in their order, and what was dropped before them.
 
         Raises whatever prevents it, and then has written none.
@@ -85,15 +96,18 @@ class LogFile:
                 connection.execute("RELEASE trial")
             connection.pragma("application_id", APPLICATION_ID)
 
-    def missing(self, records: Iterable[Identity]) -> list[Identity]:
-        """Those of the records that the log does not hold; raises whatever prevents looking for them."""
+    def look_up(self, records: Sequence[Identity], gap: Statement | None = None) -> tuple[list[bool], bool]:
+        """Which of the records the log holds, and whether it states the gap; raises whatever prevents it.
+
+        The lock is held meanwhile, so no commit of another process is under way.
+        """
         with self.transaction() as (connection, _):
-            held = "SELECT count(*) FROM request WHERE (request_id, received_utc) = (?, ?)"
-            return [
-                identity
-                for identity, times in Counts(records).items()
-                for _ in range(times - connection.execute(held, identity).get)
-            ]
+            unseen = {identity: connection.execute(_HELD, identity).get for identity in {*records}}
+            held = []
+            for identity in records:
+                held.append(unseen[identity] > 0)
+                unseen[identity] -= 1
+            return held, gap is not None and bool(connection.execute(_STATED, (gap.gap_id,)).get)
 
     def prune_step(self, just_written: int) -> bool:
         """Remove a few requests if the log is over its limits; whether it may still be over them.
@@ -101,12 +115,15 @@ class LogFile:
         Twice as many go as came, so that the log shrinks whatever the load.
         """
         rows = min(max(STEP_ROWS, 2 * just_written), MAX_STEP_ROWS)
-        now = datetime.now(UTC)
+        keep = self.limits.keep
+        now = datetime.now(UTC) if keep is None else self._clock.now(self._opened(), keep)
         if not self._is_to_prune(now):
             return False
         with self.transaction() as (connection, tail):
             # Asked again, now that no other worker can begin to.
-            return self._is_to_prune(now) and prune_step(connection, tail, self.limits, now, rows) == rows
+            if not self._is_to_prune(now):
+                return False
+            return prune_step(connection, tail, self.limits, now, rows, 2 * just_written) > 0
 
     def _entry(self, record: Packed) -> Entry:
         return make_entry(record, self._chance.take(SALT_BYTES))
@@ -120,6 +137,8 @@ class LogFile:
         connection = self._opened()
         try:
             connection.execute("BEGIN IMMEDIATE")
+            if (edition := facet_edition(connection)) != self._facet_edition:
+                self._facet_edition, self._facet_ids = edition, {}
             tail = Tail(connection, self._head, self._facet_ids)
             yield connection, tail
             if tail.head != self._head:

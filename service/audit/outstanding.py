@@ -3,10 +3,11 @@
 import asyncio
 from collections import deque
 from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 from service.audit.record import Identity
-from service.errors import AuditUnavailable
+from service.errors import AuditUnavailable, DeadlineExceeded
 
 _IN_FLIGHT = 2
 """Messages that are on their way at once: one that is being committed, and the next, so that the process
@@ -17,6 +18,8 @@ class _Waiting(NamedTuple):
     written: asyncio.Future[None] | None
     """Nothing in relaxed mode: nobody waits."""
     identity: Identity
+    deadline: float
+    """By the clock ``time.monotonic``."""
 
 
 class Outstanding:
@@ -29,19 +32,24 @@ class Outstanding:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    @property
-    def identities(self) -> list[Identity]:
-        """What the records are known by."""
-        return [waiting.identity for waiting in self._waiting]
+    def identities(self, count: int) -> list[Identity]:
+        """What so many, those that have waited longest, are known by."""
+        return [waiting.identity for waiting in islice(self._waiting, count)]
 
     @property
     def has_room(self) -> bool:
         """Whether another message is to be sent before one has come back."""
         return len(self._in_flight) < _IN_FLIGHT
 
-    def add(self, written: asyncio.Future[None] | None, identity: Identity) -> None:
+    def add(self, written: asyncio.Future[None] | None, identity: Identity, deadline: float) -> None:
         """Have one more wait."""
-        self._waiting.append(_Waiting(written, identity))
+        self._waiting.append(_Waiting(written, identity, deadline))
+
+    def expire(self, now: float) -> None:
+        """Have nobody wait beyond their deadline; the records stay, and get their outcome."""
+        for waiting in self._waiting:
+            if waiting.deadline <= now and waiting.written is not None and not waiting.written.done():
+                waiting.written.set_exception(DeadlineExceeded())
 
     def sent(self, records: int) -> None:
         """A message took so many along."""
@@ -57,7 +65,7 @@ class Outstanding:
         self._count_back(records)
         for _ in range(records):
             future = self._waiting.popleft().written
-            if future is None or future.done():  # Its caller was cancelled.
+            if future is None or future.done():  # Its caller was cancelled, or has given up.
                 continue
             with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
                 if error is None:

@@ -2,7 +2,8 @@
 
 It lives as long as the worker's end of the socket is open: a worker that stops closes it and waits, one that
 is killed has it closed by the system, and either way what was sent is written first. So it takes no signal
-that means the service: SIGINT from a terminal, SIGTERM from a supervisor that asks every process.
+that means the service: SIGINT from a terminal, SIGTERM from a supervisor that asks every process. Where it
+cannot write, it ends some seconds after the worker all the same (write/alone.py).
 """
 
 import json
@@ -12,7 +13,8 @@ import pickle
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import socket, socketpair
 from typing import NamedTuple, Protocol
@@ -21,6 +23,7 @@ from service.audit.committer import Committer, Mode
 from service.audit.framing import framed
 from service.audit.logfile import LogFile
 from service.audit.retention import Limits
+from service.audit.write.alone import end_with
 from service.memory import settle_memory
 
 _ROOT = Path(__file__).parents[2]
@@ -45,8 +48,11 @@ class WriterEnd(Protocol):
     def start(self) -> socket:
         """Begin, and give this end of the socket."""
 
-    def wait(self) -> None:
-        """Return when it has ended."""
+    def kill(self) -> None:
+        """End it, whatever it is doing."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has ended, or was never begun, within that time; 0 does not wait."""
 
 
 class WriterProcess:
@@ -57,13 +63,13 @@ class WriterProcess:
         self._running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> socket:
-        """Start it, and give the worker's end of the socket.
+        """Start it, where the one before has ended, and give the worker's end; raises OSError.
 
         The first that comes over it is ``opened``, or ``unusable`` with the error.
         """
-        self._see_off()
+        self._tell_how_it_ended()
         ours, theirs = socketpair()
-        with theirs:
+        with theirs, _closed_on_error(ours):
             command = [sys.executable, "-P", "-m", "service.audit.process", str(theirs.fileno())]
             paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             self._running = subprocess.Popen(  # noqa: S603 - this Python, and what is of its own making
@@ -74,16 +80,33 @@ class WriterProcess:
             )
         return ours
 
-    def wait(self) -> None:
-        """Return when it has ended."""
+    def kill(self) -> None:
+        """End it, whatever it is doing."""
         if self._running is not None:
-            self._running.wait()
+            self._running.kill()
 
-    def _see_off(self) -> None:
-        self.wait()  # For the one before, which has ended.
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has ended, or was never begun, within that time; 0 does not wait."""
+        if self._running is None or self._running.poll() is not None:
+            return True
+        with suppress(subprocess.TimeoutExpired):
+            self._running.wait(timeout_s)
+        return self._running.returncode is not None
+
+    def _tell_how_it_ended(self) -> None:
         if self._running is not None and (code := self._running.returncode):
             how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
             _logger.warning("the process that wrote the audit log %s ended %s", self._options.path, how)
+        self._running = None
+
+
+@contextmanager
+def _closed_on_error(end: socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        end.close()
+        raise
 
 
 def serve(worker: socket, options: Options) -> None:
@@ -103,6 +126,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with socket(fileno=int(sys.argv[1])) as worker, suppress(BrokenPipeError):  # It was killed at its start.
+        end_with(worker)
         serve(worker, Options(*json.loads(sys.argv[2])))
 
 

@@ -5,9 +5,8 @@ content's hash, without which that hash tells nothing about the content. What st
 answered or refused under which request id, and the chain, whole. The redaction is an event of the log.
 """
 
-import apsw
-
 from service.audit.checked import content_hashes
+from service.audit.keep.erasure import PATIENCE_S, erase
 from service.audit.logfile import LogFile
 from service.audit.removal import remove_labels
 
@@ -15,13 +14,16 @@ _REDACT = """
     UPDATE request SET request_json = '', response_json = '', client = NULL, salt = NULL, content_sha256 = ?
     WHERE id = ?
 """
+_REDACTED = "SELECT count(*) FROM request WHERE request_id = ? AND salt IS NULL"
 
 
-def redact(file: LogFile, request_id: str, reason: str | None) -> int:
-    """Remove the content of every request of that id; how many had some."""
+def redact(file: LogFile, request_id: str, reason: str | None, patience_s: float = PATIENCE_S) -> int:
+    """Remove the content of every request of that id, and every trace of it; how many had some.
+
+    Raises AuditNotErased if it is removed, and a reader that does not end keeps it from being overwritten.
+    Where all of it was redacted before, only the traces are removed.
+    """
     with file.transaction() as (connection, tail):
-        # What is removed is overwritten, not only let go of.
-        connection.pragma("secure_delete", True)
         found = content_hashes(connection, request_id)
         remove_labels(connection, [id_ for id_, _ in found])
         for id_, content in found:
@@ -30,12 +32,13 @@ def redact(file: LogFile, request_id: str, reason: str | None) -> int:
             if reason is not None:
                 detail["reason"] = reason
             tail.add_event("redaction", detail, id_)
-    if found:
-        _empty_wal(connection)
+        is_redacted = bool(connection.execute(_REDACTED, (request_id,)).get)
+    if is_redacted:
+        erase(file.path, patience_s)
     return len(found)
 
 
-def _empty_wal(connection: apsw.Connection) -> None:
-    # The WAL still has the content as it was written. A reader can hold this up; then the writers that
-    # come later do it.
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+def redacted(file: LogFile, request_id: str) -> int:
+    """How many requests of that id have no content any more."""
+    with file.transaction() as (connection, _):
+        return int(connection.execute(_REDACTED, (request_id,)).get)

@@ -12,19 +12,40 @@ _LABELS = """
            r.received_utc
     FROM request_label AS l JOIN request AS r ON r.id = l.request WHERE l.request = ?
 """
-_REMOVE_FACETS = """
-    DELETE FROM request_facet WHERE (received_utc, request) = (?, ?) AND facet IN (
-        SELECT id FROM facet WHERE (label, label_type, model_name, flagged) = (?, ?, ?, ?)
-        AND confidence_step BETWEEN ? AND ?
-    )
+_FACETS = """
+    SELECT id FROM facet WHERE (label, label_type, model_name, flagged) = (?, ?, ?, ?)
+    AND confidence_step BETWEEN ? AND ?
+"""
+_REMOVE_FACETS = f"""
+    DELETE FROM request_facet WHERE (received_utc, request) = (?, ?) AND facet IN ({_FACETS})
+"""  # noqa: S608 - no text from outside
+_REMOVE_UNUSED = """
+    DELETE FROM facet WHERE id = ? AND NOT EXISTS (SELECT 1 FROM request_facet WHERE facet = ?)
 """
 
 
 def remove_labels(connection: apsw.Connection, requests: Iterable[int]) -> None:
-    """Remove the labels of requests, and their facets with them."""
+    """Remove the labels of requests, with their facets; and the facets that no other request has."""
+    touched: set[int] = set()
     for request in requests:
         labels: list[Any] = connection.execute(_LABELS, (request,)).fetchall()
         for *of, least, most, received_utc in labels:
-            steps = confidence_step(least), confidence_step(most)
-            connection.execute(_REMOVE_FACETS, (received_utc, request, *of, *steps))
+            chosen = *of, confidence_step(least), confidence_step(most)
+            touched.update(id_ for (id_,) in connection.execute(_FACETS, chosen))
+            connection.execute(_REMOVE_FACETS, (received_utc, request, *chosen))
         connection.execute("DELETE FROM request_label WHERE request = ?", (request,))
+    before = connection.total_changes()
+    for facet in touched:
+        connection.execute(_REMOVE_UNUSED, (facet, facet))
+    if connection.total_changes() > before:
+        set_facet_edition(connection, facet_edition(connection) + 1)
+
+
+def facet_edition(connection: apsw.Connection) -> int:
+    """A number that is another one whenever facets were removed, whose ids writers may remember."""
+    return int(connection.pragma("user_version"))
+
+
+def set_facet_edition(connection: apsw.Connection, edition: int) -> None:
+    """Note in the file's header that facets were removed."""
+    connection.pragma("user_version", edition % 2**31)

@@ -8,7 +8,11 @@ proves them all, and older ones may be pruned themselves.
 
 The pages that become free are used again by what is written next, so a log at its limit stays as long as
 it is. They are not given back to the file system: that would move pages, in the very transactions that
-requests wait for, only to make the file grow again.
+requests wait for, only to make the file grow again. By size, requests go one at a time and no more of them
+than it takes.
+
+What is too old is told by the order of the log, for which keep/age.py has the rules, and by a clock that is
+believed (keep/clock.py).
 """
 
 from datetime import datetime, timedelta
@@ -18,15 +22,18 @@ from typing import Any, NamedTuple
 import apsw
 from pydantic_core import to_json
 
+from service.audit.keep.age import Age, old_requests
 from service.audit.record import utc_text
 from service.audit.removal import remove_labels
 from service.audit.stored import fetch_all, fetch_one, shown, whole
 from service.audit.tail import Tail
 
 STEP_ROWS = 200
-"""Requests that a step removes: some 3 ms."""
+"""Requests that a step removes at most: some 3 ms."""
 MAX_STEP_ROWS = 1_000
 """The same where as many come in one commit."""
+STEP_BYTES = 1024**2
+"""Length of the pages at which a step ends: each is written once more, as zeros."""
 _TURN_S = 10
 """How long a worker leaves pruning to the one that did it last."""
 
@@ -34,18 +41,13 @@ _PRUNED = """
     SELECT id, writer, started_utc, follows_seq, lower(hex(follows_hash)), base_seq, lower(hex(base_hash))
     FROM chain WHERE base_seq > 0 ORDER BY id
 """
-_BASES = """
-    SELECT chain, max(seq), max(id) FROM (
-        SELECT chain, seq, id FROM request WHERE id <= :upto
-        UNION ALL SELECT chain, seq, id FROM event WHERE id <= :upto
-    ) GROUP BY chain
-"""
+_EVENTS = "SELECT chain, max(seq), hash FROM event WHERE id <= ? GROUP BY chain"
 _STATED = """
     SELECT iif(json_valid(detail_json), json_extract(detail_json, '$.bases_sha256'), 'none')
     FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1
 """
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
-_OLDEST = "SELECT id, received_utc FROM request ORDER BY id LIMIT ?"
+_OLDEST = "SELECT id, received_utc, chain, seq, hash FROM request ORDER BY id LIMIT ?"
 
 
 class Limits(NamedTuple):
@@ -57,6 +59,21 @@ class Limits(NamedTuple):
     def __bool__(self) -> bool:
         return self.keep_days is not None or self.max_bytes is not None
 
+    @property
+    def keep(self) -> timedelta | None:
+        """How long requests are kept."""
+        return None if self.keep_days is None else timedelta(days=self.keep_days)
+
+
+class _Old(NamedTuple):
+    """One of the oldest requests."""
+
+    id: int
+    received_utc: str
+    chain: int
+    seq: int
+    hash: bytes
+
 
 def used_bytes(connection: apsw.Connection) -> int:
     """The length of the pages that are in use."""
@@ -65,43 +82,58 @@ def used_bytes(connection: apsw.Connection) -> int:
 
 
 def is_over(connection: apsw.Connection, limits: Limits, now: datetime, chain: int | None) -> bool:
-    """Whether there is something to prune, and it is this chain's turn, not another worker's."""
-    oldest = connection.execute("SELECT received_utc FROM request ORDER BY id LIMIT 1").get
-    if oldest is None:
+    """Whether there is something to prune, and it is this chain's turn, not another worker's.
+
+    ``now`` is a time that is believed.
+    """
+    if connection.execute("SELECT id FROM request LIMIT 1").get is None:
         return False
-    too_old = limits.keep_days is not None and oldest < utc_text(now - timedelta(days=limits.keep_days))
-    if not too_old and not _too_long(connection, limits):
+    if not _too_long(connection, limits) and not old_requests(connection, _age(limits, now), STEP_ROWS):
         return False
     last = connection.execute(_LAST_PRUNE).get
-    return last is None or last[0] == chain or last[1] < utc_text(now - timedelta(seconds=_TURN_S))
+    if last is None or last[0] == chain:
+        return True
+    # One that is dated in the future says nothing about whether another worker prunes at present.
+    return not utc_text(now - timedelta(seconds=_TURN_S)) <= last[1] <= utc_text(now)
 
 
 def prune_step(
-    connection: apsw.Connection, tail: Tail, limits: Limits, now: datetime, rows: int = STEP_ROWS
+    connection: apsw.Connection,
+    tail: Tail,
+    limits: Limits,
+    now: datetime,
+    rows: int = STEP_ROWS,
+    at_least: int = 0,
 ) -> int:
     """Remove some of the oldest requests that are over the limits; how many it removed.
 
-    The caller holds the write lock, and commits.
+    At most ``rows``, and not more than STEP_BYTES hold once ``at_least`` are removed. The caller holds the
+    write lock, and commits.
     """
-    oldest: list[Any] = connection.execute(_OLDEST, (rows,)).fetchall()
-    reason = "size"
-    if not _too_long(connection, limits):
-        reason = "age"
-        oldest = _too_old(oldest, limits, now)
-    if not oldest:
+    age = _age(limits, now)
+    by_size = _too_long(connection, limits)
+    count = rows if by_size else old_requests(connection, age, rows)
+    oldest = [_Old(*row) for row in connection.execute(_OLDEST, (count,))] if count else []
+    removed = _remove(connection, oldest, at_least, limits if by_size else Limits())
+    if not removed:
         return 0
-    upto = oldest[-1][0]
-    _remove(connection, upto)
-    detail = {
-        "requests": len(oldest),
-        "upto_id": upto,
-        "first_received_utc": oldest[0][1],
-        "last_received_utc": oldest[-1][1],
-        "reason": reason,
-        "bases_sha256": _found(connection),
+    last = removed[-1]
+    detail: dict[str, object] = {
+        "requests": len(removed),
+        "upto_id": last.id,
+        "first_received_utc": removed[0].received_utc,
+        "last_received_utc": last.received_utc,
+        "reason": "size" if by_size else "age",
     }
-    tail.add_event("prune", detail)
-    return len(oldest)
+    if age is not None and not by_size:
+        detail["last_old_utc"] = age.last_old_utc(request.received_utc for request in removed)
+    _move_bases(connection, removed)
+    tail.add_event("prune", {**detail, "bases_sha256": _found(connection)})
+    return len(removed)
+
+
+def _age(limits: Limits, now: datetime) -> Age | None:
+    return None if limits.keep is None else Age(utc_text(now - limits.keep), utc_text(now))
 
 
 def bases_sha256(connection: apsw.Connection) -> tuple[str, str]:
@@ -131,25 +163,28 @@ def _too_long(connection: apsw.Connection, limits: Limits) -> bool:
     return limits.max_bytes is not None and used_bytes(connection) > limits.max_bytes
 
 
-def _too_old(oldest: list[tuple[int, str]], limits: Limits, now: datetime) -> list[tuple[int, str]]:
-    if limits.keep_days is None:
-        return []
-    # Received earlier need not mean written earlier; what follows something younger waits for it.
-    limit = utc_text(now - timedelta(days=limits.keep_days))
-    young = next((place for place, (_, received_utc) in enumerate(oldest) if received_utc >= limit), None)
-    return oldest[:young]
+def _remove(connection: apsw.Connection, oldest: list[_Old], at_least: int, limits: Limits) -> list[_Old]:
+    """Remove the oldest requests, as many as a step and the limit of size ask for."""
+    before, removed = used_bytes(connection), []
+    for request in oldest:
+        remove_labels(connection, [request.id])
+        connection.execute("DELETE FROM request WHERE id = ?", (request.id,))
+        removed.append(request)
+        used = used_bytes(connection)
+        if limits.max_bytes is not None and used <= limits.max_bytes:
+            break
+        if before - used >= STEP_BYTES and len(removed) >= at_least:
+            break
+    return removed
 
 
-def _remove(connection: apsw.Connection, upto: int) -> None:
-    bound = {"upto": upto}
-    for chain, seq, id_ in connection.execute(_BASES, bound).fetchall():
-        hash_ = connection.execute(
-            "SELECT hash FROM request WHERE (id, chain) = (:id, :chain)"
-            " UNION ALL SELECT hash FROM event WHERE (id, chain) = (:id, :chain)",
-            {"id": id_, "chain": chain},
-        ).get
-        connection.execute("UPDATE chain SET base_seq = ?, base_hash = ? WHERE id = ?", (seq, hash_, chain))
-    requests: list[Any] = connection.execute("SELECT id FROM request WHERE id <= :upto", bound).fetchall()
-    remove_labels(connection, [id_ for (id_,) in requests])
-    connection.execute("DELETE FROM request WHERE id <= :upto", bound)
-    connection.execute("DELETE FROM event WHERE id <= :upto", bound)
+def _move_bases(connection: apsw.Connection, removed: list[_Old]) -> None:
+    """Have every chain begin behind what was removed of it, and remove the events among that."""
+    upto = removed[-1].id
+    bases = {request.chain: (request.seq, request.hash) for request in removed}
+    events: list[Any] = connection.execute(_EVENTS, (upto,)).fetchall()
+    for chain, seq, hash_ in events:
+        bases[chain] = max(bases.get(chain, (0, b"")), (seq, hash_))
+    for chain, base in bases.items():
+        connection.execute("UPDATE chain SET base_seq = ?, base_hash = ? WHERE id = ?", (*base, chain))
+    connection.execute("DELETE FROM event WHERE id <= ?", (upto,))

@@ -2,21 +2,20 @@
 
     append: record -> plain values -> gathered for a turn -> socket -> one transaction -> all waiters resume
 
-The loop pays for one message to the process that writes (process.py, committer.py) per turn and one back per
-commit, not per record. In relaxed mode nobody waits; what finds the queue full is dropped, and the log states
-how much was.
+The loop pays for one message to the process that writes (write/link.py, process.py, committer.py) per turn
+and one back per commit, not per record. In relaxed mode nobody waits; what finds the queue full is dropped,
+and the log states how much was.
 """
 
 import asyncio
 import logging
 import pickle
-from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, Self
 
-from service.audit.channel import Channel
 from service.audit.committer import Mode
 from service.audit.database import BUSY_TIMEOUT_MS
 from service.audit.framing import framed
@@ -25,11 +24,17 @@ from service.audit.outstanding import Outstanding
 from service.audit.process import Options, WriterEnd, WriterProcess
 from service.audit.record import AuditRecord, Packed, pack, utc_text
 from service.audit.retention import Limits
+from service.audit.write.link import Link
 from service.errors import AuditUnavailable, AuditUnusable
 
 Sync = Literal["full", "normal"]
 
-_RESTART_INTERVAL_S = 1.0
+CLOSE_TIMEOUT_S = 8.0
+"""How long closing may take, whatever hangs: the time in which a process that says nothing is given up, and
+some for another to state what was lost."""
+
+_LOOK_INTERVAL_S = 0.05
+"""How often deadlines and the process that writes are looked at while records wait."""
 
 _logger = logging.getLogger(__name__)
 
@@ -55,37 +60,37 @@ class AuditLog:
     def __init__(self, path: Path, writer: WriterEnd, mode: Mode, queue_limit: int) -> None:
         self.path = path
         self.mode = mode
-        self._writer = writer
         self._queue_limit = queue_limit
         self._gathered: list[Packed] = []
+        """The last of what is outstanding: what was not sent yet."""
         self._is_due = False
         """Whether what gathered is handed over at the end of this turn."""
+        self._is_looking = False
+        """Whether the next look at what waits is set."""
         self._outstanding = Outstanding()
         self._gap = GapCounter()
-        self._is_open = False
-        """Whether the process that writes has the log open."""
-        self._failing = False
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._written = self._failed = self._dropped = 0
-        self._channel: Channel | None = None
-        """Nothing while no process writes."""
-        self._next_start = 0.0
-        self._refusal: Exception | None = None
-        """Why the log could not be opened."""
-        self._open()
+        self._link = Link(
+            path, writer, on_message=self._take, on_start=self._first_message, on_loss=self._lose
+        )
+        self._link.open()
 
-    async def append(self, record: AuditRecord) -> None:
+    async def append(self, record: AuditRecord, deadline: float = float("inf")) -> None:
         """In strict mode return once the record is committed, or raise AuditUnavailable if it could not be.
 
-        In relaxed mode return at once. A caller that is cancelled leaves its record behind, and it is
-        written like the others.
+        Past the deadline, by the clock ``time.monotonic``, DeadlineExceeded is raised; the record may be
+        written all the same. So may that of a caller who is cancelled, and one that was on its way when the
+        process that writes it was lost. In relaxed mode return at once.
         """
         loop = asyncio.get_running_loop()
-        if loop is not self._loop or self._channel is None:
+        link = self._link
+        if loop is not self._loop or link.channel is None:
             self._attend(loop)
-        is_full = self.mode == "relaxed" and len(self._outstanding) >= self._queue_limit
-        if self._closed or self._channel is None or is_full:
+        is_strict = self.mode == "strict"
+        is_full = not is_strict and len(self._outstanding) >= self._queue_limit
+        if self._closed or is_full or (is_strict and (link.channel is None or link.is_hung)):
             self._drop(record)
             return
         try:
@@ -95,63 +100,67 @@ class AuditLog:
             _logger.error("a record cannot be written to the audit log %s", self.path, exc_info=error)
             self._drop(record, error)
             return
-        written = loop.create_future() if self.mode == "strict" else None
+        written = loop.create_future() if is_strict else None
         self._gathered.append(packed)
-        self._outstanding.add(written, packed[:2])
+        self._outstanding.add(written, packed[:2], deadline)
         self._schedule()
         if written is not None:
             await written
 
     def close(self) -> None:
-        """Write what is queued and stop. Blocks meanwhile; called on the loop's thread, or without one."""
+        """Write what is queued and stop, within CLOSE_TIMEOUT_S. Blocks meanwhile, on the loop's thread."""
         if self._closed:
             return
-        self._receive()
-        if self._channel is None and (self._outstanding or self._gap):
-            self._next_start = 0.0  # The last chance to state what was lost.
-            self._start()
-        self._hand_over(at_once=True)
+        until = monotonic() + CLOSE_TIMEOUT_S
+        self._look()
+        self._link.is_closing = True
+        self._finish(until)
+        if self._outstanding or self._gap:  # The last chance to state what was lost.
+            self._link.await_end()
+            self._link.start(at_once=True)
+            self._finish(until)
         self._closed = True
-        while self._channel is not None:
-            self._channel.end()
-            self._receive()
-        self._writer.wait()
+        self._link.end(until)
+        self._fail(len(self._outstanding), AuditUnusable(self.path, "it is closed"))
+        if self._gap:
+            lost = "%d records that are lost are not stated in the audit log %s, which cannot be written"
+            _logger.error(lost, self._gap.records, self.path)
 
     @property
     def queued(self) -> int:
         """Records that wait for their commit."""
-        self._receive()
+        self._look()
         return len(self._outstanding)
 
     @property
     def appended(self) -> int:
         """Records that this worker was given to write."""
-        self._receive()
+        self._look()
         return self._written + self._failed + len(self._outstanding)
 
     @property
     def written(self) -> int:
         """Records that this worker has committed."""
-        self._receive()
+        self._look()
         return self._written
 
     @property
     def failed(self) -> int:
-        """Records that this worker could not commit; in strict mode their answers did not leave."""
-        self._receive()
+        """Records that this worker could not commit, as far as it knows. Strict: no answer left."""
+        self._look()
         return self._failed
 
     @property
     def dropped(self) -> int:
         """Records of answers that left and are not in the log, which only relaxed mode has."""
-        self._receive()
+        self._look()
         return self._dropped
 
     @property
     def writable(self) -> bool:
         """Whether the last attempt to write succeeded. After a failure attempts go on without requests."""
-        self._receive()
-        return not (self._closed or self._failing)
+        self._look()
+        return not (self._closed or self._link.failing)
 
     def _drop(self, record: AuditRecord, reason: Exception | None = None) -> None:
         if self.mode == "strict":
@@ -166,36 +175,45 @@ class AuditLog:
             self._schedule()
 
     def _schedule(self) -> None:
-        if (
-            not self._is_due
-            and self._outstanding.has_room
-            and self._loop is not None
-            and not self._loop.is_closed()
-        ):
+        if not self._is_due and self._outstanding.has_room and (loop := self._running_loop):
             self._is_due = True
-            self._loop.call_soon(self._hand_over)
+            loop.call_soon(self._hand_over)
 
     def _hand_over(self, *, at_once: bool = False) -> None:
         self._is_due = False
+        link = self._link
+        if not self._is_looking:
+            link.count_from_now()
+            self._look_later()
         # While that many are on their way, it goes when one of them has come back.
-        is_held = not (self._outstanding.has_room or at_once)
-        if is_held or self._channel is None or not (self._gathered or self._gap):
+        is_held = not (self._outstanding.has_room or at_once) or link.is_hung
+        if is_held or link.channel is None or not (self._gathered or self._gap.is_due):
             return
         gathered, self._gathered = self._gathered, []
         self._outstanding.sent(len(gathered))
-        gap = self._gap.take()
-        self._channel.send(framed((gap and tuple(gap), gathered, [])))
+        gap = self._gap.to_state()
+        link.channel.send(framed(("records", gap and tuple(gap), gathered)))
 
-    def _receive(self) -> None:
-        channel = self._channel or self._start()
-        if channel is None:
-            return
-        with suppress(BlockingIOError):
-            try:
-                for message in channel.receive():
-                    self._take(*message)
-            except EOFError:
-                self._lose()
+    def _look_later(self) -> None:
+        if loop := self._running_loop:
+            self._is_looking = True
+            loop.call_later(_LOOK_INTERVAL_S, self._look_at_what_waits)
+
+    def _look_at_what_waits(self) -> None:
+        self._is_looking = False
+        if self.mode == "strict":
+            self._outstanding.expire(monotonic())
+        self._look()
+        if self._awaits or not self._link.is_trusted:
+            self._look_later()
+
+    @property
+    def _awaits(self) -> bool:
+        """Whether the process that writes owes an outcome."""
+        return len(self._outstanding) > 0 or self._gap.sent is not None
+
+    def _look(self) -> None:
+        self._link.look(awaits=self._awaits)
 
     def _take(self, kind: str, *about: Any) -> None:
         match kind:
@@ -204,20 +222,21 @@ class AuditLog:
                 self._settle(about[0])
             case "failed":
                 self._fail(about[0], pickle.loads(about[1]))  # noqa: S301 - of its own making
-            case "failing":
-                self._failing = about[0]
-            case "log":
-                _logger.log(*about)
-            case "unusable":
-                self._refusal = pickle.loads(about[0])  # noqa: S301 - of its own making
-            case "opened":
-                if self._failing:
-                    _logger.warning("the audit log %s is written again", self.path)
-                self._is_open, self._failing, self._refusal = True, False, None
+            case "found":
+                lost = AuditUnusable(self.path, "the process that wrote it had ended")
+                for is_held, same in groupby(about[0]):
+                    count = len([*same])
+                    self._take("written", count) if is_held else self._fail(count, lost)
+            case "stated":
+                self._gap.stated(about[0])
+                self._settle(0)
 
     def _fail(self, count: int, error: Exception) -> None:
         self._failed += count
-        self._dropped += count * (self.mode == "relaxed")
+        if self.mode == "relaxed":
+            self._dropped += count
+            for _, received_utc in self._outstanding.identities(count):
+                self._gap.add(received_utc)
         self._settle(count, error)
 
     def _settle(self, count: int, error: Exception | None = None) -> None:
@@ -225,54 +244,45 @@ class AuditLog:
         if self._outstanding.has_room:
             self._hand_over()
 
-    def _open(self) -> None:
-        channel = self._start()
-        while channel is not None and channel is self._channel and not self._is_open:
-            channel.wait()
-            self._receive()
-        if not self._is_open:
-            self._writer.wait()
-            raise self._refusal or self._ended
-
     def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._is_due = loop, False
-        if self._channel is not None:
-            self._channel.attend(loop)
-        else:
-            self._start()
+        if loop is not self._loop:
+            self._loop, self._is_due, self._is_looking = loop, False, False
+        self._link.attend(loop)
         if self._gathered or self._gap:
             self._schedule()
 
-    def _start(self) -> Channel | None:
-        # At most once a second, and only when somebody asks.
-        if self._closed or monotonic() < self._next_start:
+    def _first_message(self) -> bytes | None:
+        # What was sent to the process before, without a word of what became of it.
+        unsure = self._outstanding.identities(len(self._outstanding) - len(self._gathered))
+        gap, is_suspect = self._gap.sent, self._link.is_hung
+        self._outstanding.sent(len(unsure))
+        if not (unsure or gap or is_suspect):
             return None
-        self._next_start = monotonic() + _RESTART_INTERVAL_S
-        self._channel = Channel(self._writer.start(), self._receive)
-        if self._loop is not None and not self._loop.is_closed():
-            self._channel.attend(self._loop)
-        if self._outstanding:
-            self._outstanding.sent(len(self._outstanding))
-            self._channel.send(framed((None, [], self._outstanding.identities)))
-        return self._channel
+        return framed(("unsure", gap and tuple(gap), unsure, is_suspect))
 
-    def _lose(self) -> None:
+    def _lose(self, error: AuditUnusable) -> None:
         """The process has ended. What it did not say is written may be.
 
         In strict mode it is not answered; in relaxed mode, where it was, the next process looks for it.
         """
-        if self._channel is not None:
-            self._channel.close()
-        self._channel = None
-        error = self._refusal or self._ended
-        if self._is_open and not self._closed:
-            _logger.error("the audit log %s cannot be written: %s", self.path, error)
-        self._is_open, self._failing = False, True
-        self._gathered = []
         self._outstanding.lose_sight()
         if self.mode == "strict" or self._closed:
+            self._gathered = []
             self._fail(len(self._outstanding), error)
+        if not self._is_looking:
+            self._look_later()
+
+    def _finish(self, until: float) -> None:
+        """Send what is there and the end, once what was lost is sent too, and wait for the process to end."""
+        link = self._link
+        while (channel := link.channel) is not None and monotonic() < until:
+            self._hand_over(at_once=True)
+            # What cannot be written is given up after the end only.
+            if link.has_failed or not (self._outstanding or self._gap):
+                channel.end()
+            channel.wait(min(_LOOK_INTERVAL_S, until - monotonic()))
+            self._look()
 
     @property
-    def _ended(self) -> AuditUnusable:
-        return AuditUnusable(self.path, "the process that writes it has ended")
+    def _running_loop(self) -> asyncio.AbstractEventLoop | None:
+        return None if self._loop is None or self._loop.is_closed() else self._loop

@@ -9,11 +9,14 @@
     |   +-- AuditUnusable
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
+    |   +-- AuditNotErased
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
+    |   +-- HttpUnusable
     +-- ClientGone                      nobody is left to be answered
     +-- RequestError                    one request is refused, or fails
+        +-- RequestMalformed        400 INVALID_ARGUMENT
         +-- BodyMalformed           400 INVALID_ARGUMENT
         +-- HeaderInvalid           400 INVALID_ARGUMENT
         +-- QueryInvalid            400 INVALID_ARGUMENT
@@ -24,11 +27,13 @@
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
         +-- MethodNotAllowed        405 UNIMPLEMENTED
+        +-- RequestTimeout          408 DEADLINE_EXCEEDED
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
         +-- RowsInvalid             422 INVALID_ARGUMENT
         +-- Overloaded              429 RESOURCE_EXHAUSTED
+        +-- HeadersTooLarge         431 INVALID_ARGUMENT
         +-- RowsFailed              500 INTERNAL
         +-- InternalFailure         500 INTERNAL
         +-- AuditUnavailable        503 UNAVAILABLE
@@ -40,6 +45,7 @@ gRPC code.
 """
 
 from service.errors.base import TabentoError
+from service.errors.connection import HeadersTooLarge, RequestMalformed, RequestTimeout
 from service.errors.request import (
     UNANSWERED,
     AuditUnavailable,
@@ -71,9 +77,11 @@ from service.errors.request import (
 from service.errors.start import (
     AnchorUnusable,
     AuditMisuse,
+    AuditNotErased,
     AuditUnusable,
     CompiledFormRefused,
     GrpcUnusable,
+    HttpUnusable,
     KeyMisuse,
     KeysUnusable,
     ModelNotPublished,
@@ -86,6 +94,7 @@ __all__ = [
     "UNANSWERED",
     "AnchorUnusable",
     "AuditMisuse",
+    "AuditNotErased",
     "AuditUnavailable",
     "AuditUnusable",
     "BodyMalformed",
@@ -96,6 +105,8 @@ __all__ = [
     "Finding",
     "GrpcUnusable",
     "HeaderInvalid",
+    "HeadersTooLarge",
+    "HttpUnusable",
     "InferenceInvalid",
     "InternalFailure",
     "KeyInvalid",
@@ -110,6 +121,8 @@ __all__ = [
     "Overloaded",
     "QueryInvalid",
     "RequestError",
+    "RequestMalformed",
+    "RequestTimeout",
     "RouteUnknown",
     "RowsFailed",
     "RowsInvalid",

@@ -16,10 +16,12 @@ GRPC_CODES = {
     HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
     HTTPStatus.NOT_FOUND: "NOT_FOUND",
     HTTPStatus.METHOD_NOT_ALLOWED: "UNIMPLEMENTED",
+    HTTPStatus.REQUEST_TIMEOUT: "DEADLINE_EXCEEDED",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "INVALID_ARGUMENT",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "INVALID_ARGUMENT",
     HTTPStatus.UNPROCESSABLE_ENTITY: "INVALID_ARGUMENT",
     HTTPStatus.TOO_MANY_REQUESTS: "RESOURCE_EXHAUSTED",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "INVALID_ARGUMENT",
     HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL",
     HTTPStatus.SERVICE_UNAVAILABLE: "UNAVAILABLE",
     HTTPStatus.GATEWAY_TIMEOUT: "DEADLINE_EXCEEDED",
@@ -195,11 +197,16 @@ class RowsInvalid(RequestError):
 
     status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, "rows-invalid"
 
-    def __init__(self, findings: Sequence[Finding], *, total: int | None = None) -> None:
-        total = len(findings) if total is None else total
-        more = f" (the first {len(findings)} are given)" if total > len(findings) else ""
-        values = "1 value breaks" if total == 1 else f"{total} values break"
-        super().__init__(f"{values} the contract{more}; /model/info has the contract.", findings)
+    def __init__(self, findings: Sequence[Finding], *, more: bool = False) -> None:
+        """Take what is wrong, and whether there is more of it, or may be in what was not read any more."""
+        listed = len(findings)
+        values = "1 value breaks" if listed == 1 else f"{listed} values break"
+        if more:
+            values, which = f"At least {values}", "are given" if listed > 1 else "is given"
+            values += f" the contract (the first {listed} {which})"
+        else:
+            values += " the contract"
+        super().__init__(f"{values}; /model/info has the contract.", findings)
 
 
 class Overloaded(RequestError):
@@ -238,7 +245,10 @@ class InternalFailure(RequestError):
 
 
 class AuditUnavailable(RequestError):
-    """The audit log cannot be written, so no answer may leave."""
+    """The audit log cannot be written, so no answer may leave.
+
+    A record that was on its way when the process that writes was lost may be in the log all the same.
+    """
 
     status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "audit-unavailable"
     retry_after_s = 1
@@ -255,7 +265,10 @@ class AuditUnavailable(RequestError):
 
 
 class DeadlineExceeded(RequestError):
-    """The time that the request had passed before the model came to it."""
+    """The time that the request had passed before it could be answered.
+
+    Where the model had answered and only the commit was missing, the record is written all the same.
+    """
 
     status, kind = HTTPStatus.GATEWAY_TIMEOUT, "deadline-exceeded"
     recorded = False

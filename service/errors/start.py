@@ -72,6 +72,17 @@ class AuditMisuse(StartError):
         super().__init__(f"{reason}.")
 
 
+class AuditNotErased(StartError):
+    """What was removed from the audit log can still be read in its files."""
+
+    def __init__(self, path: object, waited_s: float) -> None:
+        super().__init__(
+            f"What was removed from the audit log {path} is recorded as removed, but can still be read in "
+            f"{path}-wal: something has read the log, or written it without a pause, for {waited_s:g} s. "
+            "Run the same command again when that has ended, or with a longer --wait."
+        )
+
+
 class KeysUnusable(StartError):
     """The file of API keys cannot be read or written."""
 
@@ -92,3 +103,13 @@ class GrpcUnusable(StartError):
     def __init__(self, variable: str, value: object, reason: str) -> None:
         remedy = " Set another, or 0 to do without gRPC." if variable.endswith("_PORT") else ""
         super().__init__(f"{variable}={value} cannot be used: {reason.rstrip('.')}.{remedy}")
+
+
+class HttpUnusable(StartError):
+    """HTTP cannot listen where it is to."""
+
+    def __init__(self, host: str, port: object, reason: str) -> None:
+        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        super().__init__(
+            f"HTTP cannot listen on {at}: {reason.rstrip('.')}. Choose another with --host and --port."
+        )

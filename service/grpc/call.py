@@ -15,11 +15,11 @@ Context = ServicerContext[Any, Any]
 class GrpcCall(Call):
     """A call on its way through the service."""
 
-    __slots__ = ("_context",)
+    __slots__ = ("_context", "_remaining_s")
 
     transport: ClassVar[str] = "grpc"
 
-    def __init__(self, path: str, message: bytes, context: Context) -> None:
+    def __init__(self, path: str, context: Context) -> None:
         self._context = context
         super().__init__(
             # What gRPC is over HTTP/2.
@@ -29,7 +29,9 @@ class GrpcCall(Call):
             client=_address(context.peer()),
             request_id=self._sent_id(),
         )
-        self.body = message
+        # Asked now, for it goes down while the call waits for its turn. Its type does not say so, but a call
+        # need not have a deadline.
+        self._remaining_s = cast("float | None", context.time_remaining())
 
     @property
     def headers(self) -> dict[bytes, bytes]:
@@ -41,10 +43,8 @@ class GrpcCall(Call):
 
     def deadline(self, limit_ms: int) -> float:
         """When it must be answered, by the clock ``time.monotonic``."""
-        # Its type does not say so, but a call need not have one.
-        remaining_s = cast("float | None", self._context.time_remaining())
         limit_s = limit_ms / 1e3
-        return self.started + (limit_s if remaining_s is None else min(limit_s, remaining_s))
+        return self.started + (limit_s if self._remaining_s is None else min(limit_s, self._remaining_s))
 
     def client_is_gone(self) -> bool:
         """Whether the call was cancelled, or its connection lost."""

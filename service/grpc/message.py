@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from service.contract import Values as RowValues
 from service.door import Asked
 from service.engine import Predictions
 from service.errors import InferenceInvalid, RequestError
 from service.grpc.call import GrpcCall
+from service.grpc.long_message import SHORT_BYTES, check_tensor, take_apart
 from service.grpc.protocol import Protocol
+from service.inference.steps import Steps, finish_in_turns
 from service.oip.body import refuse_unserved, timeout_s
 from service.oip.datatypes import BYTES, Datatype
 from service.oip.inputs import Got, Inputs
@@ -41,6 +44,12 @@ _CONTENTS = {
 }
 """Where each datatype's values stand; those of FP16 only come raw."""
 
+_VALUES_A_STEP = 1_024
+"""Values of a tensor, from which on the event loop serves others before the next tensor is read."""
+
+_FEW = 64
+"""Fields that contents may have beyond one for each row: packed, all values are one."""
+
 _DESCRIPTIONS = 256
 """Of answers' tensors, that are kept."""
 
@@ -59,6 +68,7 @@ class GrpcForm:
 
     def __init__(self, protocol: Protocol, inputs: Inputs, outputs: Outputs, model: ServedModel) -> None:
         self._request = protocol.messages["ModelInferRequest"]
+        self._tensor = protocol.messages["ModelInferRequest.InferInputTensor"]
         self._response = protocol.messages["ModelInferResponse"]
         self._inputs = inputs
         self._outputs = outputs
@@ -71,16 +81,18 @@ class GrpcForm:
 
     async def read(self, call: GrpcCall) -> Asked[GrpcReply]:
         """Read the message; raises RequestError."""
-        try:
-            request = self._request.FromString(call.body)
-        except DecodeError:
-            raise InferenceInvalid("it is no ModelInferRequest") from None
+        body = call.body or b""
+        long = take_apart(body, self._inputs.most_tensors) if len(body) > SHORT_BYTES else None
+        request = self._parsed(self._request, body if long is None else long.rest)
         call.identify(request.id)
         self._model.check(request.model_name, request.model_version)
         names = self._names(request)
         limit_s = timeout_s(_timeout(request.parameters) if request.parameters else None)
-        rows = self._inputs.rows(self._tensors(request))
-        is_raw = bool(request.raw_input_contents)
+        raws = [*request.raw_input_contents] if long is None else long.raws
+        tensors = request.inputs if long is None else map(self._long_tensor, long.tensors)
+        count = len(request.inputs if long is None else long.tensors)
+        rows = await finish_in_turns(self._rows(tensors, count, raws))
+        is_raw = bool(raws)
         answer = partial(self._answer, names, is_raw, request.id or call.request_id)
         return Asked(rows, answer, ("rows",), limit_s)
 
@@ -90,19 +102,33 @@ class GrpcForm:
         said = {"code": error.grpc_code, "message": error_text(error)}
         return GrpcReply(int(error.status), json.dumps(said).encode(), error)
 
-    def _tensors(self, request: Any) -> dict[str, Got]:
-        tensors, raws = request.inputs, [*request.raw_input_contents]
-        if not tensors:
+    def _parsed(self, kind: Any, message: bytes) -> Any:
+        try:
+            return kind.FromString(message)
+        except DecodeError:
+            raise InferenceInvalid("it is no ModelInferRequest") from None
+
+    def _long_tensor(self, tensor: memoryview) -> Any:
+        if len(tensor) > SHORT_BYTES:
+            check_tensor(tensor, self._inputs.most_values(None), self._inputs.max_rows + _FEW)
+        return self._parsed(self._tensor, bytes(tensor))
+
+    def _rows(
+        self, tensors: Iterable[Any], count: int, raws: Sequence[bytes | memoryview]
+    ) -> Steps[Sequence[RowValues]]:
+        if not count:
             raise InferenceInvalid("it has no inputs")
-        if raws and len(raws) != len(tensors):
-            raise InferenceInvalid(f"it has {len(tensors)} inputs, but {len(raws)} raw_input_contents")
+        if raws and len(raws) != count:
+            raise InferenceInvalid(f"it has {count} inputs, but {len(raws)} raw_input_contents")
         got: dict[str, Got] = {}
         for tensor, raw in zip(tensors, raws or repeat(None), strict=False):
             head = self._inputs.head(tensor.name, tensor.datatype, [*tensor.shape], got)
             if tensor.parameters:
                 refuse_unserved(head.name, tensor.parameters)
-            got[head.name] = Got(head, _values(head, tensor, raw))
-        return got
+            got[head.name] = Got(head, (yield from _values(head, tensor, raw)))
+            if head.size >= _VALUES_A_STEP:
+                yield
+        return (yield from self._inputs.rows(got))
 
     def _names(self, request: Any) -> Sequence[str]:
         names: list[str] = []
@@ -139,7 +165,7 @@ class GrpcForm:
         return response
 
 
-def _values(head: Head, tensor: Any, raw: bytes | None) -> Values:
+def _values(head: Head, tensor: Any, raw: bytes | memoryview | None) -> Steps[Values]:
     there = [field.name for field, _ in tensor.contents.ListFields()] if tensor.HasField("contents") else []
     if raw is not None:
         if there:
@@ -151,7 +177,7 @@ def _values(head: Head, tensor: Any, raw: bytes | None) -> Values:
     for other in there:
         if other != name:
             head.refuse(f"has datatype {head.datatype.name}, so its values belong in {name}, not {other}")
-    return from_typed(head, getattr(tensor.contents, name))
+    return (yield from from_typed(head, getattr(tensor.contents, name)))
 
 
 def _fill(contents: Any, datatype: Datatype, values: Sequence[Any]) -> None:

@@ -4,7 +4,7 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -13,15 +13,17 @@ from google.protobuf.message import DecodeError
 from service.door import CLIENT_CLOSED_REQUEST, Door
 from service.errors import ClientGone, InferenceInvalid, RequestError
 from service.grpc.call import Context, GrpcCall
+from service.grpc.intake import Intake
+from service.grpc.long_message import SHORT_BYTES
 from service.grpc.message import GrpcForm
 from service.grpc.protocol import SERVICE, Protocol
 from service.grpc.status import abort
 from service.keys.access import admit
-from service.keys.keyring import Scope
 from service.messages import Messages
 from service.oip.inputs import Inputs
 from service.oip.model import SERVER_NAME, SERVER_VERSION, ServedModel
 from service.oip.outputs import Outputs
+from service.routes import GRPC_ROUTES, Route
 from service.worker import Worker
 
 Answer = Callable[[GrpcCall], Awaitable[bytes]]
@@ -30,13 +32,14 @@ Answer = Callable[[GrpcCall], Awaitable[bytes]]
 class Methods:
     """The methods, over one worker."""
 
-    def __init__(self, worker: Worker, messages: Messages, protocol: Protocol) -> None:
+    def __init__(self, worker: Worker, messages: Messages, protocol: Protocol, *, message_limit: int) -> None:
         self._worker = worker
         self._door = Door(worker)
         self._protocol = protocol
         self._model = ServedModel(worker.model)
         inputs = Inputs(messages.contract, messages.max_batch_rows)
         self._form = GrpcForm(protocol, inputs, Outputs(messages.contract), self._model)
+        self._intake = Intake(message_limit, worker.settings.deadline_ms / 2e3)
         self._in_hand = 0
         """Calls whose end was not sent yet."""
         self.idle = asyncio.Event()
@@ -46,31 +49,31 @@ class Methods:
     def handler(self) -> grpc.GenericRpcHandler:
         """What a server is given."""
         # Messages are read here: gRPC itself would call what is none INTERNAL, and the log has the bytes.
-        methods = {
-            "ServerLive": self._method("ServerLive", None, self._server_live),
-            "ServerReady": self._method("ServerReady", None, self._server_ready),
-            "ModelReady": self._method("ModelReady", "read", self._model_ready),
-            "ServerMetadata": self._method("ServerMetadata", "read", self._server_metadata),
-            "ModelMetadata": self._method("ModelMetadata", "read", self._model_metadata),
-            "ModelInfer": self._method("ModelInfer", "predict", self._model_infer),
+        answers: dict[str, Answer] = {
+            "ServerLive": self._server_live,
+            "ServerReady": self._server_ready,
+            "ModelReady": self._model_ready,
+            "ServerMetadata": self._server_metadata,
+            "ModelMetadata": self._model_metadata,
+            "ModelInfer": self._model_infer,
         }
+        methods = {route.handler: self._method(route, answers[route.handler]) for route in GRPC_ROUTES}
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
-    def _method(
-        self, name: str, scope: Scope | None, answer: Answer
-    ) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        path = f"/{SERVICE}/{name}"
+    def _method(self, route: Route, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        path, scope = route.path, route.scope
 
-        async def serve(message: bytes, context: Context) -> bytes:
+        async def serve(messages: AsyncIterator[bytes], context: Context) -> bytes:
             self._in_hand += 1
             self.idle.clear()
             context.add_done_callback(self._done)  # type: ignore[arg-type]
-            call = GrpcCall(path, message, context)
+            call = GrpcCall(path, context)
             if self._worker.tracing is not None:
                 call.trace = self._worker.tracing.begin(call.method, call.path, call.headers, call.request_id)
             try:
                 if self._worker.keyring is not None:
                     call.key = admit(self._worker.keyring, scope, call.headers)
+                call.body = await self._intake.read(messages)
                 response = await answer(call)
                 call.status = 200
             except RequestError as error:
@@ -83,10 +86,12 @@ class Methods:
                 return response
             finally:
                 self._door.note(call)
+                self._intake.give_back(len(call.body or b""))
             await abort(context, call, refusal)
             return b""
 
-        return grpc.unary_unary_rpc_method_handler(serve)
+        # As one that takes a stream of messages, if only of one, a call begins before its message has come.
+        return grpc.stream_unary_rpc_method_handler(serve)
 
     def _done(self, _: object) -> None:
         self._in_hand -= 1
@@ -94,8 +99,11 @@ class Methods:
             self.idle.set()
 
     def _parse(self, name: str, call: GrpcCall) -> Any:
+        body = call.body or b""
+        if len(body) > SHORT_BYTES:  # A name and a version.
+            raise InferenceInvalid(f"it is no {name}")
         try:
-            return self._protocol.messages[name].FromString(call.body)
+            return self._protocol.messages[name].FromString(body)
         except DecodeError:
             raise InferenceInvalid(f"it is no {name}") from None
 

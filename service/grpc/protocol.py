@@ -13,10 +13,12 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-PACKAGE = "inference"
-SERVICE = f"{PACKAGE}.GRPCInferenceService"
-METHODS = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")
-INFER = f"/{SERVICE}/ModelInfer"
+from service.routes import GRPC_INFER, GRPC_ROUTES, GRPC_SERVICE
+
+SERVICE = GRPC_SERVICE
+PACKAGE = SERVICE.partition(".")[0]
+METHODS = tuple(route.handler for route in GRPC_ROUTES)
+INFER = GRPC_INFER
 """The path of its predictions."""
 
 _TYPES = {

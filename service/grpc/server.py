@@ -23,6 +23,10 @@ _MIN_PING_INTERVAL_MS = 10_000
 """How often a client may ask whether the connection lives; gRPC's own limit, five minutes, is more than many
 proxies wait."""
 
+_MOST_CALLS = 20_000
+"""Calls that a worker has at once; gRPC refuses those beyond with RESOURCE_EXHAUSTED. Each takes some
+kilobytes before its message is read."""
+
 
 class GrpcServer:
     """A server that listens."""
@@ -41,8 +45,12 @@ class GrpcServer:
         # For reflection, all that is served is described there.
         for file in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
             protocol.pool.AddSerializedFile(file.serialized_pb)
-        server = grpc.aio.server(options=_options(settings))
-        methods, health = Methods(worker, messages, protocol), Health(worker)
+        message_limit = min(settings.body_limit_bytes, messages.longest_message_bytes)
+        server = grpc.aio.server(
+            options=_options(settings, message_limit), maximum_concurrent_rpcs=_MOST_CALLS
+        )
+        methods = Methods(worker, messages, protocol, message_limit=message_limit)
+        health = Health(worker)
         server.add_generic_rpc_handlers((methods.handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
         services = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
@@ -65,11 +73,11 @@ class GrpcServer:
         await stopping
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def _options(settings: Settings, message_limit: int) -> list[tuple[str, int]]:
     keepalive_ms = int(settings.grpc_keepalive_seconds * 1e3)
     return [
         ("grpc.so_reuseport", 1),
-        ("grpc.max_receive_message_length", settings.body_limit_bytes),
+        ("grpc.max_receive_message_length", message_limit),
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", min(keepalive_ms, 20_000)),

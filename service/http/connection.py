@@ -1,88 +1,70 @@
-"""A connection of uvicorn's, with a shorter way for the requests that the gateway answers whole.
+"""The fast connection: a shorter way for the requests that the gateway answers whole.
 
-For every request uvicorn makes an event to wait on, sets and cancels a timer, searches each header with two
-regular expressions and writes twice. A prediction needs none of that: its body has nearly always come with
-its headers, and its answer is there at once. That is half of what an answer takes the server, and the server
-takes nearly half of what a prediction takes in all.
+For every request uvicorn makes an event to wait on, searches each header with two regular expressions and
+writes twice. A prediction needs none of that: its body has nearly always come with its headers, and its
+answer is there at once. That is half of what an answer takes the server, and the server takes nearly half of
+what a prediction takes in all.
 
 They begin when the worker has room for them (admission.py); until then they are their bytes and little more.
+One without a valid key begins at once, to be refused: it does not stand in line.
 
 Only whole requests for a prediction go that way, one at a time; whatever else comes over the same connection
-is uvicorn's to handle, as if it was alone: other routes, bodies that are still to come, pipelined requests,
-upgrades, HTTP/1.0. httptools parses all of them. BentoML leaves uvicorn's protocol at its default and has no
-option for it: ``use`` puts this one in the default's place.
+is the guarded connection's to handle (uvicorn_protocol.py), as if it was alone: other routes, bodies that are
+still to come, pipelined requests, HTTP/1.0. ``TABENTO_FAST_CONNECTION=off`` leaves everything to that.
 """
 
 import asyncio
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from starlette.types import Message
-from uvicorn import config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.admission import Admission, Room
+from service.errors import RequestError
 from service.http.exchange import ROOM
-from service.http.paths import is_for_prediction
+from service.http.forwarded import TrustedProxies
+from service.http.incoming import IncomingBodies
+from service.http.limits import BODIES_BYTES, ConnectionLimits
+from service.http.uvicorn_cycle import STATUS_LINE, GuardedCycle
+from service.http.uvicorn_protocol import GuardedProtocol, install
+from service.routes import is_for_prediction
+from service.settings import Settings
 
 ADMISSION = "tabento.admission"
 """Where the worker's admission lies in the application's state, which every connection is given."""
 
-_BUSY = float("inf")
+HOLDS_KEY = "tabento.holds_key"
+"""Where a function lies there that tells whether headers hold a valid key, if keys are asked for."""
+
+HoldsKey = Callable[[Sequence[tuple[bytes, bytes]]], bool]
+
+_LARGE_BYTES = 16 * 1024
+"""From which on a body is counted while it is held."""
 _NOBODY_WAITS = asyncio.Event()
 
 
-def use() -> None:
-    """Have uvicorn, in this process, keep its connections so."""
-    config.HTTP_PROTOCOLS["auto"] = f"{Connection.__module__}:{Connection.__qualname__}"
+def use(settings: Settings) -> None:
+    """Have uvicorn, in this process, keep its connections as the settings say."""
+    limits = ConnectionLimits(
+        body_s=settings.body_timeout_seconds,
+        bodies=IncomingBodies(max(BODIES_BYTES, 2 * settings.body_limit_bytes)),
+        proxies=TrustedProxies(settings.trusted_proxies),
+    )
+    install(FastConnection if settings.fast_connection == "on" else GuardedProtocol, limits)
 
 
-class Connection(HttpToolsProtocol):
+class FastConnection(GuardedProtocol):
     """One connection."""
 
     _parts: list[bytes] | None = None
     """Of the body, while a request that may go the short way is read."""
-    _idle_until = _BUSY
-    """When it is closed if nothing comes, by the loop's clock."""
-    _timer: asyncio.TimerHandle | None = None
-    """One for many answers: it looks whether it is time, and if not, when it will be."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of all that belongs to it."""
-        super().connection_lost(exc)
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        """Read what has come; what goes the short way has come whole by then."""
-        super().data_received(data)
-        if self._parts is not None:
-            parts, self._parts = self._parts, None
-            super().on_headers_complete()
-            for part in parts:
-                super().on_body(part)
-
-    def on_headers_complete(self) -> None:
-        """Choose the way."""
-        parser, before = self.parser, cast("RequestResponseCycle | None", self.cycle)
-        if (
-            is_for_prediction(self.url)
-            and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
-            and not self.expect_100_continue
-            and not parser.should_upgrade()
-            and not self.root_path
-            and self.limit_concurrency is None
-            and (before is None or before.response_complete)
-        ):
-            self._parts = []
-        else:
-            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
+        """Keep a piece of the body."""
         if self._parts is None:
             super().on_body(body)
         else:
+            self._content_bytes += len(body)
             self._parts.append(body)
 
     def on_message_complete(self) -> None:
@@ -91,14 +73,19 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
             return
         body, self._parts = b"".join(self._parts), None
+        self._end_message()
         scope = self.scope
         scope["method"] = "POST"
         scope["path"] = self.url.decode("ascii")
         scope["raw_path"] = self.url
         scope["query_string"] = b""
-        self.cycle = cycle = _WholeCycle(self, body)
+        cycle = _WholeCycle(self, body)
+        if len(body) > _LARGE_BYTES:
+            cycle.hold(len(body))
+        self.cycle = cycle
         admission: Admission | None = self.app_state.get(ADMISSION)
-        if admission is None:
+        holds_key: HoldsKey | None = self.app_state.get(HOLDS_KEY)
+        if admission is None or (holds_key is not None and not holds_key(self.headers)):
             self.begin(cycle)
         else:
             admission.apply(cycle.begin_in, len(body))
@@ -109,7 +96,7 @@ class Connection(HttpToolsProtocol):
 
     def answered(self) -> None:
         """Be idle, or go on with what was pipelined."""
-        if self.pipeline or self.transport.is_closing():
+        if self.pipeline or self._unparsed or self._owed is not None or self.transport.is_closing():
             self.on_response_complete()
             return
         if self.scope is self.cycle.scope:  # Else the next has begun to come.
@@ -118,43 +105,52 @@ class Connection(HttpToolsProtocol):
             self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        self._idle_until = self.loop.time() + self.timeout_keep_alive
-        if self._timer is None:
-            self._timer = self.loop.call_later(self.timeout_keep_alive, self._look)
+        self._be_idle()
 
-    def _unset_keepalive_if_required(self) -> None:  # uvicorn's, for when something has come.
-        self._idle_until = _BUSY
-        super()._unset_keepalive_if_required()
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._idle_until == _BUSY:
-            return
-        left_s = self._idle_until - self.loop.time()
-        if left_s > 0:
-            self._timer = self.loop.call_later(left_s, self._look)
+    def _begin_request(self) -> None:
+        """Choose the way."""
+        parser = self.parser
+        if (
+            is_for_prediction(self.url)
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+            and not self.root_path
+            and not self._is_answering()
+        ):
+            self._parts = []
         else:
-            self.timeout_keep_alive_handler()
+            super()._begin_request()
+
+    def _parsed(self) -> None:
+        """Let a request whose body is still to come go the other way."""
+        if self._parts is not None:
+            parts, self._parts = self._parts, None
+            super()._begin_request()
+            try:
+                for part in parts:
+                    self.cycle.take(part)
+            except RequestError as error:
+                self._refuse(error)
+        super()._parsed()
+
+    def _has_begun(self) -> bool:
+        return self._parts is None and super()._has_begun()
+
+    def _refuse(self, error: RequestError) -> None:
+        super()._refuse(error)
+        self._parts = None
 
 
-class _WholeCycle(RequestResponseCycle):
+class _WholeCycle(GuardedCycle):
     """A request whose body is there, and its answer, which is sent at once."""
 
-    def __init__(self, connection: Connection, body: bytes) -> None:
+    def __init__(self, connection: FastConnection, body: bytes) -> None:
+        keep_alive = connection.parser.should_keep_alive() and not connection.is_last
         super().__init__(
-            scope=connection.scope,
-            transport=connection.transport,
-            flow=connection.flow,
-            logger=connection.logger,
-            access_logger=connection.access_logger,
-            access_log=False,
-            default_headers=connection.server_state.default_headers,
-            message_event=_NOBODY_WAITS,
-            expect_100_continue=False,
-            keep_alive=connection.parser.should_keep_alive(),
-            on_response=connection.answered,
+            connection, keep_alive=keep_alive, message_event=_NOBODY_WAITS, on_response=connection.answered
         )
-        self._connection = connection
+        self._fast = connection
         self._whole = body
         self._room: Room | None = None
         self._start: Any = None
@@ -163,15 +159,13 @@ class _WholeCycle(RequestResponseCycle):
     def begin_in(self, room: Room) -> None:
         """Have it answered, now that it has room or is to be refused."""
         self.scope[ROOM] = self._room = room  # type: ignore[literal-required]
-        self._connection.begin(self)
+        self._fast.begin(self)
 
-    async def run_asgi(self, app: Any) -> None:
-        """Run the application; whatever it does, the room is given back."""
-        try:
-            await super().run_asgi(app)
-        finally:
-            if self._room is not None:
-                self._room.leave()
+    def release(self) -> None:
+        """Give the room back, and count the body out."""
+        super().release()
+        if self._room is not None:
+            self._room.leave()
 
     async def receive(self) -> Any:
         """The body, whole; after that, once the client has gone, that it has."""
@@ -189,6 +183,7 @@ class _WholeCycle(RequestResponseCycle):
             self._start = message
             return
         start, self._start = self._start, None
+        self.more_body = False  # It has come, even if nobody asked for it.
         if start is None or message.get("more_body") or not self._has_length(start):
             if start is not None:
                 await super().send(start)

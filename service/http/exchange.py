@@ -17,14 +17,11 @@ from service.errors import (
     MethodNotAllowed,
     RequestError,
 )
-from service.http.paths import route_of
 from service.http.problem import refusal_body
-
-REQUEST_ID = "tabento.request_id"
-"""Where the request's id lies in the ASGI scope, for the pages behind the gateway."""
+from service.routes import match
 
 ROOM = "tabento.room"
-"""Where the request's room lies there, if its connection has applied for it."""
+"""Where the request's room lies in the ASGI scope, if its connection has applied for it."""
 
 JSON = b"application/json"
 
@@ -43,7 +40,7 @@ class Reply(NamedTuple):
 class Exchange(Call):
     """A request on its way through the gateway, and its answer."""
 
-    __slots__ = ("_receive", "_send", "headers")
+    __slots__ = ("_receive", "_send", "headers", "match", "query")
 
     transport: ClassVar[str] = "http"
 
@@ -51,10 +48,12 @@ class Exchange(Call):
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         client = scope.get("client")
         path: str = scope["path"]
+        self.match = match(scope["method"], path)
+        self.query: bytes = scope.get("query_string", b"")
         super().__init__(
             method=scope["method"],
             path=path,
-            route=route_of(path),
+            route=self.match.label,
             client=client[0] if client else None,
             request_id=self.headers.get(b"x-request-id", b"").decode("latin-1"),
         )

@@ -1,14 +1,14 @@
 """The native API's messages over HTTP: a JSON body in, a JSON body out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator
 from functools import partial
 
-from service.contract import Row
 from service.door import Asked
 from service.engine import Predictions
 from service.errors import Location, RequestError
 from service.http.exchange import Exchange, Reply
-from service.messages import Messages
+from service.inference.steps import finish_in_turns
+from service.messages import Messages, Parsed
 from service.worker import Worker
 
 
@@ -19,21 +19,26 @@ class NativeForm:
         self,
         worker: Worker,
         messages: Messages,
-        parse: Callable[[bytes], Sequence[Row]],
+        parse: Callable[[bytes], Parsed],
         rows_at: Location | None = None,
     ) -> None:
         self._worker = worker
         self._messages = messages
         self._parse = parse
         self._rows_at = rows_at
+        # What is longer could not be valid, so it need not be read.
+        longest = messages.longest_row_bytes if rows_at is None else messages.longest_batch_bytes
+        self._limit_bytes = min(worker.settings.body_limit_bytes, longest)
 
     async def receive(self, exchange: Exchange) -> bytes:
         """The body, whole; raises RequestError, or ClientGone."""
-        return await exchange.read_body(self._worker.settings.body_limit_bytes)
+        return await exchange.read_body(self._limit_bytes)
 
     async def read(self, exchange: Exchange) -> Asked[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
         rows = self._parse(await self.receive(exchange) if exchange.body is None else exchange.body)
+        if isinstance(rows, Generator):
+            rows = await finish_in_turns(rows)
         return Asked(rows, partial(self._answer, exchange), self._rows_at)
 
     def refusal(self, exchange: Exchange, error: RequestError) -> Reply:

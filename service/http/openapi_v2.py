@@ -1,8 +1,9 @@
 """The Open Inference Protocol's routes in the OpenAPI document."""
 
+from functools import partial
+
 from service.errors import AuditUnavailable, InferenceInvalid, ModelUnknown
-from service.http import paths
-from service.http.operations import BYTES, PREDICTION_REFUSALS, Document, Schemas, get, parameter, post
+from service.http.operations import BYTES, PREDICTION_REFUSALS, Document, Operation, Schemas, parameter
 from service.http.v2 import BINARY
 from service.oip.body import HEADER
 from service.oip.messages import (
@@ -15,6 +16,7 @@ from service.oip.messages import (
     Readiness,
     ServerMetadata,
 )
+from service.routes import Route
 
 GIVEN = (
     InferenceResponse,
@@ -29,47 +31,35 @@ GIVEN = (
 
 _TAG = "Open Inference Protocol"
 _BYTES = {BINARY.decode(): BYTES}
+_VERSION: Document = {"type": "string", "minLength": 1}
 _JSON_LENGTH = parameter(
     HEADER, "header", {"type": "integer", "minimum": 0}, "Where the JSON ends, if raw tensors are behind it."
 )
 
 
-def operations(schemas: Schemas, infer_type: type[InferenceRequest], model: str) -> Document:
-    """The operations, of a model of that name whose inference requests are of that type."""
-    ready = schemas.given(Readiness)
-    of_model = [parameter("model", "path", {"type": "string", "enum": [model]})]
-    of_version = [*of_model, parameter("version", "path", {"type": "string", "minLength": 1})]
+def operations(schemas: Schemas, infer_type: type[InferenceRequest]) -> dict[str, Operation]:
+    """The operations of a model that takes requests of that type, by the handlers of their routes."""
+    wrong = schemas.given(ErrorMessage)
+    ready, model_ready = schemas.given(Readiness), schemas.given(ModelReadiness)
+    get = partial(Operation, _TAG, key_refusal=wrong)
     return {
-        paths.V2: get("The server's metadata", schemas.given(ServerMetadata), tag=_TAG),
-        paths.V2_LIVE: get("Whether the process lives", schemas.given(Liveness), tag=_TAG),
-        paths.V2_READY: get("Whether requests may be sent", ready, {AuditUnavailable: ready}, tag=_TAG),
-        **_of_model(schemas, infer_type, paths.V2_MODEL, of_model),
-        **_of_model(schemas, infer_type, paths.V2_MODEL + paths.V2_VERSION, of_version),
+        "v2": get(schemas.given(ServerMetadata)),
+        "v2_live": get(schemas.given(Liveness)),
+        "v2_ready": get(ready, refusals={AuditUnavailable: ready}),
+        "v2_model": get(schemas.given(ModelMetadata), refusals={ModelUnknown: wrong}),
+        "v2_model_ready": get(model_ready, refusals={ModelUnknown: wrong, AuditUnavailable: model_ready}),
+        "v2_infer": get(
+            {**schemas.given(InferenceResponse), **_BYTES},
+            body={**schemas.taken(infer_type), **_BYTES},
+            refusals=dict.fromkeys((InferenceInvalid, ModelUnknown, *PREDICTION_REFUSALS), wrong),
+            parameters=[_JSON_LENGTH],
+        ),
     }
 
 
-def _of_model(
-    schemas: Schemas, infer_type: type[InferenceRequest], at: str, parameters: list[Document]
-) -> Document:
-    wrong, ready = schemas.given(ErrorMessage), schemas.given(ModelReadiness)
-    refusals = dict.fromkeys((InferenceInvalid, ModelUnknown, *PREDICTION_REFUSALS), wrong)
-    metadata = get(
-        "The model's metadata", schemas.given(ModelMetadata), {ModelUnknown: wrong}, parameters, tag=_TAG
-    )
-    readiness = get(
-        "Whether requests for the model may be sent",
-        ready,
-        {ModelUnknown: wrong, AuditUnavailable: ready},
-        parameters,
-        tag=_TAG,
-    )
-    infer = post(
-        "Predict rows that are tensors",
-        {**schemas.taken(infer_type), **_BYTES},
-        {**schemas.given(InferenceResponse), **_BYTES},
-        refusals,
-        [*parameters, _JSON_LENGTH],
-        tag=_TAG,
-    )
-    each = {paths.V2_MODEL: metadata, paths.V2_MODEL_READY: readiness, paths.V2_INFER: infer}
-    return {path.replace(paths.V2_MODEL, at): operation for path, operation in each.items()}
+def path_parameters(route: Route, model: str) -> list[Document]:
+    """What stands in a route's path in place of the braces, of a model of that name."""
+    schemas: Document = {"model": {"type": "string", "enum": [model]}, "version": _VERSION}
+    return [
+        parameter(name, "path", schema) for name, schema in schemas.items() if f"{{{name}}}" in route.path
+    ]

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,11 +13,14 @@ from service.errors import (
     BodyTooLarge,
     DeadlineExceeded,
     InternalFailure,
+    KeyInvalid,
     MediaTypeUnsupported,
     Overloaded,
     RequestError,
     RowsInvalid,
+    ScopeMissing,
 )
+from service.routes import Route
 
 Document = dict[str, Any]
 Content = dict[str, Document]
@@ -24,6 +28,12 @@ Content = dict[str, Document]
 
 TEXT: Content = {"text/plain": {"schema": {"type": "string"}}}
 BYTES: Document = {"schema": {"type": "string", "format": "binary"}}
+
+SECURITY_SCHEMES: Document = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+}
+"""The two ways to send an API key, one of which is enough."""
 
 PREDICTION_REFUSALS = (
     BodyTooLarge,
@@ -57,46 +67,43 @@ class Schemas:
         return {media_type: {"schema": self._refs[model, "serialization"]}}
 
 
-def get(
-    summary: str,
-    answer: Content,
-    refusals: Mapping[type[RequestError], Content] | None = None,
-    parameters: Sequence[Document] = (),
-    *,
-    tag: str,
-) -> Document:
-    """A route that is asked with GET, and what it refuses a request with."""
-    return {"get": _operation(summary, answer, refusals or {}, parameters, tag)}
+@dataclass(frozen=True)
+class Operation:
+    """What a route takes and gives, beside what the table of routes says of it."""
 
+    tag: str
+    answer: Content
+    body: Content | None = None
+    """Of a POST."""
+    refusals: Mapping[type[RequestError], Content] = field(default_factory=dict)
+    """What it refuses a request with."""
+    parameters: Sequence[Document] = ()
+    key_refusal: Content = field(default_factory=dict)
+    """What answers a request without a key that is good for the route."""
 
-def post(
-    summary: str,
-    body: Content,
-    answer: Content,
-    refusals: Mapping[type[RequestError], Content],
-    parameters: Sequence[Document] = (),
-    *,
-    tag: str,
-) -> Document:
-    """A route that takes a body with POST, and what it refuses a request with."""
-    operation = _operation(summary, answer, refusals, parameters, tag)
-    return {"post": {**operation, "requestBody": {"required": True, "content": body}}}
+    def document(self, route: Route, *, with_keys: bool) -> Document:
+        """The operation of a route, in a service with API keys or without."""
+        refusals = dict(self.refusals)
+        document: Document = {
+            "tags": [self.tag],
+            "operationId": route.handler + ("_of_version" if "{version}" in route.path else ""),
+            "summary": route.summary,
+            "parameters": list(self.parameters),
+        }
+        if with_keys:
+            document["security"] = [] if route.scope is None else [{name: []} for name in SECURITY_SCHEMES]
+            if route.scope is not None:
+                refusals |= dict.fromkeys((KeyInvalid, ScopeMissing), self.key_refusal)
+        responses: Document = {"200": {"description": route.summary, "content": self.answer}}
+        for error, content in refusals.items():
+            responses[str(int(error.status))] = {"description": inspect.getdoc(error), "content": content}
+        document["responses"] = responses
+        if self.body is not None:
+            document["requestBody"] = {"required": True, "content": self.body}
+        return document
 
 
 def parameter(name: str, where: str, schema: Document, description: str = "") -> Document:
     """A parameter of the path, the query or the headers."""
     told = {"name": name, "in": where, "required": where == "path", "schema": schema}
     return {**told, "description": description} if description else told
-
-
-def _operation(
-    summary: str,
-    answer: Content,
-    refusals: Mapping[type[RequestError], Content],
-    parameters: Sequence[Document],
-    tag: str,
-) -> Document:
-    responses: Document = {"200": {"description": summary, "content": answer}}
-    for error, content in refusals.items():
-        responses[str(int(error.status))] = {"description": inspect.getdoc(error), "content": content}
-    return {"tags": [tag], "summary": summary, "parameters": list(parameters), "responses": responses}

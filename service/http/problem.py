@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from service.errors import RequestError
-from service.http.paths import is_v2
 from service.oip.words import error_text
+from service.routes import is_v2
 
 MEDIA_TYPE = "application/problem+json"
 _JSON = "application/json"

@@ -3,15 +3,16 @@
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 
 from pydantic import BaseModel
 
 from service.door import Asked, Door
 from service.engine import Predictions
-from service.errors import MethodNotAllowed, RequestError, RouteUnknown
-from service.http import paths
+from service.errors import RequestError
 from service.http.exchange import JSON, Exchange, Reply
+from service.inference.steps import finish_in_turns
 from service.messages import Messages
 from service.oip import body
 from service.oip.inputs import Inputs
@@ -31,6 +32,7 @@ class V2Form:
 
     def __init__(self, worker: Worker, messages: Messages) -> None:
         self._worker = worker
+        self._limit_bytes = min(worker.settings.body_limit_bytes, messages.longest_batch_bytes)
         self._inputs = Inputs(messages.contract, messages.max_batch_rows)
         self._outputs = Outputs(messages.contract)
 
@@ -39,20 +41,25 @@ class V2Form:
         """The model as clients know it; it is there once the worker has started."""
         return ServedModel(self._worker.model)
 
+    def check(self, exchange: Exchange) -> None:
+        """Raise ModelUnknown unless the path names the model that is served."""
+        parameters = exchange.match.parameters
+        self.model.check(parameters["model"], parameters.get("version", ""))
+
     async def receive(self, exchange: Exchange) -> bytes:
         """The body, whole; raises RequestError, or ClientGone."""
-        _, name, version = paths.split_v2(exchange.path)
-        self.model.check(name, version)
-        return await exchange.read_body(self._worker.settings.body_limit_bytes, _MEDIA_TYPES)
+        self.check(exchange)
+        return await exchange.read_body(self._limit_bytes, _MEDIA_TYPES)
 
     async def read(self, exchange: Exchange) -> Asked[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
         content = await self.receive(exchange) if exchange.body is None else exchange.body
         end = body.json_length(exchange.headers.get(_HEADER), content)
-        members = body.parse(content, end)
+        members = await finish_in_turns(body.parse(content, end, self._inputs))
         id_ = body.id_of(members)
         exchange.identify(id_)
-        request = body.read(members, memoryview(content)[end:], self._inputs, self._outputs)
+        raw = memoryview(content)[end:]
+        request = await finish_in_turns(body.read(members, raw, self._inputs, self._outputs))
         answer = partial(self._answer, request, id_ or exchange.request_id)
         return Asked(request.rows, answer, ("rows",), request.timeout_s)
 
@@ -74,38 +81,37 @@ class V2Routes:
         self._worker = worker
         self._door = door
         self._form = V2Form(worker, messages)
+        self.handlers: Mapping[str, Callable[[Exchange], Awaitable[Reply]]] = {
+            "v2": self._server,
+            "v2_live": self._live,
+            "v2_ready": self._ready,
+            "v2_model": self._model,
+            "v2_model_ready": self._model_ready,
+            "v2_infer": self._infer,
+        }
+        """By the names that the table of routes has for them."""
 
-    async def answer(self, exchange: Exchange) -> Reply:
-        """The reply to a request; raises ClientGone."""
-        if exchange.route == paths.V2_INFER and exchange.method == "POST":
-            return await self._door.predict(exchange, self._form)
-        try:
-            return self._page(exchange)
-        except RequestError as error:
-            return exchange.refusal(error)
+    async def _infer(self, exchange: Exchange) -> Reply:
+        return await self._door.predict(exchange, self._form)
 
-    def _page(self, exchange: Exchange) -> Reply:
-        route = exchange.route
-        if route == paths.OTHER:
-            raise RouteUnknown(exchange.path)
-        allowed = "POST" if route == paths.V2_INFER else "GET"
-        if exchange.method not in (allowed, "HEAD") or allowed == "POST":
-            raise MethodNotAllowed(exchange.method, allowed)
-        if route == paths.V2_LIVE:
-            return _json(Liveness(live=True))
+    async def _server(self, _: Exchange) -> Reply:
+        return _json(ServerMetadata(name=SERVER_NAME, version=SERVER_VERSION, extensions=[BINARY_EXTENSION]))
+
+    async def _live(self, _: Exchange) -> Reply:
+        return _json(Liveness(live=True))
+
+    async def _ready(self, _: Exchange) -> Reply:
         ready = self._worker.ready
-        if route == paths.V2_READY:
-            return _json(Readiness(ready=ready), 200 if ready else 503)
-        if route == paths.V2:
-            return _json(
-                ServerMetadata(name=SERVER_NAME, version=SERVER_VERSION, extensions=[BINARY_EXTENSION])
-            )
-        model = self._form.model
-        _, name, version = paths.split_v2(exchange.path)
-        model.check(name, version)
-        if route == paths.V2_MODEL_READY:
-            return _json(ModelReadiness(name=model.name, ready=ready), 200 if ready else 503)
-        return _json(model.metadata)
+        return _json(Readiness(ready=ready), 200 if ready else 503)
+
+    async def _model(self, exchange: Exchange) -> Reply:
+        self._form.check(exchange)
+        return _json(self._form.model.metadata)
+
+    async def _model_ready(self, exchange: Exchange) -> Reply:
+        self._form.check(exchange)
+        ready = self._worker.ready
+        return _json(ModelReadiness(name=self._form.model.name, ready=ready), 200 if ready else 503)
 
 
 def _json(content: BaseModel, status: int = 200) -> Reply:

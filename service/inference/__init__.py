@@ -1,4 +1,5 @@
-"""One prediction's way from a request to its result.
+"""One prediction's way through the service, from the bytes of a message to its result.
 
-In come validated rows with their deadlines, out go the calls of the model that answer them.
+In come bodies and messages as they came over the wire, out go the calls of the model that answer them, or a
+refusal that names what is wrong.
 """

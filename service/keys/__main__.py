@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from service.errors import KeyMisuse, StartError
-from service.keys.keyring import SCOPES, Key, Scope, make_key, read_keys, write_keys
+from service.keys.keyring import Key, changing_keys, make_key, read_keys
+from service.routes import SCOPES, Scope
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,30 +33,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _new(path: Path, name: str, scopes: Sequence[Scope]) -> None:
-    keys = read_keys(path) if path.exists() else []
-    if any(key.name == name for key in keys):
-        raise KeyMisuse(f"{path} has a key named {name!r} already")
     try:
         text, key = make_key(name, sorted(set(scopes), key=SCOPES.index))
     except ValidationError as error:
         raise KeyMisuse(f"{name!r} is no name: at most 64 letters, digits, dots, _ and -") from error
-    write_keys(path, [*keys, key])
+    with changing_keys(path) as keys:
+        if any(each.name == name for each in keys):
+            raise KeyMisuse(f"{path} has a key named {name!r} already")
+        keys.append(key)
     sys.stderr.write(f"{name} may {', '.join(key.scopes)}. The key is shown this once:\n")
     sys.stdout.write(f"{text}\n")
 
 
 def _revoke(path: Path, name: str) -> None:
-    keys = read_keys(path)
-    kept = [key for key in keys if key.name != name]
-    if len(kept) == len(keys):
-        raise KeyMisuse(f"{path} has no key named {name!r}")
-    write_keys(path, kept)
+    if not path.exists():
+        read_keys(path)  # Says so.
+    with changing_keys(path) as keys:
+        kept = [key for key in keys if key.name != name]
+        if len(kept) == len(keys):
+            raise KeyMisuse(f"{path} has no key named {name!r}")
+        keys[:] = kept
 
 
 def _list(path: Path) -> None:
     keys: list[Key] = read_keys(path)
     for key in keys:
-        sys.stdout.write(f"{key.name}\t{','.join(key.scopes)}\t{key.created_utc}\n")
+        sys.stdout.write(f"{key.name}\t{','.join(key.scopes)}\t{key.created_utc}\t{key.id or '-'}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one = added.add_parser("revoke", help="have a key no longer work, within a second")
     one.add_argument("name", metavar="NAME")
-    added.add_parser("list", help="the names, scopes and ages of the keys")
+    added.add_parser("list", help="the names, scopes, ages and identifiers of the keys")
     return parser
 
 

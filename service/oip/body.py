@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
 
-from service.contract import Row
+from service.contract import Values as RowValues
 from service.engine import Predictions
 from service.errors import BodyMalformed, HeaderInvalid, InferenceInvalid, Side, TensorInvalid
+from service.inference.json_reader import PIECE_BYTES, JsonReader, refuse_byte_order_mark
+from service.inference.steps import Steps
 from service.oip.inputs import Got, Inputs
+from service.oip.long_body import parse_long
 from service.oip.model import ServedModel
 from service.oip.outputs import NAMES, Outputs, flags_text
-from service.oip.tensors import Head, Values, from_raw
+from service.oip.tensors import Head, JsonPieces, Values, from_json_pieces, from_raw
 from service.oip.tensors import from_json as values_from_json
 
 HEADER = "Inference-Header-Content-Length"
@@ -25,13 +28,19 @@ HEADER = "Inference-Header-Content-Length"
 _UNSERVED: dict[str, Side] = {"classification": "Output", "shared_memory_region": "Input"}
 """Parameters of extensions that would change what a tensor is, and what has them."""
 
+_VALUES_A_STEP = 1_024
+"""Values of a tensor, from which on the event loop serves others before the next tensor is read."""
+
+_MOST_US = 2**64
+"""No parameter of gRPC's is larger; and a number beyond 1e308 has no place in a float."""
+
 Members = Mapping[str, object]
 
 
 class InferRequest(NamedTuple):
     """What a body asks for."""
 
-    rows: Sequence[Row]
+    rows: Sequence[RowValues]
     outputs: Sequence[str]
     binary: frozenset[str]
     """Those of the outputs that are to be raw."""
@@ -47,10 +56,14 @@ def json_length(header: bytes | None, body: bytes) -> int:
     return int(header)
 
 
-def parse(body: bytes, end: int) -> Members:
-    """The members of a body whose JSON ends there; raises BodyMalformed, InferenceInvalid."""
+def parse(body: bytes, end: int, inputs: Inputs, *, piece_bytes: int = PIECE_BYTES) -> Steps[Members]:
+    """The members of a body whose JSON ends there; raises BodyMalformed, InferenceInvalid, TooManyRows."""
+    refuse_byte_order_mark(body)
+    text = body[:end]
+    if end > piece_bytes:
+        return (yield from parse_long(JsonReader(text, allow_nan=True, piece_bytes=piece_bytes), inputs))
     try:
-        members = from_json(body[:end])
+        members = from_json(text)
     except ValueError as error:
         raise BodyMalformed(str(error)) from error
     if not isinstance(members, dict):
@@ -66,13 +79,14 @@ def id_of(members: Members) -> str:
     return id_
 
 
-def read(members: Members, raw: memoryview, inputs: Inputs, outputs: Outputs) -> InferRequest:
+def read(members: Members, raw: memoryview, inputs: Inputs, outputs: Outputs) -> Steps[InferRequest]:
     """The request of a body's members and of the bytes behind them; raises RequestError."""
     parameters = _members(members, "parameters", "request")
     all_binary = parameters.get("binary_data_output") is True
     names, binary = _outputs(members, outputs, all_binary)
     limit_s = timeout_s(parameters.get("timeout"))
-    rows = inputs.rows(_inputs(members, raw, inputs))
+    got = yield from _inputs(members, raw, inputs)
+    rows = yield from inputs.rows(got)
     return InferRequest(rows, names, binary, limit_s)
 
 
@@ -80,7 +94,7 @@ def timeout_s(parameter: object) -> float:
     """The time that the request's parameter ``timeout``, in µs, gives it; 0 is none, as in Triton."""
     if parameter is None or parameter == 0:
         return float("inf")
-    if type(parameter) is not int or parameter < 0:
+    if type(parameter) is not int or not 0 <= parameter < _MOST_US:
         raise InferenceInvalid("its parameter timeout is not a number of microseconds")
     return parameter / 1e6
 
@@ -115,7 +129,7 @@ def write(
     return (b"".join((text, *raws)), len(text)) if raws else (text, None)
 
 
-def _inputs(request: Members, raw: memoryview, inputs: Inputs) -> dict[str, Got]:
+def _inputs(request: Members, raw: memoryview, inputs: Inputs) -> Steps[dict[str, Got]]:
     given = request.get("inputs")
     if not isinstance(given, list) or not given:
         raise InferenceInvalid("it has no list of inputs")
@@ -127,10 +141,16 @@ def _inputs(request: Members, raw: memoryview, inputs: Inputs) -> dict[str, Got]
         head = inputs.head(each.get("name"), each.get("datatype"), each.get("shape"), got)
         size = _binary_size(head, each)
         if size is None:
-            values = values_from_json(head, each.get("data"))
+            data = each.get("data")
+            if isinstance(data, JsonPieces):
+                values = yield from from_json_pieces(head, data)
+            else:
+                values = values_from_json(head, data)
         else:
             values, at = _raw_values(head, raw, at, size), at + size
         got[head.name] = Got(head, values)
+        if len(values) >= _VALUES_A_STEP:
+            yield
     if at != len(raw):
         raise InferenceInvalid(f"{len(raw) - at} bytes behind its JSON belong to no input")
     return got

@@ -11,13 +11,14 @@ Rows are made of Python's own values and validated by the contract's row type, a
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
-
-from service.contract import Contract, Feature, Row, Value
-from service.errors import Finding, InferenceInvalid, RowsInvalid, TensorInvalid, TooManyRows, shortened
-from service.messages import MAX_FINDINGS
+from service.contract import Contract, Feature, Value
+from service.contract import Values as RowValues
+from service.errors import InferenceInvalid, Location, TensorInvalid, TooManyRows, shortened
+from service.inference.packed_rows import PackedRows
+from service.inference.row_check import Findings, RowCheck
+from service.inference.steps import Steps
 from service.oip.datatypes import DATATYPES, FP64, Kind
 from service.oip.tensors import Head, Values
 
@@ -31,6 +32,8 @@ _SIZES = 3
 """Of a shape that are looked at; two is all that one may have."""
 _HEADS = 1_024
 """That are kept."""
+_VALUES_A_STEP = 16 * 1024
+"""Values of the rows that are validated in a step."""
 
 _NUMERIC = "FP64, FP32, INT64, INT32"
 _TAKES = {"float": _NUMERIC, "integer": _NUMERIC, "boolean": f"BOOL, {_NUMERIC}", "category": "BYTES"}
@@ -53,17 +56,23 @@ class Inputs:
     """The way from tensors to rows, for one contract."""
 
     def __init__(self, contract: Contract, max_rows: int) -> None:
+        self._contract = contract
         self._features = contract.features
         self._names = [feature.name for feature in contract.features]
         self._known = frozenset(self._names)
         self._tensors = frozenset(tensor_names(contract))
         self._takes_matrix = contract.is_numeric
-        self._max_rows = max_rows
+        self.max_rows = max_rows
+        self.most_tensors = len(self._tensors)
         self._converts = [_converts(feature) for feature in contract.features]
         # Clients send the same few tensors again and again. Typed, for 1.0 and true are no lengths.
         self._head = lru_cache(_HEADS, typed=True)(self._check)
-        self._validate_row = contract.row_type.__pydantic_validator__.validate_python
-        self._validate_rows = TypeAdapter(list[contract.row_type]).validator.validate_python  # type: ignore[name-defined]
+        self._row_check = RowCheck(contract)
+
+    def most_values(self, name: object) -> int:
+        """Values that a tensor can have at most, of that name or of one that is not known yet."""
+        is_one_feature = name in self._names or not self._takes_matrix
+        return self.max_rows * (1 if is_one_feature else len(self._names))
 
     def head(self, name: object, datatype: object, shape: object, got: dict[str, Got]) -> Head:
         """What a tensor says it is, before its values are looked at; raises TensorInvalid, TooManyRows."""
@@ -94,26 +103,34 @@ class Inputs:
         rows = sizes[0]
         if rows == 0:
             raise TensorInvalid(name, "has no rows")
-        if rows > self._max_rows:
-            raise TooManyRows(self._max_rows)
+        if rows > self.max_rows:
+            raise TooManyRows(self.max_rows)
         size = prod(sizes)
         return Head(name, known, tuple(sizes), rows, size, size == 1 and known is FP64)
 
-    def rows(self, got: dict[str, Got]) -> Sequence[Row]:
+    def rows(self, got: dict[str, Got]) -> Steps[Sequence[RowValues]]:
         """The validated rows of all tensors that came; raises TensorInvalid, RowsInvalid."""
-        columns = self._columns(got)
-        if len(columns[0]) == 1:
-            values = {name: column[0] for name, column in zip(self._names, columns, strict=True)}
-            try:
-                return (self._validate_row(values),)
-            except ValidationError as error:
-                raise _refusal(error, one=True) from None
-        rows = [dict(zip(self._names, values, strict=True)) for values in zip(*columns, strict=True)]
-        try:
-            valid: list[Row] = self._validate_rows(rows)
-        except ValidationError as error:
-            raise _refusal(error, one=False) from None
-        return valid
+        take = self._columns(got)
+        rows, found = next(iter(got.values())).head.rows, Findings()
+        if rows == 1:
+            values = {name: column[0] for name, column in zip(self._names, take(0, 1), strict=True)}
+            row = self._row_check.row(values, (0,), found)
+            if row is None:
+                raise found.refusal(_place)
+            return (row,)
+        checked = PackedRows(self._contract)
+        step = max(1, _VALUES_A_STEP // len(self._names))
+        for start in range(0, rows, step):
+            columns = take(start, min(start + step, rows))
+            values_of = [dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)]
+            checked.add(self._row_check.rows(values_of, (), start, found))
+            if not found.are_all:
+                break
+            if start + step < rows:
+                yield
+        if found:
+            raise found.refusal(_place)
+        return checked
 
     def _is_matrix(self, name: str, width: int) -> bool:
         return self._takes_matrix and name == MATRIX and width == len(self._names)
@@ -123,26 +140,38 @@ class Inputs:
         matrix = f"[n, {len(self._names)}]" if name == MATRIX and self._takes_matrix else ""
         return " or ".join(filter(None, (own, matrix)))
 
-    def _columns(self, got: dict[str, Got]) -> list[Values]:
+    def _columns(self, got: dict[str, Got]) -> Callable[[int, int], list[Values]]:
+        """What gives the columns of rows between two indexes, as the features' values."""
         width = len(self._names)
-        if len(got) == 1 and (matrix := got.get(MATRIX)) and matrix.head.size == matrix.head.rows * width:
-            each = [(matrix.head, matrix.values[column::width]) for column in range(width)]
+        matrix = got.get(MATRIX) if len(got) == 1 else None
+        if matrix is not None and matrix.head.size == matrix.head.rows * width:
+            each, values = [matrix.head] * width, matrix.values
         else:
-            each = [got[name] if name in got else self._missing(name) for name in self._names]
+            tensors = [got[name] if name in got else self._missing(name) for name in self._names]
             if len(got) > width:
                 raise TensorInvalid(MATRIX, "has all features, so no other input can stand beside it")
-        rows = each[0][0].rows
-        columns = []
-        for feature, converts, (head, values) in zip(self._features, self._converts, each, strict=True):
-            if head.rows != rows:
-                raise TensorInvalid(head.name, f"has {head.rows} rows, but {each[0][0].name!r} has {rows}")
-            kind = head.datatype.kind
-            if kind not in converts:
-                reason = f"has datatype {head.datatype.name}, but takes {_TAKES[feature.type]}"
-                raise TensorInvalid(head.name, reason)
-            convert = converts[kind]
-            columns.append(values if convert is None else convert(values))
-        return columns
+            each, values = [tensor.head for tensor in tensors], None
+        converts = [self._convert(place, head, each[0]) for place, head in enumerate(each)]
+
+        def take(start: int, stop: int) -> list[Values]:
+            if values is None:
+                columns = [tensor.values[start:stop] for tensor in tensors]
+            else:
+                flat = values[start * width : stop * width]
+                columns = [flat[column::width] for column in range(width)]
+            pairs = zip(converts, columns, strict=True)
+            return [column if convert is None else convert(column) for convert, column in pairs]
+
+        return take
+
+    def _convert(self, place: int, head: Head, first: Head) -> Convert:
+        if head.rows != first.rows:
+            raise TensorInvalid(head.name, f"has {head.rows} rows, but {first.name!r} has {first.rows}")
+        converts, kind = self._converts[place], head.datatype.kind
+        if kind not in converts:
+            takes = _TAKES[self._features[place].type]
+            raise TensorInvalid(head.name, f"has datatype {head.datatype.name}, but takes {takes}")
+        return converts[kind]
 
     def _missing(self, name: str) -> Got:
         raise TensorInvalid(name, "is missing")
@@ -175,12 +204,7 @@ def _truths(values: Values) -> Values:
     return [_TRUTH.get(value, value) for value in values]
 
 
-def _refusal(error: ValidationError, *, one: bool) -> RowsInvalid:
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    findings = [Finding(_place(detail["loc"], one), detail["msg"]) for detail in details[:MAX_FINDINGS]]
-    return RowsInvalid(findings, total=len(details))
-
-
-def _place(loc: tuple[Any, ...], one: bool) -> tuple[str | int, ...]:
-    """The tensor's name, then the row: of many rows pydantic has it the other way round."""
-    return (loc[0], 0) if one else (loc[1], loc[0])
+def _place(at: Location) -> Location:
+    """The tensor's name, then the row: rows are validated one after the other."""
+    row, name = at
+    return name, row

@@ -14,9 +14,9 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 
 from service.errors import TensorInvalid
-from service.http.paths import is_v2
 from service.oip.datatypes import DATATYPES
 from service.oip.tensors import Head, from_raw
+from service.routes import is_v2
 
 if TYPE_CHECKING:
     from service.grpc.protocol import Protocol

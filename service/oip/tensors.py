@@ -2,20 +2,26 @@
 
 A tensor says its shape before its values come, so nothing is made of a shape: its size is held against what
 is there. Values become Python's own, flat in row-major order: floats, ints, bools, texts; None for null.
+Those of a large tensor do so a few at a time, when they are taken.
 """
 
 from collections.abc import Sequence
 from itertools import chain
 from struct import Struct
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.contract import Value
 from service.errors import TensorInvalid
+from service.inference.steps import Steps
 from service.oip.datatypes import Datatype, Kind
 
-Values = list[Value]
+Values = Sequence[Value]
+
+_LARGE = 16 * 1024
+"""Values from which on a tensor's are kept as an array; so many are made Python's own in a step."""
 
 _LENGTH = Struct("<I")
 _DOUBLE = Struct("<d")
@@ -29,6 +35,31 @@ _TYPES: dict[Kind, tuple[set[type], str]] = {
     "text": ({str, _NULL}, "strings"),
 }
 """Of the values of each kind in JSON, and in words."""
+
+
+class ArrayValues(Sequence[Value]):
+    """Values in an array, which become Python's own when they are taken."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    @overload
+    def __getitem__(self, index: int) -> Value: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Value]: ...
+    def __getitem__(self, index: int | slice) -> Value | list[Value]:
+        return cast("Value | list[Value]", self._array[index].tolist())
+
+
+class JsonPieces(NamedTuple):
+    """The data of a large tensor in JSON, as its values were read: piece by piece."""
+
+    pieces: Sequence[list[Any]]
+    inner: int | None
+    """Length of the lists that the values stood in; None where they stood in none."""
 
 
 class Head(NamedTuple):
@@ -51,6 +82,10 @@ class Head(NamedTuple):
         """Raise TensorInvalid for another number of values than the shape has."""
         self.refuse(f"has {there} values, but shape {list(self.shape)} has {self.size}")
 
+    def refuse_nesting(self) -> NoReturn:
+        """Raise TensorInvalid for data that are nested in another way than the shape is."""
+        self.refuse(f"has data that are not nested as shape {list(self.shape)} is")
+
     def refuse_overflow(self) -> NoReturn:
         """Raise TensorInvalid for a value beyond the datatype."""
         self.refuse(f"has a value that overflows {self.datatype.name}")
@@ -66,6 +101,26 @@ def from_json(head: Head, data: object) -> Values:
         data = _flattened(head, data)
     if len(data) != head.size:
         head.refuse_size(len(data))
+    return _checked(head, data)
+
+
+def from_json_pieces(head: Head, data: JsonPieces) -> Steps[Values]:
+    """The values of JSON data that were read piece by piece; raises TensorInvalid."""
+    there = sum(map(len, data.pieces))
+    if data.inner is not None and [data.inner] != list(head.shape[1:]):
+        head.refuse_nesting()
+    if there != head.size:
+        head.refuse_size(there)
+    arrays = []
+    for piece in data.pieces:
+        values = _checked(head, piece)
+        has_null = head.datatype.kind != "float" and None in values
+        arrays.append(np.array(values, dtype=object if has_null else head.datatype.dtype or object))
+        yield
+    return ArrayValues(np.concatenate(arrays))
+
+
+def _checked(head: Head, data: list[Any]) -> Values:
     kind = head.datatype.kind
     types = set(map(type, data))
     allowed, words = _TYPES[kind]
@@ -91,26 +146,32 @@ def from_raw(head: Head, raw: bytes | memoryview) -> Values:
     values = np.frombuffer(raw, datatype.dtype)
     if datatype.kind == "boolean" and values.view(np.uint8).max() > 1:
         head.refuse("has datatype BOOL, so its bytes must be 0 or 1")
-    return cast(Values, values.tolist())
+    return ArrayValues(values) if head.size > _LARGE else cast(Values, values.tolist())
 
 
-def from_typed(head: Head, contents: Sequence[Any]) -> Values:
+def from_typed(head: Head, contents: Sequence[Any]) -> Steps[Values]:
     """The values of a gRPC message's typed contents; raises TensorInvalid."""
     if len(contents) != head.size:
         head.refuse_size(len(contents))
     if head.datatype.kind == "text":
         return [_text(head, value, place) for place, value in enumerate(contents)]
-    values = list(contents)
-    if head.datatype.kind == "integer":
-        _check_range(head, values)
-    return values
+    arrays = []
+    for start in range(0, head.size, _LARGE):
+        values = list(contents[start : start + _LARGE])
+        if head.datatype.kind == "integer":
+            _check_range(head, values)
+        if head.size <= _LARGE:
+            return values
+        arrays.append(np.array(values, dtype=head.datatype.dtype))
+        yield
+    return ArrayValues(np.concatenate(arrays))
 
 
 def _flattened(head: Head, data: list[Any]) -> list[Any]:
     for length in head.shape[1:]:
         for part in data:
             if not isinstance(part, list) or len(part) != length:
-                head.refuse(f"has data that are not nested as shape {list(head.shape)} is")
+                head.refuse_nesting()
         data = [*chain.from_iterable(data)]
     return data
 
@@ -137,7 +198,7 @@ def _as_floats(head: Head, values: list[Any]) -> list[Any]:
 def _texts(head: Head, raw: bytes) -> Values:
     if head.size * _LENGTH.size > len(raw):
         head.refuse(f"has {len(raw)} bytes, too few for {head.size} values of datatype BYTES")
-    texts: Values = []
+    texts: list[Value] = []
     at = 0
     for place in range(head.size):
         start = at + _LENGTH.size

@@ -114,6 +114,60 @@ def test_an_image_without_its_sbom_is_not_saved(project: Path, programs: Path) -
     assert run(project, programs, "save-image").returncode != 0
 
 
+NEWEST = 'case "$*" in "run list"*) echo "$NEWEST" ;; esac'
+
+
+def test_the_candidate_that_is_shipped_is_that_of_the_newest_training_or_of_the_one_named(
+    project: Path, programs: Path
+) -> None:
+    calls = record_calls(programs, "gh", then=NEWEST)
+    github = {"GITHUB_REPOSITORY": "tabento/tabento", "NEWEST": "4711"}
+    assert run(project, programs, "fetch-candidate", CANDIDATE_RUN="", **github).returncode == 0
+    listed, downloaded = calls.read_text().splitlines()
+    assert "--workflow train.yml --branch main --status success --limit 1" in listed
+    assert downloaded == "run download 4711 --repo tabento/tabento --name candidate --dir dist"
+    assert run(project, programs, "fetch-candidate", CANDIDATE_RUN="12", **github).returncode == 0
+    assert calls.read_text().splitlines()[2:] == [downloaded.replace("4711", "12")]
+
+
+@pytest.mark.parametrize(
+    ("named", "newest", "code", "said"),
+    [
+        ("", "", 1, "no candidate yet"),
+        ("--repo=elsewhere", "4711", 2, "no id of a run"),
+        ("", "-1", 2, "no id"),
+    ],
+)
+def test_without_a_candidate_nothing_is_shipped(
+    project: Path, programs: Path, named: str, newest: str, code: int, said: str
+) -> None:
+    calls = record_calls(programs, "gh", then=NEWEST)
+    github = {"GITHUB_REPOSITORY": "tabento/tabento", "NEWEST": newest}
+    done = run(project, programs, "fetch-candidate", CANDIDATE_RUN=named, **github)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "download" not in calls.read_text()
+
+
+@pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
+@pytest.mark.parametrize("there", [(), ("podman", "runc", "mmdebstrap")], ids=["no-engine", "broken-engine"])
+def test_where_no_container_can_be_run_that_is_said_and_fails_in_ci(
+    project: Path, programs: Path, there: tuple[str, ...], ci: str, code: int
+) -> None:
+    for program in ("bash", "cat", "dirname", "mktemp", "rm", "touch"):
+        programs.mkdir(exist_ok=True)
+        (programs / program).symlink_to(shutil.which(program) or program)
+    record_calls(programs, "apt-get", then='[ -n "$APT" ]')
+    for program in there:
+        record_calls(programs, program, then='case "$*" in "image exists"*) ;; *) exit 1 ;; esac')
+    command = [str(programs / "bash"), str(project / ".ci" / "stand-in"), "touch", str(programs / "ran")]
+    environment = {"PATH": str(programs), "CI": ci, "APT": "yes" if there else ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert "*** NOT RUN: touch" in done.stderr
+    assert not (programs / "ran").exists()
+
+
 @pytest.fixture
 def packages(programs: Path) -> Path:
     return record_calls(programs, "apt-get")

@@ -93,6 +93,22 @@ def test_what_is_deployed_is_gone_back_on_when_it_fails() -> None:
         assert last["if"] == "failure() || cancelled()"
 
 
+def test_what_is_shipped_was_trained_by_the_workflow_that_keeps_its_runs() -> None:
+    build = read(PROJECT / ".github" / "workflows" / "image.yml")["jobs"]["build"]["steps"]
+    commands = [step["run"] for step in build if "run" in step]
+    assert commands.index(".ci/fetch-candidate") < commands.index("make accept-candidate")
+    assert "make train" not in commands
+    train = read(PROJECT / ".github" / "workflows" / "train.yml")["jobs"]["train"]
+    kept = {
+        step["with"]["name"]: step for step in train["steps"] if "upload-artifact" in step.get("uses", "")
+    }
+    assert kept["candidate"]["with"]["path"] == "dist/*.bento"
+    # The runs are with a tracking server, or beside the candidate.
+    assert "vars.MLFLOW_TRACKING_URI" in train["env"]["MLFLOW_TRACKING_URI"]
+    assert kept["runs"]["if"] == "vars.MLFLOW_TRACKING_URI == ''"
+    assert kept["runs"]["with"]["path"].split() == ["mlflow.db", "mlartifacts"]
+
+
 def test_every_path_that_has_an_owner_is_there() -> None:
     for line in (PROJECT / ".github" / "CODEOWNERS").read_text().splitlines():
         if line.startswith("/"):

@@ -11,7 +11,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 
 from deploy.kubernetes.check import RELEASES, check, faults
 from deploy.kubernetes.manifests import HERE, TARGETS, Manifest, render
-from service.http import paths
+from service import routes
 from service.settings import PREFIX, Settings, load_settings
 
 PAGE = HERE.with_suffix(".md")
@@ -127,9 +127,9 @@ def test_ports_and_paths_are_those_that_the_service_has(target: str) -> None:
         name: container(target)[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")
     }
     assert {name: probe["path"] for name, probe in probed.items()} == {
-        "startup": paths.READY,
-        "liveness": paths.LIVE,
-        "readiness": paths.READY,
+        "startup": routes.READY,
+        "liveness": routes.LIVE,
+        "readiness": routes.READY,
     }
     for probe in probed.values():
         assert probe["port"] in (HTTP_PORT, ports[HTTP_PORT])
@@ -159,7 +159,7 @@ def test_prometheus_scrapes_each_replica_once(target: str) -> None:
     ]
     assert [it["metadata"]["name"] for it in chosen] == ["tabento"]
     (endpoint,) = monitor["endpoints"]
-    assert endpoint["path"] == paths.METRICS
+    assert endpoint["path"] == routes.METRICS
     assert endpoint["port"] in {
         port["name"] for port in chosen[0]["spec"]["ports"] if port["port"] == HTTP_PORT
     }

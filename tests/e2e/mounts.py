@@ -52,6 +52,15 @@ class Filesystem:
         _run("e2fsck", "-p", self.image, accepted=(0, 1))
         self.mount()
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have the disk stall: whoever writes to it hangs in the kernel until it goes on."""
+        _run("fsfreeze", "--freeze", self.folder)
+        try:
+            yield
+        finally:
+            _run("fsfreeze", "--unfreeze", self.folder)
+
     def mount(self) -> None:
         _run("mount", "-o", "loop,errors=remount-ro", self.image, self.folder)
 

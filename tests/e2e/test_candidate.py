@@ -47,6 +47,14 @@ def test_the_model_of_a_candidate_is_the_one_that_another_machine_gets(
     assert iris in models.stdout
 
 
+def test_where_there_is_no_candidate_none_is_trained(project: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "BENTOML_HOME": str(tmp_path / "bentoml")}
+    done = candidate(project, "import", environment)
+    assert done.returncode == 1
+    assert "There is no candidate in dist/" in done.stderr
+    assert not (tmp_path / "bentoml").exists()
+
+
 def test_another_step_is_refused(project: Path) -> None:
     done = candidate(project, "publish", dict(os.environ))
     assert done.returncode == 2

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.audit.reader import AuditReader
 from tests.iris import SETOSA
 from tests.servers import Serve, Server
 
@@ -37,11 +38,16 @@ bodies = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def ungated(serve: Serve, iris: str) -> Iterator[httpx.Client]:
+def ungated_server(serve: Serve, iris: str) -> Iterator[Server]:
     server = serve("tests.e2e.ungated:TabularClassifier", model=iris)
-    with httpx.Client(base_url=server.url, timeout=30) as client:
-        yield client
+    yield server
     assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def ungated(ungated_server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=ungated_server.url, timeout=30) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +72,30 @@ def test_both_ways_give_the_same_predictions_and_refuse_the_same_bodies(
         for name in ("predictions", "probabilities", "model_name", "model_version"):
             assert answer[name] == expected[name]
         assert answer.get("flags") == expected.get("flags")
+
+
+def test_a_prediction_that_bentoml_itself_answers_is_recorded_as_it_was_asked_for_and_answered(
+    ungated_server: Server, ungated: httpx.Client
+) -> None:
+    answers = [
+        ungated.post("/predict", json=SETOSA).json(),
+        ungated.post("/predict/batch", json={"instances": [SETOSA, SETOSA]}).json(),
+    ]
+    found = {row.request_id: row for row in AuditReader(ungated_server.audit_db).records()}
+    for answer, asked, path in zip(
+        answers, (SETOSA, {"instances": [SETOSA, SETOSA]}), ("/predict", "/predict/batch"), strict=True
+    ):
+        record = found[answer["request_id"]]
+        assert (record.transport, record.route, record.status) == ("python", path, 200)
+        assert record.request == asked
+        assert record.response == {name: value for name, value in answer.items() if value is not None}
+        assert record.rows == len(answer["predictions"])
+
+
+def test_a_prediction_that_cannot_be_recorded_is_not_given_by_bentoml_either(serve: Serve, iris: str) -> None:
+    server = serve("tests.e2e.ungated:TabularClassifier", model=iris)
+    server.audit_db.rename(server.audit_db.with_name("moved.db"))
+    server.audit_db.mkdir()
+    answer = httpx.post(f"{server.url}/predict", json=SETOSA, timeout=60)
+    assert answer.status_code == 503
+    assert server.stop() == 0

@@ -3,8 +3,8 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -377,16 +377,27 @@ def test_workers_share_the_port_and_one_that_is_killed_takes_only_its_own_calls_
             assert all(mine.values()), "a worker got no connection"
             assert sum(mine.values()) == len(channels)
             victim = workers(server)[0]
+            # Stopped first, so that its calls are on their way when it is killed.
+            victim.suspend()
+            calls = [pool.submit(_code, infer) for infer in infers]
+            _await_done(calls, len(channels) - mine[victim.pid])
             victim.kill()
-            codes = [*pool.map(_code, infers)]
-        assert 1 <= codes.count("UNAVAILABLE") <= mine[victim.pid]
-        assert codes.count("OK") >= len(channels) - mine[victim.pid]
+            codes = [call.result() for call in calls]
+        assert codes.count("UNAVAILABLE") == mine[victim.pid]
+        assert codes.count("OK") == len(channels) - mine[victim.pid]
         # Connected anew, to whoever listens.
         assert {_code(infer, wait_for_ready=True) for infer in infers} == {"OK"}
     finally:
         for channel in channels:
             channel.close()
     assert server.stop() == 0
+
+
+def _await_done(calls: Sequence["Future[str]"], count: int) -> None:
+    deadline = time.monotonic() + 30
+    while sum(call.done() for call in calls) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _code(infer: Any, **options: Any) -> str:

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.iris import SETOSA
-from tests.servers import PROJECT, Serve, free_port
+from tests.servers import PROJECT, Serve
 
 
 def new_key(file: Path, name: str, scope: str) -> str:
@@ -40,6 +41,13 @@ def test_each_key_opens_what_it_is_for_and_nothing_of_a_key_is_kept(
     assert entry["key_name"] == "robot"
     page = ask("GET", "/metrics", auditor).text
     assert 'status="401"} 1.0' in page
+    command = [sys.executable, "-m", "service.keys", "--file", str(file), "revoke", "robot"]
+    subprocess.run(command, cwd=PROJECT, check=True)
+    until = time.monotonic() + 20
+    while ask("POST", "/predict", robot).status_code == 200 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ask("POST", "/predict", robot).status_code == 401
+    assert ask("GET", "/model/info", auditor).status_code == 200
     assert server.stop() == 0
     kept = server.audit_db.read_bytes() + server.output.read_bytes()
     assert robot.encode() not in kept
@@ -51,25 +59,3 @@ def test_a_service_with_a_file_of_keys_that_cannot_be_read_does_not_start(
 ) -> None:
     with pytest.raises(pytest.fail.Exception, match=r"The API keys .*none\.json cannot be used"):
         serve(model=iris, TABENTO_API_KEYS_FILE=str(tmp_path / "none.json"))
-
-
-def test_who_serves_to_others_without_keys_is_warned_once(
-    iris: str, stores: dict[str, str], tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "bentoml", "serve", ".", "--host", "0.0.0.0", "--port", str(free_port())]
-    said = []
-    with subprocess.Popen(
-        [*command, "--arg", f"model={iris}"],
-        cwd=PROJECT,
-        env={**stores, "TABENTO_AUDIT_DB": str(tmp_path / "audit.db"), "TABENTO_WORKERS": "2"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout
-        for line in process.stdout:
-            said.append(line)
-            if sum("Completed async startup hook" in line for line in said) == 2:
-                process.terminate()
-    assert process.returncode == 0
-    assert sum("TABENTO_API_KEYS_FILE" in line for line in said) == 1, said

@@ -1,7 +1,8 @@
 """The service without its gateway: the ``@bentoml.api`` methods as BentoML itself serves them."""
 
 from service.app import TabularClassifier
+from service.worker.bentoml_internals import unwrap_application
 
 __all__ = ["TabularClassifier"]
 
-TabularClassifier.middlewares.clear()  # type: ignore[attr-defined]
+unwrap_application(TabularClassifier)

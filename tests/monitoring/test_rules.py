@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.grpc.protocol import INFER, SERVICE
-from service.http.paths import BATCH, PREDICT, ROUTES, V2_INFER
+from service.routes import BATCH, LABELS, PREDICT, V2_INFER
 from tests.monitoring import expressions
 from tests.monitoring.conftest import Watched
 from tests.monitoring.prometheus import MONITORING, load, program, rules
@@ -80,7 +80,7 @@ def test_the_objectives_are_about_predictions_and_their_failures_alone() -> None
     methods = {
         f"/{SERVICE}/{method}" for method in ("ServerLive", "ServerReady", "ModelMetadata", "ModelInfer")
     }
-    counted = {path for path in ROUTES | methods if re.fullmatch(route, path)}
+    counted = {path for path in LABELS | methods if re.fullmatch(route, path)}
     assert counted == {PREDICT, BATCH, V2_INFER, INFER}
     (failed,) = expressions.STATUSES.findall(of_counters[1])
     statuses = {status for status in range(200, 600) if re.fullmatch(failed, str(status))}

@@ -7,7 +7,7 @@ import sys
 import httpx
 import pytest
 
-from service.http.paths import PATHS
+from service.routes import LABELS
 from service.settings import PREFIX, Settings
 from tests.iris import SETOSA
 from tests.monitoring import expressions
@@ -34,7 +34,7 @@ def test_what_is_named_exists(text: str) -> None:
     for path in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (DEPLOY / path).exists(), path
     for path in re.findall(r"`(/[a-z/]+)[`?]", text):
-        assert path in PATHS
+        assert path in LABELS
     headings = {
         heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", RUNBOOK + PAGE, re.M)
     }

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from service.contract import (
     LARGEST_EXACT_INTEGER,
     LARGEST_NUMBER,
+    MAX_TEXT_LENGTH,
     Contract,
     Feature,
     Flag,
@@ -85,13 +86,20 @@ def test_every_row_that_keeps_the_contract_is_accepted_and_kept_as_it_is(data: s
 
 
 @given(st.data())
-def test_a_row_without_one_of_its_features_or_with_another_is_refused(data: st.DataObject) -> None:
+def test_a_feature_may_be_left_out_if_it_may_be_missing_and_no_other_may_be_added(
+    data: st.DataObject,
+) -> None:
     made = data.draw(contracts())
     row = {feature.name: data.draw(valid_values(feature)) for feature in made.features}
-    less = data.draw(st.sampled_from(sorted(row)))
-    with pytest.raises(ValidationError) as missing:
-        made.row_type.model_validate({name: value for name, value in row.items() if name != less})
-    assert [(error["loc"], error["type"]) for error in missing.value.errors()] == [((less,), "missing")]
+    left_out = data.draw(st.sampled_from(made.features))
+    less = {name: value for name, value in row.items() if name != left_out.name}
+    if left_out.nullable:
+        assert made.row_type.model_validate(less).features == tuple({**row, left_out.name: None}.values())
+    else:
+        with pytest.raises(ValidationError) as missing:
+            made.row_type.model_validate(less)
+        found = [(error["loc"], error["type"]) for error in missing.value.errors()]
+        assert found == [((left_out.name,), "missing")]
     more = data.draw(names.filter(lambda name: name not in row))
     with pytest.raises(ValidationError) as extra:
         made.row_type.model_validate({**row, more: 1})
@@ -109,7 +117,7 @@ def test_a_row_without_one_of_its_features_or_with_another_is_refused(data: st.D
         (Feature(name="f", type="integer", minimum=0, maximum=9), [-1, 10, 1.5, "1", True, None]),
         (Feature(name="f", type="integer"), [LARGEST_EXACT_INTEGER + 1, 10**400]),
         (Feature(name="f", type="boolean"), [0, 1, "true", None]),
-        (Feature(name="f", type="category", categories=("a",)), [1, True, None]),
+        (Feature(name="f", type="category", categories=("a",)), [1, True, None, "a" * (MAX_TEXT_LENGTH + 1)]),
         (Feature(name="f", type="category", categories=("a",), closed=True), ["b", "", None]),
     ],
     ids=lambda value: value.type if isinstance(value, Feature) else "",
@@ -119,6 +127,14 @@ def test_values_that_break_the_contract_are_refused(feature: Feature, refused: l
     for value in refused:
         with pytest.raises(ValidationError):
             row_type.model_validate({"f": value})
+
+
+def test_a_category_may_be_as_long_as_the_longest_that_training_saw() -> None:
+    long = "a" * (MAX_TEXT_LENGTH + 5)
+    row_type = contract(Feature(name="c", type="category", categories=("b", long))).row_type
+    assert row_type.model_validate({"c": long}).features == (long,)
+    with pytest.raises(ValidationError, match=f"at most {len(long)} characters"):
+        row_type.model_validate({"c": long + "a"})
 
 
 def test_a_whole_number_may_be_written_as_a_float() -> None:

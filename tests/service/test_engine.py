@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from service.contract import Contract, Feature, Flag, Matrix, Row, Target
+from service.contract import Contract, Feature, Flag, Matrix, Target, Values
 from service.engine import Engine, Predictions
 from service.errors import RowsFailed
 from service.metrics import Metrics
@@ -36,8 +36,8 @@ class Estimator:
         return shares
 
 
-def row(x: float, y: float) -> Row:
-    return CONTRACT.row_type.model_validate({"x": x, "y": y})
+def row(x: float, y: float) -> Values:
+    return CONTRACT.row_type.model_validate({"x": x, "y": y}).features
 
 
 def with_engine(use: Callable[[Engine], object]) -> CollectorRegistry:

@@ -1,14 +1,17 @@
 """Bodies become rows, or a refusal that says what is wrong with them."""
 
 import json
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
-from service.contract import Contract, Feature, Flag, Target
+from service.contract import Contract, Feature, Flag, Target, Values
 from service.engine import Predictions
 from service.errors import BodyMalformed, Finding, RowsInvalid, TooManyRows
-from service.messages import MAX_FINDINGS, Messages
+from service.inference.row_check import MAX_FINDINGS
+from service.inference.steps import finish
+from service.messages import Messages, Parsed
 from service.model import Lineage
 
 CONTRACT = Contract(
@@ -26,19 +29,22 @@ LINEAGE = Lineage(
 )  # fmt: skip
 
 
+def rows_of(parsed: Parsed) -> Sequence[Values]:
+    return finish(parsed) if isinstance(parsed, Generator) else parsed
+
+
 @pytest.fixture
 def messages() -> Messages:
     return Messages(CONTRACT, max_batch_rows=3)
 
 
 def test_a_flat_object_is_one_row(messages: Messages) -> None:
-    (row,) = messages.parse_row(b'{"x": 1, "c": "NaN"}')
-    assert row.features == (1.0, "NaN")
+    assert rows_of(messages.parse_row(b'{"x": 1, "c": "NaN"}')) == ((1.0, "NaN"),)
 
 
 def test_a_batch_keeps_the_order_of_its_rows(messages: Messages) -> None:
     body = json.dumps({"instances": [{"x": x, "c": "b"} for x in (3, 1, 2)]}).encode()
-    assert [row.features[0] for row in messages.parse_batch(body)] == [3, 1, 2]
+    assert [row[0] for row in rows_of(messages.parse_batch(body))] == [3, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -53,19 +59,19 @@ def test_a_batch_keeps_the_order_of_its_rows(messages: Messages) -> None:
 def test_what_is_not_json_is_malformed_and_not_a_broken_contract(messages: Messages, body: bytes) -> None:
     for parse in (messages.parse_row, messages.parse_batch):
         with pytest.raises(BodyMalformed, match="not valid JSON"):
-            parse(body)
+            rows_of(parse(body))
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"3", b'"x"', b"{}"])
 def test_json_of_another_shape_breaks_the_contract(messages: Messages, body: bytes) -> None:
     for parse in (messages.parse_row, messages.parse_batch):
         with pytest.raises(RowsInvalid):
-            parse(body)
+            rows_of(parse(body))
 
 
 def test_each_value_that_breaks_the_contract_is_found_where_it_stands(messages: Messages) -> None:
     with pytest.raises(RowsInvalid, match="3 values break the contract") as refused:
-        messages.parse_batch(b'{"instances": [{"x": 1, "c": "b"}, {"x": 11, "c": 1, "y": 0}]}')
+        rows_of(messages.parse_batch(b'{"instances": [{"x": 1, "c": "b"}, {"x": 11, "c": 1, "y": 0}]}'))
     assert refused.value.findings == [
         Finding(("instances", 1, "x"), "Input should be less than or equal to 10"),
         Finding(("instances", 1, "c"), "Input should be a valid string"),
@@ -75,24 +81,25 @@ def test_each_value_that_breaks_the_contract_is_found_where_it_stands(messages: 
 
 def test_a_number_too_large_for_a_float_breaks_the_contract(messages: Messages) -> None:
     with pytest.raises(RowsInvalid):
-        messages.parse_row(b'{"x": 1e999, "c": "b"}')
+        rows_of(messages.parse_row(b'{"x": 1e999, "c": "b"}'))
 
 
-def test_a_refusal_lists_the_first_findings_and_counts_the_rest() -> None:
+def test_a_refusal_lists_the_first_findings_and_says_that_there_are_more() -> None:
+    many = Messages(CONTRACT, max_batch_rows=1000)
     with pytest.raises(
-        RowsInvalid, match=r"400 values break the contract \(the first 100 are given\)"
+        RowsInvalid, match=r"At least 100 values break the contract \(the first 100 are given\)"
     ) as refused:
-        Messages(CONTRACT, max_batch_rows=1000).parse_batch(json.dumps({"instances": [{}] * 200}).encode())
+        rows_of(many.parse_batch(json.dumps({"instances": [{}] * 200}).encode()))
     assert len(refused.value.findings) == MAX_FINDINGS
 
 
 def test_a_batch_over_the_limit_is_too_large_and_an_empty_one_breaks_the_contract(messages: Messages) -> None:
     row = {"x": 1, "c": "b"}
-    assert len(messages.parse_batch(json.dumps({"instances": [row] * 3}).encode())) == 3
+    assert len(rows_of(messages.parse_batch(json.dumps({"instances": [row] * 3}).encode()))) == 3
     with pytest.raises(TooManyRows, match="at most 3 rows"):
-        messages.parse_batch(json.dumps({"instances": [row] * 4}).encode())
+        rows_of(messages.parse_batch(json.dumps({"instances": [row] * 4}).encode()))
     with pytest.raises(RowsInvalid):
-        messages.parse_batch(b'{"instances": []}')
+        rows_of(messages.parse_batch(b'{"instances": []}'))
 
 
 ABOUT = {

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -89,6 +91,16 @@ def test_workers_are_added_up_and_a_killed_one_leaves_only_its_counts(tmp_path: 
     assert found["tabento_audit_records_total"] == 2
     assert found["tabento_requests_total"] == 2
     assert found["tabento_audit_queue_records"] == 3
+
+
+def test_a_killed_worker_is_forgotten_before_its_parent_has_seen_to_it(tmp_path: Path) -> None:
+    with worker(tmp_path, "nothing") as killed, worker(tmp_path, "page") as alive:
+        killed.kill()
+        while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        page, _ = alive.communicate("\n", timeout=60)
+    assert samples(page)["tabento_audit_queue_records"] == 3
+    assert samples(page)["tabento_requests_total"] == 2
 
 
 def test_a_worker_alone_shows_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_without_options_iris_is_trained_published_and_explained(
         "Compiled: yes, ONNX Runtime 1.",
         "10,150 rows.",
         "Note: 1 row is a copy of another",
-        "Serve it: bentoml serve\n",
+        "Serve it: bentoml serve --host 127.0.0.1\n",
         f"See the runs: mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db\n",
     ):
         assert expected in done.stdout
@@ -142,7 +142,7 @@ def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(
     assert set(result) == {"tag", "reason", "lineage", "candidates", "mlflow", "notes", "next"}
     assert [candidate["name"] for candidate in result["candidates"]] == CANDIDATE_NAMES
     assert result["lineage"]["model_name"] == f"points_{result['lineage']['candidate']}"
-    assert result["next"] == ["bentoml serve --arg model=points", url]
+    assert result["next"] == ["bentoml serve --host 127.0.0.1 --arg model=points", url]
     assert list(folder.iterdir()) == []
 
 
@@ -183,7 +183,7 @@ def test_options_reach_the_published_model_and_the_command_to_serve_it(
     overrides.write_text('{"features": {"x": {"minimum": 0, "unit": "m"}}}')
     arguments = ["--data", str(points), *LABELLED, "--drop", "when", "--contract", str(overrides)]
     assert main([*arguments, "--seed", "7", "--test-size", "0.25"]) == 0
-    assert "Serve it: bentoml serve --arg model=points\n" in capsys.readouterr().out
+    assert "Serve it: bentoml serve --host 127.0.0.1 --arg model=points\n" in capsys.readouterr().out
     model = load_model("points")
     assert (model.contract.features[0].unit, model.lineage.seed) == ("m", 7)
 

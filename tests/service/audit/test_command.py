@@ -2,13 +2,33 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from service.audit.reader import AuditReader
 from tests.service.audit.logs import ANSWERED, PROJECT, REFUSED, command, numbered, write
 from tests.service.audit.test_chain import statements
+
+
+def test_following_from_the_end_on_tells_only_what_comes(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(3))
+    following = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "-n", "0", "--follow"]
+    with subprocess.Popen(following, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout is not None
+        told: list[str] = []
+        reading = Thread(target=lambda: told.append(tail.stdout.readline() if tail.stdout else ""))
+        reading.start()
+        for number in count(4):
+            write(db, *numbered(1, first=number))
+            reading.join(1)
+            if not reading.is_alive():
+                break
+        tail.kill()
+    assert json.loads(told[0])["id"] > 3
 
 
 def test_the_export_has_every_request_oldest_first(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
+import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ import pytest
 
 from service.audit import schema
 from service.audit.database import open_for_reading, open_for_writing
+from service.audit.writer import AuditLog
 from service.errors import AuditUnusable
 from tests.service.audit.logs import ANSWERED, locked, read, write
 
@@ -134,7 +137,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 def test_an_empty_file_becomes_a_log_by_writing_only(tmp_path: Path) -> None:
     (tmp_path / "audit.db").touch()
 
-    with pytest.raises(AuditUnusable, match="older than this service"):
+    with pytest.raises(AuditUnusable, match="has to be started on it once"):
         open_for_reading(tmp_path / "audit.db")
     open_for_writing(tmp_path / "audit.db").close()
     open_for_reading(tmp_path / "audit.db").close()
@@ -176,3 +179,14 @@ def test_a_name_that_means_something_to_sqlite_is_a_file(
     write(Path("what?mode=memory#%20"), ANSWERED)
 
     assert len(read(tmp_path / ":memory:")) == len(read(tmp_path / "what?mode=memory#%20")) == 1
+
+
+def test_a_log_whose_wal_was_removed_before_its_first_checkpoint_is_called_damaged(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit.db")
+    asyncio.run(log.append(ANSWERED))
+    (tmp_path / "moved").mkdir()
+    shutil.copy(log.path, tmp_path / "moved")  # Without its WAL.
+    log.close()
+
+    with pytest.raises(AuditUnusable, match="damaged, or its -wal file is missing"):
+        open_for_reading(tmp_path / "moved" / "audit.db")

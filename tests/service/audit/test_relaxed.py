@@ -177,10 +177,12 @@ class MuteWriter:
         self._relay.start()
         return ours
 
-    def wait(self) -> None:
-        self._process.wait()
+    def wait(self, timeout_s: float) -> bool:
         if self._relay is not None:
-            self._relay.join()
+            self._relay.join(timeout_s)
+            if self._relay.is_alive():
+                return False
+        return self._process.wait(timeout_s)
 
     def kill(self) -> None:
         self._first.kill()

@@ -23,9 +23,13 @@ class WriterThread:
         self._thread.start()
         return ours
 
-    def wait(self) -> None:
+    def kill(self) -> None:
+        """A thread cannot be killed; it ends since its socket's other end is closed."""
+
+    def wait(self, timeout_s: float) -> bool:
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout_s)
+        return self._thread is None or not self._thread.is_alive()
 
     def _run(self, worker: socket) -> None:
         with worker:

@@ -1,129 +1,45 @@
 """A connection answers as uvicorn's own does, whichever way its requests go."""
 
 import asyncio
-import json
-import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
 
 import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.admission import Admission
-from service.http.connection import ADMISSION, Connection, use
+from service.http.connection import FastConnection, use
 from service.http.exchange import ROOM
+from service.http.uvicorn_cycle import GuardedCycle
+from service.http.uvicorn_protocol import GuardedProtocol
+from service.settings import Settings
 from tests.e2e.test_gateway_bytes import streams
 from tests.event_loop import turns, until
-
-HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
-REQUEST = HEAD + b"\r\n{}"
-TURNS = 40
-
-
-async def telling(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with all that it was told of the request."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        body += message["body"]
-        more = message["more_body"]
-    told = {name: str(scope[name]) for name in scope if name not in ("server", "client")}
-    content = json.dumps({**told, "body": str(body)}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
-    if (b"x-request-timeout-ms", b"100000") in scope["headers"]:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+from tests.service.http.connections import (
+    REQUEST,
+    TURNS,
+    App,
+    Heard,
+    accepted,
+    failing,
+    heard,
+    measureless,
+    send_pieces,
+    streaming,
+    telling,
+)
 
 
-async def streaming(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer in pieces, without saying how long they are."""
-    await receive()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-    for piece in (b"a", b"b" * 100):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def measureless(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer at once, without saying how long it is."""
-    await receive()
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"all"})
-
-
-async def failing(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise ValueError
-
-
-class Heard(NamedTuple):
-    answer: bytes
-    is_closing: bool
-
-
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-def connect(
-    protocol: type[HttpToolsProtocol], app: App, keep_alive_s: int = 5, admission: Admission | None = None
-) -> Callable[[], HttpToolsProtocol]:
-    config = uvicorn.Config(
-        app, http=protocol, lifespan="off", log_config=None, server_header=False, date_header=False,
-        timeout_keep_alive=keep_alive_s,
-    )  # fmt: skip
-    config.load()
-    state = ServerState()
-    app_state = {ADMISSION: admission} if admission else {}
-    return lambda: protocol(config=config, server_state=state, app_state=app_state)
-
-
-async def accepted(
-    protocol: type[HttpToolsProtocol], app: App, keep_alive_s: int = 5, admission: Admission | None = None
-) -> tuple[socket.socket, asyncio.Transport, HttpToolsProtocol]:
-    """A client's socket, and the server's end of it."""
-    client, server = socket.socketpair()
-    client.setblocking(False)
-    connected = connect(protocol, app, keep_alive_s, admission)
-    return client, *await asyncio.get_running_loop().connect_accepted_socket(connected, server)
-
-
-async def send_pieces(client: socket.socket, transport: asyncio.Transport, pieces: Sequence[bytes]) -> None:
-    """Send one after the other, each once the one before was heard."""
-    for piece in pieces:
-        if not transport.is_closing():
-            client.send(piece)
-        await turns(TURNS)
-
-
-async def heard(protocol: type[HttpToolsProtocol], app: App, pieces: Sequence[bytes]) -> Heard:
-    """What a client hears that sends those pieces."""
-    client, transport, _ = await accepted(protocol, app)
-    with client:
-        await send_pieces(client, transport, pieces)
-        closing = transport.is_closing()
-        transport.abort()
-        await asyncio.sleep(0)
-        answer = b""
-        try:
-            while more := client.recv(2**20):
-                answer += more
-        except ConnectionError:
-            pass
-    return Heard(answer, closing)
-
-
-def of_both(pieces: Sequence[bytes], app: App = telling) -> tuple[Heard, Heard]:
+def of_both(
+    pieces: Sequence[bytes], app: App = telling, theirs: type[HttpToolsProtocol] = HttpToolsProtocol
+) -> tuple[Heard, Heard]:
     async def run() -> tuple[Heard, Heard]:
-        return await heard(HttpToolsProtocol, app, pieces), await heard(Connection, app, pieces)
+        return await heard(theirs, app, pieces), await heard(FastConnection, app, pieces)
 
     return asyncio.run(run())
 
@@ -136,8 +52,10 @@ def in_pieces(draw: st.DrawFn) -> list[bytes]:
 
 
 @given(pieces=in_pieces())
-def test_any_bytes_in_any_pieces_are_answered_as_uvicorn_answers_them(pieces: list[bytes]) -> None:
-    theirs, ours = of_both(pieces)
+def test_any_bytes_in_any_pieces_are_answered_the_same_with_the_fast_way_and_without(
+    pieces: list[bytes],
+) -> None:
+    theirs, ours = of_both(pieces, theirs=GuardedProtocol)
     assert ours == theirs
 
 
@@ -178,12 +96,12 @@ def test_a_request_is_answered_as_uvicorn_answers_it(request_: bytes) -> None:
 )
 def test_whole_requests_for_a_prediction_go_the_short_way(pieces: list[bytes], is_short: bool) -> None:
     async def run() -> HttpToolsProtocol:
-        client, transport, protocol = await accepted(Connection, telling)
+        client, transport, protocol = await accepted(FastConnection, telling)
         with client:
             await send_pieces(client, transport, pieces)
         return protocol
 
-    assert (type(asyncio.run(run()).cycle) is not RequestResponseCycle) == is_short
+    assert (type(asyncio.run(run()).cycle) is not GuardedCycle) == is_short
 
 
 @pytest.mark.parametrize("app", [streaming, measureless])
@@ -216,7 +134,7 @@ def test_an_answer_that_comes_when_the_client_has_gone_is_sent_to_nobody(
             met.append((await receive())["type"])
             done.set()
 
-        client, *_ = await accepted(Connection, app)
+        client, *_ = await accepted(FastConnection, app)
         client.send(REQUEST)
         await done.wait()
         return met
@@ -227,7 +145,7 @@ def test_an_answer_that_comes_when_the_client_has_gone_is_sent_to_nobody(
 
 def test_an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() -> None:
     async def run() -> float:
-        client, transport, _ = await accepted(Connection, telling, 2)
+        client, transport, _ = await accepted(FastConnection, telling, 2)
         with client:
             for _ in range(7):
                 client.send(REQUEST)
@@ -248,7 +166,7 @@ def test_a_connection_is_not_closed_while_its_request_is_answered() -> None:
             await telling(scope, receive, send)
 
         slow_from_now: list[bool] = []
-        client, *_ = await accepted(Connection, slow, 1)
+        client, *_ = await accepted(FastConnection, slow, 1)
         reader, writer = await asyncio.open_connection(sock=client)
         writer.write(REQUEST)
         assert await reader.read(2**16)
@@ -264,26 +182,29 @@ def test_a_connection_is_not_closed_while_its_request_is_answered() -> None:
 def test_a_request_begins_when_the_worker_has_room_for_it() -> None:
     async def run() -> None:
         async def held(scope: Scope, receive: Receive, send: Send) -> None:
-            begun.append(scope[ROOM].waited_s)
+            begun.append(dict(scope["headers"])[b"host"])
+            waited.append(scope[ROOM].waited_s)
             await may_end.wait()
             await telling(scope, receive, send)
 
-        begun: list[float] = []
+        begun: list[bytes] = []
+        waited: list[float] = []
         may_end = asyncio.Event()
         admission = Admission(100, at_once=lambda: 2)
-        clients = [(await accepted(Connection, held, 5, admission))[0] for _ in range(5)]
-        for client in clients:
-            client.send(REQUEST)
+        clients = [(await accepted(FastConnection, held, 5, admission))[0] for _ in range(5)]
+        for number, client in enumerate(clients):
+            client.send(REQUEST.replace(b"Host: x", b"Host: %d" % number))
             await turns(TURNS)
-        assert begun == [0, 0]
+        assert begun == [b"0", b"1"]
+        assert waited == [0, 0]
         assert admission.rows_in_hand == 5
         may_end.set()
         for client in clients:
             reader, writer = await asyncio.open_connection(sock=client)
             assert (await reader.read(2**16)).startswith(b"HTTP/1.1 200 ")
             writer.close()
-        assert all(waited_s > 0 for waited_s in begun[2:])
-        assert begun[2:] == sorted(begun[2:], reverse=True)  # In the order in which they came.
+        assert all(waited_s > 0 for waited_s in waited[2:])
+        assert begun == [b"0", b"1", b"2", b"3", b"4"]
         assert admission.rows_in_hand == 0
 
     asyncio.run(asyncio.wait_for(run(), 10))
@@ -304,7 +225,7 @@ def test_the_room_is_given_back_whatever_the_application_does(
 
         in_hand: list[int] = []
         admission = Admission(100)
-        client, *_ = await accepted(Connection, counted, 5, admission)
+        client, *_ = await accepted(FastConnection, counted, 5, admission)
         with client:
             client.send(REQUEST)
             await until(lambda: in_hand == [1] and admission.rows_in_hand == 0)
@@ -323,7 +244,7 @@ def test_a_request_whose_client_goes_before_it_begins_leaves_no_trace_in_the_lin
         admission = Admission(100, at_once=lambda: 1)
         with ExitStack() as room:
             admission.apply(room.enter_context)
-            client, transport, _ = await accepted(Connection, app, 5, admission)
+            client, transport, _ = await accepted(FastConnection, app, 5, admission)
             await send_pieces(client, transport, [REQUEST])
             client.close()
             await until(transport.is_closing)
@@ -333,11 +254,16 @@ def test_a_request_whose_client_goes_before_it_begins_leaves_no_trace_in_the_lin
     assert asyncio.run(asyncio.wait_for(run(), 10)) == ["http.disconnect"]
 
 
+@pytest.mark.parametrize(("setting", "protocol"), [("on", FastConnection), ("off", GuardedProtocol)])
 def test_a_server_that_is_told_of_no_protocol_keeps_its_connections_so(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, setting: str, protocol: type[GuardedProtocol]
 ) -> None:
     monkeypatch.setitem(uvicorn.config.HTTP_PROTOCOLS, "auto", uvicorn.config.HTTP_PROTOCOLS["auto"])
-    use()
+    monkeypatch.setattr(GuardedProtocol, "limits", GuardedProtocol.limits)
+    monkeypatch.setenv("TABENTO_FAST_CONNECTION", setting)
+    monkeypatch.setenv("TABENTO_BODY_TIMEOUT_SECONDS", "7")
+    use(Settings())
     config = uvicorn.Config(telling, lifespan="off", log_config=None)
     config.load()
-    assert config.http_protocol_class is Connection
+    assert config.http_protocol_class is protocol
+    assert protocol.limits.body_s == 7

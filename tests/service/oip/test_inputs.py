@@ -21,6 +21,7 @@ from service.errors import (
     TensorInvalid,
     TooManyRows,
 )
+from service.inference.steps import Steps, finish
 from service.oip import body
 from service.oip.datatypes import DATATYPES
 from service.oip.inputs import Inputs
@@ -61,10 +62,10 @@ def read(
     inputs: object, *, contract: Contract = MIXED, raw: bytes = b"", **members: Any
 ) -> list[tuple[object, ...]]:
     content = json.dumps({"inputs": inputs, **members}).encode()
-    request = body.parse(content, len(content))
+    inputs = Inputs(contract, 100)
+    request = finish(body.parse(content, len(content), inputs))
     body.id_of(request)
-    asked = body.read(request, memoryview(raw), Inputs(contract, 100), Outputs(contract))
-    return [row.features for row in asked.rows]
+    return list(finish(body.read(request, memoryview(raw), inputs, Outputs(contract))).rows)
 
 
 def refused(inputs: object, contract: Contract = MIXED, raw: bytes = b"", **members: Any) -> str:
@@ -199,8 +200,14 @@ def test_each_value_that_breaks_the_contract_is_found_by_its_tensor_and_row() ->
 @pytest.mark.parametrize("request_", [[], 1, None, {}, {"inputs": []}, {"inputs": {}}, {"inputs": [1]}])
 def test_what_is_no_request_is_said(request_: object) -> None:
     content = json.dumps(request_).encode()
+    inputs = Inputs(MIXED, 100)
+
+    def read_whole() -> Steps[object]:
+        members = yield from body.parse(content, len(content), inputs)
+        return (yield from body.read(members, memoryview(b""), inputs, Outputs(MIXED)))
+
     with pytest.raises(InferenceInvalid):
-        body.read(body.parse(content, len(content)), memoryview(b""), Inputs(MIXED, 100), Outputs(MIXED))
+        finish(read_whole())
 
 
 @pytest.mark.parametrize(
@@ -237,7 +244,7 @@ def test_a_header_that_is_no_length_within_the_body_is_refused(header: bytes) ->
 def test_what_is_not_json_is_malformed() -> None:
     for content in (b"", b"{", b"\xff", b"[" * 100_000):
         with pytest.raises(BodyMalformed):
-            body.parse(content, len(content))
+            finish(body.parse(content, len(content), Inputs(MIXED, 100)))
 
 
 def in_raw(name: str, datatype: str, raw: bytes, rows: int = 1, size: object = None) -> dict[str, object]:

@@ -5,6 +5,8 @@ opens nothing.
 """
 
 import asyncio
+import signal
+from collections.abc import Callable
 from time import monotonic
 
 from service.audit.query.history_pages import HistoryPages
@@ -20,6 +22,8 @@ from service.model import PublishedModel, load_model
 from service.settings import Settings
 from service.tracing import Tracing
 from service.vitals import BEAT_INTERVAL_S, Vitals
+from service.worker.heartbeat import Heartbeat, Said
+from service.worker.kills import take_kills
 
 TALLY_INTERVAL_S = 0.05
 """How long what happened may not be in the metrics yet; what a killed worker takes along."""
@@ -42,6 +46,7 @@ class Worker:
         self.settings = settings
         self.tag = tag
         self.drain = Drain(settings.drain_seconds)
+        self.heartbeat = Heartbeat.of_this_process()
         self._started: float | None = None
         self._is_tally_due = False
         self._next_beat: asyncio.TimerHandle | None = None
@@ -52,6 +57,8 @@ class Worker:
         The log comes first: a worker that cannot record must not come so far as to predict.
         """
         settings = self.settings
+        if self.heartbeat is not None:
+            self.heartbeat.watch()
         self.audit = AuditLog.open(
             settings.audit_db,
             mode=settings.audit_mode,
@@ -60,6 +67,8 @@ class Worker:
             limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
         )
         self.keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
+        if self.keyring is not None:
+            self.keyring.watch()
         self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
         self.model = load_model(self.tag, settings.runtime)
         use_folder()
@@ -75,6 +84,7 @@ class Worker:
             workers=settings.workers,
         )
         self.tracing = Tracing.configured(self.model.lineage.model_name)
+        stop_at_once = self._stop_at_once()
         self.drain.begin_on_sigterm()
         settle_loggers()
         settle_memory()
@@ -82,17 +92,23 @@ class Worker:
         self.vitals = Vitals()
         self.vitals.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
         self._show_vitals()
+        if self.heartbeat is not None:
+            self.heartbeat.begin(stop_at_once)
 
     async def stop(self) -> None:
         """Answer what is queued, write what is to be recorded, close."""
         if self._started is None:
             return
         self._started = None
+        if self.heartbeat is not None:
+            self.heartbeat.say(Said.STOPS)
         if self._next_beat is not None:
             self._next_beat.cancel()
         self.history.close()
         await self.engine.close()
         self.audit.close()
+        if self.keyring is not None:
+            self.keyring.close()
         if self.tracing is not None:
             await self.tracing.close()
 
@@ -122,10 +138,23 @@ class Worker:
         self.vitals.measure(self.audit.path)
         return self.metrics.page()
 
+    def _stop_at_once(self) -> Callable[[], None]:
+        """A way to stop without the wait of the drain. Called before the drain is put before SIGTERM."""
+        stop = signal.getsignal(signal.SIGTERM)
+
+        def stop_at_once() -> None:
+            self.drain.has_begun = True
+            if callable(stop):
+                stop(signal.SIGTERM, None)
+
+        return stop_at_once
+
     def _show_vitals(self) -> None:
+        # Set first: whatever fails here, the next is shown.
+        self._next_beat = asyncio.get_running_loop().call_later(BEAT_INTERVAL_S, self._show_vitals)
         self.tally()  # Records also fail in a worker that is asked for nothing more.
         self.vitals.show(self.engine.admission, self.audit)
-        self._next_beat = asyncio.get_running_loop().call_later(BEAT_INTERVAL_S, self._show_vitals)
+        self.vitals.kills.inc(take_kills())
 
     @property
     def uptime_s(self) -> float:

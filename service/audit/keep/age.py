@@ -1,0 +1,101 @@
+"""How old requests are, by their dates and by the order of the log.
+
+A date is what some clock said when a request came, and a clock can be wrong. The order of the log is right:
+it is that of the commits. So
+
+- a request dated in the future, or before what was removed before it because it was too old, has a date that
+  says nothing; it is too old if something after it is;
+- a request that is dated between the limit and now is not, and nothing after it is.
+
+So what a clock ran ahead or was set back by never has anything removed early, and a request is kept too long
+at most by as much as the clock was ahead, and never longer than twice what the limit says.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import apsw
+
+from service.audit.record import utc_text
+from service.audit.stored import fetch_all, fetch_one
+
+_TOLERANCE = timedelta(hours=1)
+"""Requests that were received earlier may be committed later: by no more than one takes."""
+
+_OLDEST = "SELECT received_utc FROM request ORDER BY id LIMIT ?"
+_FROM = "SELECT id, received_utc FROM request WHERE id >= ? ORDER BY id LIMIT 1"
+_ID_AT = "SELECT id FROM request ORDER BY id LIMIT 1 OFFSET ?"
+_EVENT_BEFORE = """
+    SELECT 1 FROM event WHERE id > :upto AND recorded_utc >= :floor AND recorded_utc < :limit LIMIT 1
+"""
+_FLOOR = """
+    SELECT iif(json_valid(detail_json), json_extract(detail_json, '$.last_old_utc'), NULL)
+    FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1
+"""
+
+
+class Age(NamedTuple):
+    """From when on requests are kept, and what time it is."""
+
+    limit_utc: str
+    now_utc: str
+    floor_utc: str = ""
+    """What is dated before this disagrees with what was removed before it."""
+
+    def is_old(self, received_utc: str) -> bool | None:
+        """Whether a date is too old; None if it says nothing."""
+        if not self.floor_utc <= received_utc <= self.now_utc:
+            return None
+        return received_utc < self.limit_utc
+
+    def last_old_utc(self, dates: Iterable[str]) -> str | None:
+        """The latest of the dates that is too old."""
+        return max((date for date in dates if date < self.limit_utc), default=None)
+
+
+def old_requests(connection: apsw.Connection, age: Age | None, rows: int) -> int:
+    """How many of the oldest so many requests are too old."""
+    if age is None:
+        return 0
+    first = connection.execute(_OLDEST, (1,)).get
+    if first is None or age.is_old(first) is False:
+        return 0
+    age = age._replace(floor_utc=_floor(connection))
+    verdicts: list[bool | None] = []
+    for (received_utc,) in connection.execute(_OLDEST, (rows,)):
+        is_old = age.is_old(received_utc)
+        verdicts.append(is_old)
+        if is_old and (floor := _before(received_utc)) > age.floor_utc:
+            age = age._replace(floor_utc=floor)
+    known = verdicts[: verdicts.index(False)] if False in verdicts else verdicts
+    count = max((place for place, is_old in enumerate(known, 1) if is_old), default=0)
+    if count < len(known) == len(verdicts) and _is_followed_by_old(connection, age, len(verdicts)):
+        return len(verdicts)
+    return count
+
+
+def _floor(connection: apsw.Connection) -> str:
+    stated = fetch_one(connection, _FLOOR)
+    return _before(stated) if isinstance(stated, str) else ""
+
+
+def _before(utc: str) -> str:
+    try:
+        return utc_text(datetime.fromisoformat(utc) - _TOLERANCE)
+    except (ValueError, OverflowError):  # It was tampered with.
+        return ""
+
+
+def _is_followed_by_old(connection: apsw.Connection, age: Age, rows: int) -> bool:
+    """Whether something after the oldest so many is too old; looked for in strides that become longer."""
+    upto: int = connection.execute(_ID_AT, (rows - 1,)).get
+    bound = {"upto": upto, "floor": age.floor_utc, "limit": age.limit_utc}
+    place, stride = upto + 1, 1
+    while found := fetch_all(connection, _FROM, (place,)):
+        ((id_, received_utc),) = found
+        is_old = age.is_old(received_utc)
+        if is_old is not None:
+            return is_old
+        place, stride = id_ + stride, stride * 2
+    return connection.execute(_EVENT_BEFORE, bound).get is not None

@@ -1,0 +1,116 @@
+"""The JSON of a long inference request, read piece by piece.
+
+The values of a tensor are read as pieces of the list that they stand in, at most as many as it can have. What
+the protocol has beside them is short. Members that it does not have are passed by, if they are short.
+"""
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+from service.errors import InferenceInvalid
+from service.inference.json_reader import JsonReader, PieceTooLong
+from service.inference.steps import Steps
+from service.oip.inputs import Inputs
+from service.oip.tensors import JsonPieces
+
+_ITEMS_A_STEP = 4_000
+"""Values whose ends are looked for one by one in a step."""
+_MEMBERS = 64
+"""Of the request or of a tensor that are read, whether the protocol has them or not."""
+_KNOWN = frozenset({"name", "datatype", "shape", "parameters"})
+_MEMBER_BYTES = 64 * 1024
+"""Length of a member other than data and inputs."""
+_DATA = "data"
+_VALUE_TYPES = frozenset({float, int, str, bool, type(None)})
+
+
+def parse_long(reader: JsonReader, inputs: Inputs) -> Steps[Mapping[str, object]]:
+    """The members of a request; raises BodyMalformed, InferenceInvalid."""
+    try:
+        if reader.peek() != b"{":
+            reader.value()
+            raise InferenceInvalid("it is no JSON object")
+        members: dict[str, object] = {}
+        for count, name in enumerate(reader.members()):
+            if count == _MEMBERS:
+                raise InferenceInvalid(f"it has more than {_MEMBERS} members")
+            if name == "inputs" and reader.peek() == b"[":
+                members[name] = yield from _tensors(reader, inputs)
+            else:
+                members[name] = reader.value(_MEMBER_BYTES)
+                yield
+        reader.end()
+    except PieceTooLong:
+        raise InferenceInvalid(
+            "it has something other than data that is over 64 KiB, or a text over 128 KiB, or one without end"
+        ) from None
+    return members
+
+
+def _tensors(reader: JsonReader, inputs: Inputs) -> Steps[list[object]]:
+    reader.expect(b"[")
+    tensors: list[object] = []
+    if reader.take(b"]"):
+        return tensors
+    while True:
+        if len(tensors) > inputs.most_tensors:
+            raise InferenceInvalid(f"it has more than {inputs.most_tensors} inputs")
+        tensors.append(
+            (yield from _tensor(reader, inputs)) if reader.peek() == b"{" else reader.value(_MEMBER_BYTES)
+        )
+        yield
+        if reader.take(b"]"):
+            return tensors
+        reader.expect(b",")
+
+
+def _tensor(reader: JsonReader, inputs: Inputs) -> Steps[dict[str, object]]:
+    tensor: dict[str, object] = {}
+    for count, name in enumerate(reader.members()):
+        if count == _MEMBERS:
+            raise InferenceInvalid(f"an input has more than {_MEMBERS} members")
+        if name == _DATA and reader.peek() == b"[":
+            tensor[name] = yield from _data(reader, inputs.most_values(tensor.get("name")))
+        else:
+            value = reader.value(_MEMBER_BYTES)
+            if name in _KNOWN or name == _DATA:
+                tensor[name] = value
+    return tensor
+
+
+def _data(reader: JsonReader, most: int) -> Steps[list[Any] | JsonPieces]:
+    reader.expect(b"[")
+    if reader.take(b"]"):
+        return []
+    pieces: list[list[Any]] = []
+    count = 0
+    inner: int | None = None
+    while True:
+        read = reader.next_items(_ITEMS_A_STEP)
+        items, length = _flat(read)
+        if pieces and length != inner:
+            raise InferenceInvalid("an input has data that are nested here and not there")
+        inner = length
+        pieces.append(items)
+        count += max(len(items), len(read))  # Lists may be empty.
+        if count > most:
+            raise InferenceInvalid(f"an input has more than {most} values")
+        if reader.take(b"]"):
+            return JsonPieces(pieces, inner)
+        reader.expect(b",")
+        yield
+
+
+def _flat(items: list[Any]) -> tuple[list[Any], int | None]:
+    """The values of a piece, and the length of the lists that they stand in if they do."""
+    length: int | None = None
+    if type(items[0]) is list:
+        lengths = {len(item) if type(item) is list else None for item in items}
+        length = lengths.pop()
+        if lengths or length is None:
+            raise InferenceInvalid("an input has data that are not nested as a shape is")
+        items = [*chain.from_iterable(items)]
+    if not _VALUE_TYPES.issuperset(map(type, items)):
+        raise InferenceInvalid("an input has data that are no values, or are nested too deeply")
+    return items, length

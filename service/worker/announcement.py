@@ -1,0 +1,44 @@
+"""The line that says that the service serves: once, by the first worker that is ready."""
+
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from service.metrics import FOLDER_VARIABLE
+from service.worker.address import url_host
+from service.worker.bentoml_internals import Listening, listening
+from service.worker.worker import Worker
+
+# BentoML shows what is INFO of its own loggers alone.
+logger = logging.getLogger("bentoml.tabento")
+
+
+def announce(worker: Worker) -> None:
+    """Log what is served, where, and where it is recorded."""
+    if _is_first():
+        logger.info("%s", start_line(worker, listening()))
+
+
+def start_line(worker: Worker, http: Listening | None) -> str:
+    """What is served, where, and where it is recorded."""
+    settings, lineage = worker.settings, worker.model.lineage
+    served = f"{lineage.model_name} version {lineage.model_version} ({worker.model.tag})"
+    parts = [f"Serving {served} with {worker.model.predictor.name}"]
+    if http is not None:
+        url = f"{'https' if http.is_tls else 'http'}://{url_host(http.host)}:{http.port}"
+        parts += [f"HTTP at {url}", f"documentation at {url}/docs"]
+    if settings.grpc_port:
+        parts.append(f"gRPC at {url_host(settings.grpc_host or '127.0.0.1')}:{settings.grpc_port}")
+    parts.append(f"audit log {settings.audit_db.resolve()} ({settings.audit_mode})")
+    return ", ".join(parts)
+
+
+def _is_first() -> bool:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder is None:
+        return True
+    with suppress(FileExistsError):
+        os.close(os.open(Path(folder, "announced"), os.O_CREAT | os.O_EXCL))
+        return True
+    return False
