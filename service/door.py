@@ -114,7 +114,6 @@ class Door:
         worker = self._worker
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
-        deadline = call.started + worker.settings.deadline_ms / 1e3
         try:
             rows, answer, rows_at, timeout_s = await form.read(call)
             if len(rows) > 1:
