@@ -22,7 +22,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple, Self
 
-from service.errors import Overloaded
+from service.errors import DeadlineExceeded, Overloaded
 
 SINGLE_BODY_BYTES = 16 * 1024
 """A longer body counts as that of a larger request before it is known how many rows it has."""
@@ -168,21 +168,25 @@ class Admission:
         else:
             self._apply(told, self._large, body_bytes)
 
-    async def room(self, body_bytes: int = 0) -> "Room":
-        """Room for a request, to be entered at once."""
-        return await _turn(lambda told: self.apply(told, body_bytes))
+    async def room(self, body_bytes: int = 0, deadline: float = float("inf")) -> "Room":
+        """Room for a request, to be entered at once.
 
-    async def widen(self, room: "Room", rows: int, body_bytes: int) -> None:
+        Raises DeadlineExceeded once that passed, by the clock ``time.monotonic``.
+        """
+        return await _turn(lambda told: self.apply(told, body_bytes), deadline)
+
+    async def widen(self, room: "Room", rows: int, body_bytes: int, deadline: float = float("inf")) -> None:
         """Count a request for the rows that it turned out to have.
 
-        More than one wait among the larger requests, if they do not yet; raises Overloaded.
+        More than one wait among the larger requests, if they do not yet; raises Overloaded, or
+        DeadlineExceeded.
         """
         weight = max(body_bytes, rows * ROW_BYTES)
         if room.lane is self._large:
             room.weigh(weight)
         elif rows > 1:
             room.leave()
-            room.become(await _turn(lambda told: self._apply(told, self._large, weight)))
+            room.become(await _turn(lambda told: self._apply(told, self._large, weight), deadline))
 
     def _large_at_once(self) -> float:
         return LARGE_BESIDE_SINGLE_BYTES if self._single.in_hand else LARGE_AT_ONCE_BYTES
@@ -207,8 +211,8 @@ class Admission:
         return True
 
 
-async def _turn(apply: "Callable[[Callable[[Room], object]], None]") -> "Room":
-    """The room of a request that applies so; whoever is cancelled meanwhile takes none."""
+async def _turn(apply: "Callable[[Callable[[Room], object]], None]", deadline: float) -> "Room":
+    """The room of a request that applies so; whoever gives up meanwhile takes none."""
     turn: asyncio.Future[Room] = asyncio.get_running_loop().create_future()
 
     def told(room: Room) -> None:
@@ -218,11 +222,16 @@ async def _turn(apply: "Callable[[Callable[[Room], object]], None]") -> "Room":
             turn.set_result(room)
 
     apply(told)
+    if turn.done():  # As nearly always.
+        return turn.result()
     try:
-        return await turn
-    except asyncio.CancelledError:
+        async with asyncio.timeout(None if deadline == float("inf") else deadline - monotonic()):
+            return await turn
+    except (asyncio.CancelledError, TimeoutError) as error:
         if not turn.cancelled():
             turn.result().leave()
+        if isinstance(error, TimeoutError):
+            raise DeadlineExceeded from None
         raise
 
 

@@ -50,9 +50,10 @@ _FEW_ROWS = 24
 SLICE_S = 0.02
 """How long a call may become by what it takes of larger requests; where a call takes more than half of that
 whatever its rows, twice as long as that."""
-_GATHERING_S = 0.001
-"""How long rows gather at most: a turn in which a batch is parsed takes ten thousand times as long as an idle
-one, and brings more."""
+_GATHERING_S = 0.02
+"""How long rows gather at most, however long the turns are: one in which a batch is parsed takes as long.
+Sixteen turns under single rows never take that long, also where the processor is shared; less would split
+what one call and one commit can take."""
 _QUICK_S = 0.001
 """What a call of so many rows takes at most, if it does not matter that there are more calls. A linear model
 takes a twentieth of that, but several times as long where the processor is shared."""

@@ -91,7 +91,10 @@ class Door:
                 # A client that sends slowly holds no room meanwhile, and which lane it is for depends on the
                 # length.
                 body = await form.receive(call)
-                room = await self._worker.engine.admission.room(len(body))
+                room = await self._worker.engine.admission.room(len(body), deadline)
+                if room.waited_s and call.client_is_gone():
+                    room.leave()
+                    raise ClientGone
             with room:
                 return await self._recorded(call, form, room, deadline)
         except RequestError as error:
@@ -111,11 +114,10 @@ class Door:
         worker = self._worker
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
-        deadline = call.started + worker.settings.deadline_ms / 1e3
         try:
             rows, answer, rows_at, timeout_s = await form.read(call)
             if len(rows) > 1:
-                await worker.engine.admission.widen(room, len(rows), len(call.body or b""))
+                await worker.engine.admission.widen(room, len(rows), len(call.body or b""), deadline)
             deadline = min(deadline, call.started + timeout_s)
             with call.trace.step("model"):
                 predictions = await worker.engine.predict(rows, deadline, call.client_is_gone)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.admission import LARGE_AT_ONCE_BYTES, SINGLE_BODY_BYTES, Admission, Room
-from service.errors import Overloaded
+from service.errors import DeadlineExceeded, Overloaded
 from tests.event_loop import turns, until
 
 
@@ -132,6 +132,24 @@ def test_larger_requests_beyond_the_bytes_that_are_taken_on_are_refused() -> Non
         assert has_begun(applying(admission))
 
     asyncio.run(run())
+
+
+def test_a_request_waits_for_room_until_its_deadline_and_then_takes_none() -> None:
+    async def run() -> None:
+        admission = Admission(2, at_once=at_once(1))
+        (single,), (large,) = applying(admission), applying(admission, LARGE_AT_ONCE_BYTES)
+        for body_bytes in (0, LARGE_AT_ONCE_BYTES):
+            with pytest.raises(DeadlineExceeded):
+                await admission.room(body_bytes, monotonic() + 0.05)
+        single.leave()
+        with await admission.room() as room, pytest.raises(DeadlineExceeded):
+            await admission.widen(room, 2, 0, monotonic() + 0.05)
+        large.leave()
+        assert admission.rows_in_hand == 0
+        assert has_begun(applying(admission))
+        assert has_begun(applying(admission, LARGE_AT_ONCE_BYTES))
+
+    asyncio.run(asyncio.wait_for(run(), 10))
 
 
 def test_a_request_that_finds_no_place_among_the_larger_ones_is_refused_and_holds_no_room() -> None:

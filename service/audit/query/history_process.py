@@ -19,6 +19,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 from socket import socket, socketpair
+from threading import Thread
 
 from service.audit.channel import Channel
 from service.audit.framing import Inbox, framed
@@ -75,9 +76,9 @@ class HistoryProcess:
             channel.close()
         if running is not None:
             running.kill()
-            # Not here: the end of a process that waits for a disk may take as long as the disk does.
-            with suppress(RuntimeError):  # No loop runs any more, so the worker ends as well.
-                asyncio.get_running_loop().run_in_executor(None, running.wait)
+            # The end of a process that waits for a disk may take as long as the disk does. It holds up
+            # neither the loop nor, as a thread of the loop's own would, the end of the worker.
+            Thread(target=running.wait, name="history-end", daemon=True).start()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ProcessEnded())
 
