@@ -120,6 +120,8 @@ class Supervisor:
 
 
 def _is_running_child(pid: int) -> bool:
+    if not hasattr(os, "waitid"):  # macOS, before Python 3.13: nobody is watched there.
+        return False
     try:
         # It is left to BentoML to wait for. Until then no other process has its id.
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None

@@ -54,11 +54,15 @@ def can_listen(port: int) -> bool:
 
 
 class Hung(NamedTuple):
-    """Services of which a worker was stopped, and one whose model and worker are gone, all at once."""
+    """Services of which a worker was stopped, and one whose model and worker are gone, all at once.
+
+    One is told to stop while its worker hangs.
+    """
 
     alone: Server
     pair: Server
     bereft: Server
+    leaving: Server
     victims: dict[str, psutil.Process]
     survivor: psutil.Process
 
@@ -73,16 +77,18 @@ def hung(
     pair = serve(model=iris, TABENTO_WORKERS="2")
     bereft = serve(model=iris, BENTOML_HOME=str(home))
     await_workers(pair, 2)
+    leaving = serve(model=iris)
     victim, survivor = workers(pair)
-    victims = {"alone": workers(alone)[0], "pair": victim, "bereft": workers(bereft)[0]}
+    victims = {"pair": victim, "alone": workers(alone)[0], "leaving": workers(leaving)[0]}
     run("-m", "bentoml", "models", "delete", iris, "--yes", env={**stores, "BENTOML_HOME": str(home)})
-    victims["bereft"].kill()
-    for name in ("alone", "pair"):
-        victims[name].suspend()
-    yield Hung(alone, pair, bereft, victims, survivor)
-    for name in ("alone", "pair"):
+    workers(bereft)[0].kill()
+    for hangs in victims.values():
+        hangs.suspend()
+    leaving.terminate()
+    yield Hung(alone, pair, bereft, leaving, victims, survivor)
+    for hangs in victims.values():
         with suppress(psutil.NoSuchProcess):
-            victims[name].resume()
+            hangs.resume()
 
 
 @pytest.mark.parametrize("name", ["alone", "pair"])
@@ -102,6 +108,11 @@ def test_a_worker_that_hangs_is_killed_and_replaced_and_counted(hung: Hung, name
     assert server.log.count("gave no sign of life for 1") == 1
     assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
     assert is_alive(hung.survivor)
+
+
+def test_a_service_that_is_told_to_stop_does_not_wait_for_a_worker_that_hangs(hung: Hung) -> None:
+    assert hung.leaving.process.wait(60) == 0
+    assert not is_alive(hung.victims["leaving"])
 
 
 def test_a_service_whose_workers_cannot_start_again_ends_with_a_sentence(hung: Hung, iris: str) -> None:
