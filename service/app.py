@@ -24,6 +24,7 @@ from service.errors import UNANSWERED, GrpcUnusable, ModelUnusable, StartError
 from service.grpc.listening import check_certificate, claim
 from service.http import connection
 from service.http.application import wrap_application
+from service.http.cors import with_cors
 from service.http.gateway import Gateway
 from service.keys.keyring import read_keys
 from service.messages import Messages
@@ -147,7 +148,10 @@ class TabularClassifier:
 connection.use()
 wrap_application(
     TabularClassifier,
-    lambda app: Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]
+    lambda app: with_cors(
+        Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]
+        settings.cors_origins,
+    ),
 )
 
 

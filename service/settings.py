@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import SettingInvalid
+from service.origins import Origins
 from service.runtime import Runtime
 
 PREFIX = "TABENTO_"
@@ -86,6 +87,10 @@ class Settings(BaseSettings):
 
     api_keys_file: Path | None = None
     """Hashed API keys, as `python -m service.keys` makes them; unset, nobody is asked for one."""
+
+    cors_origins: Origins = None
+    """Origins whose pages may use the service from a browser, such as https://app.example.com, separated by
+    commas, or * for any; unset, none may."""
 
     drain_seconds: float = Field(default=5.0, ge=0, le=20)
     """Time between SIGTERM and the end, during which /readyz says 503 and requests are still served, so that
