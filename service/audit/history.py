@@ -110,6 +110,7 @@ class HistoryFilters(BaseModel):
     until: Moment | None = None
     """Received before this moment."""
     request_id: str | None = None
+    """Requests with this id. It may be of several, where a client sent it more than once."""
     min_confidence: Confidence | None = None
     """Requests with at least one row, of the label if one is given, predicted with this confidence or
     more; in steps of 0.01."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import ClassVar, NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -14,10 +13,9 @@ from service.errors import (
     ClientGone,
     HeaderInvalid,
     MediaTypeUnsupported,
-    MethodNotAllowed,
     RequestError,
 )
-from service.http.problem import refusal_body
+from service.http.problem import refusal_body, refusal_headers
 from service.routes import match
 
 ROOM = "tabento.room"
@@ -129,12 +127,6 @@ class Exchange(Call):
 
     def refusal(self, error: RequestError) -> Reply:
         """What answers a request which raised the error: problem details, or what the protocol has for it."""
-        headers: list[tuple[bytes, bytes]] = []
-        if isinstance(error, MethodNotAllowed):
-            headers.append((b"allow", error.allowed.encode()))
-        if error.status == HTTPStatus.UNAUTHORIZED:
-            headers.append((b"www-authenticate", b"Bearer"))
-        if error.retry_after_s is not None:
-            headers.append((b"retry-after", b"%d" % error.retry_after_s))
+        headers = [(name.lower().encode(), value.encode()) for name, value in refusal_headers(error).items()]
         body, media_type = refusal_body(error, self.path, self.request_id)
         return Reply(error.status, body, media_type.encode(), headers)

@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from pydantic_core import from_json
 
 from service.errors import (
     AuditUnavailable,
@@ -20,20 +21,51 @@ from service.errors import (
     RowsInvalid,
     ScopeMissing,
 )
+from service.http.examples import REQUEST_ID
+from service.http.problem import refusal_body, refusal_headers
+from service.oip import body
 from service.routes import Route
 
 Document = dict[str, Any]
 Content = dict[str, Document]
 """A schema by media type."""
 
+Refusals = Mapping[type[RequestError], RequestError]
+"""Errors by their kinds."""
+
 TEXT: Content = {"text/plain": {"schema": {"type": "string"}}}
 BYTES: Document = {"schema": {"type": "string", "format": "binary"}}
 
+_KEY = "An API key, as `python -m service.keys new NAME` shows it."
 SECURITY_SCHEMES: Document = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": _KEY},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _KEY},
 }
 """The two ways to send an API key, one of which is enough."""
+
+OF_EVERY_ANSWER = "X-Request-ID"
+HEADERS: Document = {
+    OF_EVERY_ANSWER: {
+        "description": "The request's id: the one that was sent, if it is well formed, else a new one.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "WWW-Authenticate": {
+        "description": "How a key may be sent.",
+        "required": True,
+        "schema": {"type": "string", "const": "Bearer"},
+    },
+    "Retry-After": {
+        "description": "Seconds after which the same request may do better.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    body.HEADER: {
+        "description": "Where the JSON ends, if raw tensors are behind it.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+}
+"""Of answers. `Allow` is not among them: a method that is not served has no operation."""
 
 PREDICTION_REFUSALS = (
     BodyTooLarge,
@@ -73,37 +105,66 @@ class Operation:
 
     tag: str
     answer: Content
+    error: Content
+    """The body of a refusal."""
+    description: str
     body: Content | None = None
     """Of a POST."""
-    refusals: Mapping[type[RequestError], Content] = field(default_factory=dict)
-    """What it refuses a request with."""
+    refusals: Sequence[type[RequestError]] = ()
+    """What it refuses a request with, where keys are on also without a key that is good for the route."""
+    unready: Content | None = None
+    """What it answers, with 503, while requests may not be sent."""
     parameters: Sequence[Document] = ()
-    key_refusal: Content = field(default_factory=dict)
-    """What answers a request without a key that is good for the route."""
+    answer_headers: Sequence[str] = ()
+    """Beside those of every answer."""
 
-    def document(self, route: Route, *, with_keys: bool) -> Document:
-        """The operation of a route, in a service with API keys or without."""
-        refusals = dict(self.refusals)
+    def document(self, route: Route, refusals: Refusals, *, with_keys: bool) -> Document:
+        """The operation of a route, in a service with API keys or without, with examples of refusals."""
         document: Document = {
             "tags": [self.tag],
             "operationId": route.handler + ("_of_version" if "{version}" in route.path else ""),
             "summary": route.summary,
+            "description": self.description,
             "parameters": list(self.parameters),
         }
+        errors = list(self.refusals)
         if with_keys:
             document["security"] = [] if route.scope is None else [{name: []} for name in SECURITY_SCHEMES]
             if route.scope is not None:
-                refusals |= dict.fromkeys((KeyInvalid, ScopeMissing), self.key_refusal)
-        responses: Document = {"200": {"description": route.summary, "content": self.answer}}
-        for error, content in refusals.items():
-            responses[str(int(error.status))] = {"description": inspect.getdoc(error), "content": content}
+                errors += [KeyInvalid, ScopeMissing]
+        responses: Document = {"200": _response(route.summary, self.answer, self.answer_headers)}
+        if self.unready is not None:
+            responses["503"] = _response("Requests may not be sent at present.", self.unready)
+        for error in errors:
+            responses[str(int(error.status))] = self._refusal(error, refusals.get(error), route)
         document["responses"] = responses
         if self.body is not None:
             document["requestBody"] = {"required": True, "content": self.body}
         return document
 
+    def _refusal(self, error: type[RequestError], example: RequestError | None, route: Route) -> Document:
+        description = " ".join(str(inspect.getdoc(error)).split())
+        if example is None:
+            return _response(description, self.error)
+        body, _ = refusal_body(example, route.path, REQUEST_ID)
+        content = with_example(self.error, from_json(body))
+        return _response(description, content, [*refusal_headers(example)])
 
-def parameter(name: str, where: str, schema: Document, description: str = "") -> Document:
+
+def with_example(content: Content, example: object) -> Content:
+    """A body with an example, whatever its media type but raw bytes."""
+    return {
+        media_type: about if about is BYTES else {**about, "example": example}
+        for media_type, about in content.items()
+    }
+
+
+def parameter(name: str, where: str, schema: Document, description: str) -> Document:
     """A parameter of the path, the query or the headers."""
-    told = {"name": name, "in": where, "required": where == "path", "schema": schema}
-    return {**told, "description": description} if description else told
+    required = where == "path"
+    return {"name": name, "in": where, "required": required, "schema": schema, "description": description}
+
+
+def _response(description: str, content: Content, headers: Sequence[str] = ()) -> Document:
+    refs = {name: {"$ref": f"#/components/headers/{name}"} for name in (OF_EVERY_ANSWER, *headers)}
+    return {"description": description, "headers": refs, "content": content}

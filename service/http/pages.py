@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
-from importlib.resources import files
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +10,7 @@ from pydantic_core import to_json
 
 from service.audit.history import HistoryFilters
 from service.errors import Finding, QueryInvalid, RouteUnknown
-from service.http import openapi
+from service.http import assets, openapi
 from service.http.exchange import JSON, Exchange, Reply
 from service.http.operations import Document
 from service.messages import Health, Messages, ModelInfo
@@ -22,16 +20,7 @@ from service.worker import TALLY_INTERVAL_S, Worker
 
 Page = Callable[[Exchange], Awaitable[Reply]]
 
-_HERE = Path(__file__).parent
-_HTML = b"text/html; charset=utf-8"
 _TEXT = b"text/plain; charset=utf-8"
-
-_ASSETS = {
-    "swagger-ui.css": b"text/css; charset=utf-8",
-    "swagger-ui-bundle.js": b"text/javascript; charset=utf-8",
-    "favicon-light-32x32.png": b"image/png",
-}
-"""Swagger UI comes with BentoML."""
 
 
 class Pages:
@@ -70,24 +59,25 @@ class Pages:
 
     async def _index(self, exchange: Exchange) -> Reply:
         # One address, two answers: without this a browser takes the page from its cache for the JSON.
-        headers = [(b"vary", b"accept"), (b"cache-control", b"no-cache")]
+        vary = (b"vary", b"accept")
         if b"text/html" in exchange.headers.get(b"accept", b""):
-            return Reply(200, _file("index.html"), _HTML, headers)
+            page = assets.page("index.html")
+            return page._replace(headers=[vary, *page.headers])
         routes = openapi.summaries(self._document)
-        return Reply(200, to_json({"model": self._worker.tag, "routes": routes}), JSON, headers)
+        content = to_json({"model": self._worker.tag, "routes": routes})
+        return Reply(200, content, JSON, [vary, (b"cache-control", b"no-cache")])
 
     async def _docs(self, _: Exchange) -> Reply:
-        return Reply(200, _file("docs.html"), _HTML)
+        return assets.page("docs.html")
 
     async def _openapi(self, _: Exchange) -> Reply:
         return Reply(200, self._document_json)
 
     async def _asset(self, exchange: Exchange) -> Reply:
-        name = exchange.match.parameters["asset"]
-        if name not in _ASSETS:
+        reply = assets.asset(exchange.match.parameters["asset"])
+        if reply is None:
             raise RouteUnknown(exchange.path)
-        content = files("bentoml").joinpath("_internal/server/static_content", name)
-        return Reply(200, content.read_bytes(), _ASSETS[name], [(b"cache-control", b"max-age=86400")])
+        return reply
 
     async def _bentoml_schema(self, _: Exchange) -> Reply:
         return Reply(200, to_json(self._schema()))
@@ -137,10 +127,6 @@ class Pages:
 
     async def _metrics(self, _: Exchange) -> Reply:
         return Reply(200, await self._metrics_page.get(), CONTENT_TYPE.encode())
-
-
-def _file(name: str) -> bytes:
-    return (_HERE / name).read_bytes()
 
 
 def _json(content: BaseModel, status: int = 200) -> Reply:

@@ -1,11 +1,12 @@
 """Errors as RFC 9457 problem details, or, where the Open Inference Protocol has the say, as its ``error``."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
-from service.errors import RequestError
+from service.errors import MethodNotAllowed, RequestError
 from service.oip.words import error_text
 from service.routes import is_v2
 
@@ -50,3 +51,15 @@ def refusal_body(error: RequestError, path: str, request_id: str) -> tuple[bytes
     if is_v2(path):
         return to_json({"error": error_text(error)}), _JSON
     return problem_json(error, request_id), MEDIA_TYPE
+
+
+def refusal_headers(error: RequestError) -> Mapping[str, str]:
+    """What the answer to a request that raised the error has beside the headers of every answer."""
+    headers: dict[str, str] = {}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allowed
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
+    return headers

@@ -29,21 +29,27 @@ class ServedModel:
     def __init__(self, model: PublishedModel) -> None:
         self.name = model.tag.partition(":")[0]
         self.version = model.lineage.model_version
-        classes = model.contract.target.classes
-        self.metadata = ModelMetadata(
-            name=self.name,
-            versions=[self.version],
-            platform="onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops",
-            inputs=_inputs(model.contract),
-            outputs=[_tensor(LABEL, BYTES.name, ANY), _tensor(PROBABILITIES, FP64.name, ANY, len(classes))],
-            # What the protocol has no place for: the order of the probabilities.
-            properties={"classes": to_json(classes).decode()},
-        )
+        platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
+        self.metadata = metadata(model.contract, self.name, self.version, platform)
 
     def check(self, name: str, version: str) -> None:
         """Raise ModelUnknown unless that is the model; no version is any."""
         if name != self.name or (version and version != self.version):
             raise ModelUnknown(name, version, self.name, self.version)
+
+
+def metadata(contract: Contract, name: str, version: str, platform: str) -> ModelMetadata:
+    """The metadata of a model of that contract."""
+    classes = contract.target.classes
+    return ModelMetadata(
+        name=name,
+        versions=[version],
+        platform=platform,
+        inputs=_inputs(contract),
+        outputs=[_tensor(LABEL, BYTES.name, ANY), _tensor(PROBABILITIES, FP64.name, ANY, len(classes))],
+        # What the protocol has no place for: the order of the probabilities.
+        properties={"classes": to_json(classes).decode()},
+    )
 
 
 def _inputs(contract: Contract) -> list[TensorMetadata]:

@@ -39,6 +39,15 @@ def exported(server: Server, stores: dict[str, str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def test_a_bento_has_the_files_of_its_pages(server: Server) -> None:
+    for path in ("/", "/docs"):
+        page = httpx.get(f"{server.url}{path}", headers={"accept": "text/html"}, timeout=30).text
+        files = re.findall(r'(?:src|href)="(static_content/[^"]+)"', page)
+        assert len(files) >= 3
+        for file in files:
+            assert httpx.get(f"{server.url}/{file}", timeout=30).status_code == 200, file
+
+
 def test_what_clients_got_what_metrics_counted_and_what_the_log_holds_are_the_same(
     server: Server, stores: dict[str, str]
 ) -> None:

@@ -13,7 +13,15 @@ from tests.servers import PROJECT, Serve
 
 
 def new_key(file: Path, name: str, scope: str) -> str:
-    command = [sys.executable, "-m", "service.keys", "--file", str(file), "new", name, "--scope", scope]
+    return keys_command(file, "new", name, "--scope", scope)
+
+
+def revoke_key(file: Path, name: str) -> None:
+    keys_command(file, "revoke", name)
+
+
+def keys_command(file: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "service.keys", "--file", str(file), *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

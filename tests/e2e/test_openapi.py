@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import httpx
 import pytest
 
-from tests.servers import Server
+from service.routes import ROUTES
+from tests.e2e.test_keys import new_key
+from tests.servers import Serve, Server
 
 INFER = "/infer$"
 NATIVE = ("--exclude-path-regex", INFER)
@@ -31,3 +36,39 @@ def test_schemathesis_finds_nothing(
     assert done.returncode == 0, done.stdout[-4000:]
     assert "No issues found" in done.stdout
     assert f"Tested: {count}" in done.stdout
+
+
+class Keyed(NamedTuple):
+    """A service with keys, and a key for each scope."""
+
+    server: Server
+    keys: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def keyed(serve: Serve, iris: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    file = tmp_path_factory.mktemp("keys") / "keys.json"
+    keys = {scope: new_key(file, scope, scope) for scope in ("predict", "read")}
+    server = serve(model=iris, TABENTO_API_KEYS_FILE=str(file))
+    yield Keyed(server, keys)
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("held", [None, "predict", "read"])
+def test_a_request_without_a_good_key_is_refused_as_the_document_says(keyed: Keyed, held: str | None) -> None:
+    headers = {"x-api-key": keyed.keys[held]} if held else {}
+    document = httpx.get(f"{keyed.server.url}/docs.json", timeout=30).json()
+    refused = 0
+    for route in ROUTES:
+        operation = document["paths"].get(route.path, {}).get(route.method.lower())
+        if operation is None or route.scope in (None, held):
+            continue
+        path = route.path.format(model="iris_classifier", version="1")
+        answer = httpx.request(route.method, f"{keyed.server.url}{path}", headers=headers, timeout=30)
+        assert answer.status_code == (403 if held else 401)
+        told = operation["responses"][str(answer.status_code)]
+        assert {name.lower() for name in told["headers"]} <= answer.headers.keys()
+        example = told["content"][answer.headers["content-type"]]["example"]
+        assert example.keys() == answer.json().keys()
+        refused += 1
+    assert refused
