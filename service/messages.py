@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, c
 from pydantic_core import from_json, to_json
 
 from service.contract import Contract, FlagReason, Row
+from service.contract_view import ShownContract
 from service.engine import Predictions
 from service.errors import BodyMalformed, Finding, RequestError, RowsInvalid, TooManyRows
 from service.label import Label
@@ -71,7 +72,7 @@ class ModelInfo(BaseModel):
     model_name: str
     model_version: str
     classes: list[Label] = Field(description="In the order of every answer's probabilities.")
-    contract: Contract
+    contract: ShownContract
     lineage: Lineage
     runtime: str = Field(
         description="What computes the probabilities; `lineage.compilation` has whether it may be compiled."

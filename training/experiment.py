@@ -223,7 +223,11 @@ def _input_example(dataset: Dataset) -> pd.DataFrame:
     numbers = {
         feature.name: _column_type(feature).to_pandas() for feature in features if feature.type != "category"
     }
-    return dataset.frame.head(INPUT_EXAMPLE_ROWS).astype(numbers)
+    rows = dataset.frame.head(INPUT_EXAMPLE_ROWS).copy()
+    for feature in features:
+        if feature.withheld:
+            rows[feature.name] = rows[feature.name].where(rows[feature.name].isna(), feature.example)
+    return rows.astype(numbers)
 
 
 def _mlflow_dataset(dataset: Dataset) -> PandasDataset:

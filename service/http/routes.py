@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from service.audit.history import HistoryFilters
+from service.contract_view import shown
 from service.errors import Finding, QueryInvalid, RequestError
 from service.http import openapi, paths
 from service.http.exchange import REQUEST_ID
@@ -66,7 +67,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
                 model_name=model.lineage.model_name,
                 model_version=model.lineage.model_version,
                 classes=list(model.contract.target.classes),
-                contract=model.contract,
+                contract=shown(model.contract),
                 lineage=model.lineage,
                 runtime=model.predictor.name,
                 max_batch_rows=worker.settings.max_batch_rows,
