@@ -141,7 +141,7 @@ def await_moment(stores: Stores, process: int, moment: tuple[str, float]) -> Non
 
 def await_end(stores: Stores, process: int) -> int | None:
     """The exit code, none of one that was killed."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while lives(process):
         assert time.monotonic() < until, stores.said
         time.sleep(0.01)
