@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,27 @@ def test_a_tracking_server_that_does_not_answer_ends_it_with_1(
     assert (done.returncode, done.stdout) == (1, "")
     assert f"Error: MLflow at {url} failed" in done.stderr
     assert not (tmp_path / "bentoml" / "models" / "points").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_with_its_exit_code_and_a_sentence(
+    tmp_path: Path, environment: dict[str, str], number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "training"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "Reading iris.csv\n"
+        process.send_signal(number)
+        shown, said = process.communicate(timeout=120)
+    assert (process.returncode, shown) == (128 + number, "")
+    assert said.splitlines()[-1] == f"Ended by {number.name}; nothing was published."
+    assert "Traceback" not in said
 
 
 @pytest.mark.usefixtures("own_stores")
