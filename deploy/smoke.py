@@ -1,6 +1,6 @@
 """``make smoke``, ``make watch``: whether a service that was just rolled out does its work.
 
-It is asked as a client would ask: the row is made of the examples in the service's own OpenAPI document, so
+It is asked as a client would ask: the row is made of the examples in the contract that the service shows, so
 that any model can be asked, and the answer is looked up in the audit log. Behind a balancer each replica has
 a log of its own, and only a request that reaches the same one finds the record: so a few are sent.
 
@@ -63,22 +63,16 @@ def ask(client: httpx.Client) -> str:
 
 def predict(client: httpx.Client) -> str:
     """Ask for a prediction, and see that it is one; gives the request's id."""
-    row = example(client)
+    contract = _ask(client, "GET", routes.MODEL)["contract"]
+    row = {feature["name"]: feature["example"] for feature in contract["features"]}
     request_id = f"smoke-{uuid4()}"
     answer = _ask(client, "POST", routes.PREDICT, json=row, headers={"x-request-id": request_id})
-    contract = _ask(client, "GET", routes.MODEL)["contract"]
     classes = contract["target"]["classes"]
     (label,) = answer["predictions"]
     (probabilities,) = answer["probabilities"]
     if label not in classes or len(probabilities) != len(classes) or abs(sum(probabilities) - 1) > 1e-6:
         raise WrongError(f"{routes.PREDICT} answers {answer}, which is no prediction among {classes}")
     return request_id
-
-
-def example(client: httpx.Client) -> Json:
-    """A row of the values that the service gives as examples."""
-    row = _ask(client, "GET", routes.OPENAPI)["components"]["schemas"]["Row"]
-    return {name: value["examples"][0] for name, value in row["properties"].items()}
 
 
 def look_up(client: httpx.Client, request_id: str) -> None:

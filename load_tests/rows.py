@@ -14,6 +14,8 @@ def make_row(contract: dict[str, Any]) -> Row:
 def _make_value(feature: dict[str, Any]) -> Any:
     if feature["nullable"] and random.random() < 0.1:
         return None
+    if feature["withheld"]:
+        return feature["example"]
     if feature["type"] == "boolean":
         return random.random() < 0.5
     if feature["type"] == "category":

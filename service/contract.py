@@ -89,6 +89,9 @@ class Feature(_Part):
     """The values that training saw, sorted; for a category only."""
     closed: bool = False
     """Whether a value outside ``categories`` is refused rather than flagged."""
+    withheld: bool = False
+    """Whether the column looks like an identifier. Then none of its values is here: there are no categories
+    and no observed range, the example is made up, and no value is flagged."""
     example: Value = None
     """A typical value, for documentation."""
 
@@ -101,6 +104,9 @@ class Feature(_Part):
             raise ValueError(f"feature {self.name!r} is a {self.type}: it has no categories")
         if self.closed and not self.categories:
             raise ValueError(f"feature {self.name!r} is closed but names no categories")
+        observed = (self.categories, self.observed_minimum, self.observed_maximum)
+        if self.withheld and observed != ((), None, None):
+            raise ValueError(f"feature {self.name!r} is withheld, but has values that were observed")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"feature {self.name!r} has its minimum above its maximum")
         return self
@@ -125,7 +131,7 @@ class Feature(_Part):
             alias=self.name,
             title=self.name,
             description=about or None,
-            examples=None if self.example is None else [self.example],
+            examples=self._open_examples(),
             json_schema_extra=self._schema_notes(),
         )
 
@@ -150,9 +156,12 @@ class Feature(_Part):
             notes["x-unit"] = self.unit
         if self.observed_minimum is not None:
             notes["x-observed-range"] = [self.observed_minimum, self.observed_maximum]
-        if self.categories and not self.closed:
-            notes["x-observed-categories"] = list(self.categories)
         return notes
+
+    def _open_examples(self) -> list[Value] | None:
+        """Examples that anybody may see: categories are part of the interface only where they are closed."""
+        is_observed = self.type == "category" and not self.closed and not self.withheld
+        return None if self.example is None or is_observed else [self.example]
 
 
 class Target(_Part):
@@ -248,7 +257,7 @@ class Contract(_Part):
         return [
             (position, frozenset(feature.categories))
             for position, feature in enumerate(self.features)
-            if feature.type == "category" and not feature.closed
+            if feature.type == "category" and not feature.closed and not feature.withheld
         ]
 
 

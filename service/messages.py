@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 from pydantic_core import to_json
 
 from service.contract import Contract, FlagReason, Row, Values
+from service.contract_view import ShownContract
 from service.engine import Predictions
 from service.http.native_reader import NativeReader
 from service.inference.steps import Steps
@@ -78,7 +79,7 @@ class ModelInfo(BaseModel):
     model_name: str
     model_version: str
     classes: list[Label] = Field(description="In the order of every answer's probabilities.")
-    contract: Contract
+    contract: ShownContract
     lineage: Lineage
     runtime: str = Field(
         description="What computes the probabilities; `lineage.compilation` has whether it may be compiled."

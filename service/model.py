@@ -106,7 +106,11 @@ def load_model(tag: str, runtime: Runtime = "auto") -> PublishedModel:
     not give its golden probabilities here, CompiledFormRefused when only the compiled form will do and it
     was not accepted.
     """
-    stored = _stored(tag)
+    return load_stored(_stored(tag), runtime)
+
+
+def load_stored(stored: bentoml.Model, runtime: Runtime) -> PublishedModel:
+    """Load and verify a model of any store; raises what ``load_model`` does."""
     contract = _read_contract(stored)
     try:
         lineage = Lineage.model_validate(stored.info.metadata[LINEAGE_KEY])

@@ -9,12 +9,9 @@ import pandas as pd
 import pandera.pandas as pa
 
 from service.contract import LARGEST_NUMBER, Contract, Feature
-from training.columns import Column
+from training.columns import Column, looks_like_identifier
 from training.errors import TableInvalid, Violation
 from training.features import to_value
-
-_IDENTIFIER_SHARE = 0.9
-"""A category with more different values than this share of its rows looks like an identifier."""
 
 
 def check_labels(labels: pd.Series, target: str, folds: int) -> None:
@@ -99,7 +96,7 @@ def unusable(column: Column) -> str | None:
 def doubts(columns: Mapping[str, Column], labels: pd.Series) -> Iterator[str]:
     """What a person should look at: columns that look like identifiers, rows that stand twice."""
     for name, column in columns.items():
-        if _looks_like_identifier(column):
+        if looks_like_identifier(column):
             yield (
                 f"{name!r} looks like an identifier, from which nothing carries over to new rows; "
                 f"leave it out with --drop {name!r} if it is one"
@@ -109,11 +106,3 @@ def doubts(columns: Mapping[str, Column], labels: pd.Series) -> Iterator[str]:
     if copies:
         which = "1 row is a copy of another" if copies == 1 else f"{copies} rows are copies of others"
         yield f"{which}; where copies fall on both sides of the split, the test flatters the model"
-
-
-def _looks_like_identifier(column: Column) -> bool:
-    values = column.values.dropna()
-    if column.type == "category":
-        return values.nunique() > _IDENTIFIER_SHARE * len(values)
-    steps = values.sort_values().diff().dropna()
-    return column.type == "integer" and bool((steps == 1).all())

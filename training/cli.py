@@ -1,7 +1,8 @@
 """``python -m training``: the options, the process's environment, and what its exit code means.
 
 0: a model is published. 2: the table or an option was refused, and nothing was logged or published.
-1: MLflow or the BentoML store failed.
+1: MLflow or the BentoML store failed. 130 and 143: SIGINT (Ctrl-C) or SIGTERM ended it. Unless it is 0, what
+can be served is what could be served before.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from training.errors import InputRefused, TrainingError
+from training.interruption import Interruption, all_notes_of
 from training.report import DEFAULT_MODEL, Narrator, as_json, print_result
 
 TABLES = Path(__file__).parent / "tables"
@@ -36,28 +38,31 @@ _ENVIRONMENT = {
 }
 
 
-def main(argv: Sequence[str]) -> int:
-    """Train as the options say; gives the exit code."""
+def main(argv: Sequence[str], interruption: Interruption | None = None) -> int:
+    """Train as the options say; gives the exit code. What a signal raises is left to the caller."""
+    interruption = interruption or Interruption()
     options = _parse(argv)
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     progress = Console(stderr=True)
     try:
-        _train(options, progress)
+        _train(options, progress, interruption)
     except TrainingError as error:
-        progress.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        interruption.check()
+        said = " ".join([f"Error: {error}", *all_notes_of(error)])
+        progress.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
         return 2 if isinstance(error, InputRefused) else 1
     return 0
 
 
-def _train(options: argparse.Namespace, progress: Console) -> None:
+def _train(options: argparse.Namespace, progress: Console, interruption: Interruption) -> None:
     # Imported step by step: help needs none of this, and a refused table need not wait for MLflow.
     from training.candidates import CANDIDATES
     from training.data import load_dataset
     from training.evaluation import FITS
     from training.overrides import Overrides, read_overrides
 
-    with Narrator(progress, fits=len(CANDIDATES) * FITS) as narrator:
+    with Narrator(progress, fits=len(CANDIDATES) * FITS, on_step=interruption.check) as narrator:
         narrator.step(f"Reading {options.data.name}")
         overrides = read_overrides(options.contract) if options.contract else Overrides()
         dataset = load_dataset(options.data, options.target, drop=options.drop, overrides=overrides)
@@ -67,7 +72,7 @@ def _train(options: argparse.Namespace, progress: Console) -> None:
         from training.train import Settings, train
 
         settings = Settings(options.name, options.test_size, options.seed, Path.cwd())
-        training = train(dataset, split, settings, narrator)
+        training = train(dataset, split, settings, narrator, interruption=interruption)
     if options.json:
         sys.stdout.write(json.dumps(as_json(training)) + "\n")
     else:

@@ -36,6 +36,10 @@ _DECLARED: dict[FeatureType, str] = {
 """What a text must look like to be read as the type that an override file declares."""
 
 
+_IDENTIFIER_SHARE = 0.9
+"""A category with more different values than this share of its rows looks like an identifier."""
+
+
 class Column(NamedTuple):
     """A column's type, and its values: float64 with NaN, or objects with None for a category."""
 
@@ -60,6 +64,15 @@ def read_column(name: str, array: pa.ChunkedArray, *, typed: bool, declared: Fea
     if feature_type == "integer" and numbers.abs().max() >= LARGEST_EXACT_INTEGER:
         raise IntegersInexact(name)
     return Column(feature_type, numbers)
+
+
+def looks_like_identifier(column: Column) -> bool:
+    """Whether the values name rows rather than say something of them: all different, or numbered."""
+    values = column.values.dropna()
+    if column.type == "category":
+        return values.nunique() > _IDENTIFIER_SHARE * len(values)
+    steps = values.sort_values().diff().dropna()
+    return column.type == "integer" and bool((steps == 1).all())
 
 
 def _natural_type(name: str, array: pa.ChunkedArray, *, typed: bool) -> FeatureType:

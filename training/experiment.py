@@ -4,30 +4,35 @@ A candidate's run holds what it takes to repeat and to judge it: parameters, met
 dataset with its SHA-256, and the fitted pipeline with its signature and an input example.
 """
 
+import fcntl
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import mlflow
 import mlflow.sklearn
 import pandas as pd
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from service.contract import Contract, Feature
 from service.runtime import TRUSTED_TYPES
 from training.data import Dataset
+from training.errors import TrackingFailed
 from training.evaluation import Evaluation
 from training.plots import draw_calibration, draw_confusion_matrix
 
 CONTRACT_ARTIFACT = "contract.json"
 MODEL_ARTIFACT = "model"
+TRAINING_TAG = "tabento.training"
 INPUT_EXAMPLE_ROWS = 3
 
 _DIGEST_LENGTH = 36
@@ -40,11 +45,13 @@ _LABEL_TYPES = {"text": DataType.string, "integer": DataType.long, "boolean": Da
 
 @dataclass(frozen=True)
 class Experiment:
-    """Where runs are logged to."""
+    """Where the runs of one training are logged to."""
 
     name: str
     experiment_id: str
     tracking_uri: str
+    training_id: str = field(default_factory=lambda: uuid4().hex)
+    """A tag of all its runs, by which they are found even where their making was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -65,27 +72,87 @@ def open_experiment(name: str, folder: Path) -> Experiment:
     """The experiment of that name, made if need be; its store is MLflow's global one from here on."""
     uri = tracking_uri(folder)
     mlflow.set_tracking_uri(uri)
+    beside = _folder_of_database(uri, folder)
+    try:
+        with _alone_in(beside):
+            return Experiment(name, _experiment_id(name, beside), uri)
+    except Exception as error:
+        # A database that cannot be opened or upgraded fails with the errors of SQLAlchemy or alembic.
+        raise TrackingFailed(uri, str(error)) from error
+
+
+def _experiment_id(name: str, beside: Path | None) -> str:
     client = mlflow.MlflowClient()
     found = client.get_experiment_by_name(name)
     if found is not None:
-        return Experiment(name, found.experiment_id, uri)
-    created = client.create_experiment(name, artifact_location=_artifact_location(uri, folder))
-    return Experiment(name, created, uri)
+        return found.experiment_id
+    # Beside the database; a server has its own. Said outright, since MLflow's default follows the cwd.
+    location = None if beside is None else (beside / "mlartifacts").as_uri()
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return found.experiment_id  # Another training was faster.
 
 
-def _artifact_location(uri: str, folder: Path) -> str | None:
-    """Beside the database; a server has its own. Said outright, since MLflow's default follows the cwd."""
+def _folder_of_database(uri: str, folder: Path) -> Path | None:
     address = urlsplit(uri)
     if address.scheme != "sqlite":
         return None
-    database = folder / address.path.removeprefix("/")
-    return (database.absolute().parent / "mlartifacts").as_uri()
+    return (folder / address.path.removeprefix("/")).absolute().parent
+
+
+@contextmanager
+def _alone_in(folder: Path | None) -> Iterator[None]:
+    """Be the only training that opens a database there: MLflow's way of making its tables takes one alone."""
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)  # As MLflow does.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
 def training_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[str, object]) -> Iterator[str]:
-    """The run of a whole training, open while its candidates are logged; gives its id."""
-    with mlflow.start_run(experiment_id=experiment.experiment_id, run_name=experiment.name) as run:
+    """The run of a whole training, open while its candidates are logged; gives its id.
+
+    Where a signal ends it, no run of it is left running.
+    """
+    try:
+        with _logged_run(experiment, dataset, parameters) as run_id:
+            yield run_id
+    except Exception:
+        raise
+    except BaseException as error:
+        try:
+            _kill_runs(experiment)
+        except Exception:
+            error.add_note("MLflow did not answer when the runs were to be marked as killed.")
+        raise
+
+
+def _kill_runs(experiment: Experiment) -> None:
+    client = mlflow.MlflowClient()
+    ours = f"tags.`{TRAINING_TAG}` = '{experiment.training_id}'"
+    for run in client.search_runs([experiment.experiment_id], ours):
+        if run.info.status != "FINISHED":
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+@contextmanager
+def _logged_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[str, object]) -> Iterator[str]:
+    with mlflow.start_run(
+        experiment_id=experiment.experiment_id,
+        run_name=experiment.name,
+        tags={TRAINING_TAG: experiment.training_id},
+    ) as run:
         mlflow.log_params(
             {
                 "data": dataset.table.name,
@@ -105,7 +172,10 @@ def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experime
     classifier = evaluation.pipeline.named_steps["classify"]
     # A nested run does not follow its parent into an experiment.
     with mlflow.start_run(
-        experiment_id=experiment.experiment_id, run_name=evaluation.candidate.name, nested=True
+        experiment_id=experiment.experiment_id,
+        run_name=evaluation.candidate.name,
+        nested=True,
+        tags={TRAINING_TAG: experiment.training_id},
     ) as run:
         mlflow.set_tag("candidate", evaluation.candidate.name)
         mlflow.log_params({"data_sha256": dataset.table.sha256, **classifier.get_params()})
@@ -153,7 +223,11 @@ def _input_example(dataset: Dataset) -> pd.DataFrame:
     numbers = {
         feature.name: _column_type(feature).to_pandas() for feature in features if feature.type != "category"
     }
-    return dataset.frame.head(INPUT_EXAMPLE_ROWS).astype(numbers)
+    rows = dataset.frame.head(INPUT_EXAMPLE_ROWS).copy()
+    for feature in features:
+        if feature.withheld:
+            rows[feature.name] = rows[feature.name].where(rows[feature.name].isna(), feature.example)
+    return rows.astype(numbers)
 
 
 def _mlflow_dataset(dataset: Dataset) -> PandasDataset:

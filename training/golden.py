@@ -31,7 +31,7 @@ def golden_rows(pipeline: Pipeline, contract: Contract, test: Matrix, graph: byt
 
     And with those that its compiled form gives, where there is one.
     """
-    rows = json_rows(contract, test[:SEARCHED_ROWS])
+    rows = [_without_withheld(contract, row) for row in json_rows(contract, test[:SEARCHED_ROWS])]
     with_gaps = [row for row in rows if None in row.values()]
     chosen = [*rows[:TEST_ROWS], *with_gaps[:ROWS_WITH_GAPS], *_altered(contract, rows[:ALTERED_ROWS])]
     distinct = [row for place, row in enumerate(chosen) if row not in chosen[:place]]
@@ -55,6 +55,12 @@ def json_rows(contract: Contract, matrix: Matrix) -> list[JsonRow]:
     ]
 
 
+def _without_withheld(contract: Contract, row: JsonRow) -> JsonRow:
+    """The row, with what the contract keeps out of sight replaced by the example."""
+    made_up = {feature.name: feature.example for feature in contract.features if feature.withheld}
+    return {name: value if value is None else made_up.get(name, value) for name, value in row.items()}
+
+
 def _altered(contract: Contract, rows: Iterable[JsonRow]) -> Iterator[JsonRow]:
     for row in rows:
         for alter in (_missing, _unknown, _below, _above):
@@ -66,7 +72,7 @@ def _missing(feature: Feature, value: Value) -> Value:
 
 
 def _unknown(feature: Feature, value: Value) -> Value:
-    if feature.type != "category" or feature.closed:
+    if feature.type != "category" or feature.closed or feature.withheld:
         return value
     # Longer than any that is known, hence none of them.
     return "?" * (1 + max(map(len, feature.categories)))

@@ -40,7 +40,7 @@ def random_rows(contract: Contract, table: Matrix, n_rows: int, seed: int) -> Ma
 
 def _column(feature: Feature, observed: Sequence[Value], n_rows: int, random: np.random.Generator) -> _Column:
     if feature.type == "category":
-        values = _categories(feature, n_rows, random)
+        values = _categories(feature, observed, n_rows, random)
     elif feature.type == "boolean":
         values = (random.random(n_rows) < 0.5).tolist()
     else:
@@ -51,12 +51,15 @@ def _column(feature: Feature, observed: Sequence[Value], n_rows: int, random: np
     return values
 
 
-def _categories(feature: Feature, n_rows: int, random: np.random.Generator) -> _Column:
-    known = [feature.categories[place] for place in random.integers(len(feature.categories), size=n_rows)]
+def _categories(
+    feature: Feature, observed: Sequence[Value], n_rows: int, random: np.random.Generator
+) -> _Column:
+    seen = feature.categories or sorted({str(value) for value in observed if value is not None})
+    known = [seen[place] for place in random.integers(len(seen), size=n_rows)]
     if feature.closed:
         return list(known)
     # A known value with something at its end is unknown, and only just.
-    unknown = [*_UNKNOWN_TEXTS, *(f"{value}\0" for value in feature.categories[:3])]
+    unknown = [*_UNKNOWN_TEXTS, *(f"{value}\0" for value in seen[:3])]
     places = random.integers(len(unknown), size=n_rows).tolist()
     is_unknown = (random.random(n_rows) < _UNKNOWN).tolist()
     return [

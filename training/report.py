@@ -1,6 +1,7 @@
 """What a person sees of a training, and what a program gets: progress, the result, or one JSON object."""
 
 import shlex
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +23,7 @@ DEFAULT_MODEL = "iris_classifier"
 class Narrator:
     """Says what is being done: a moving line on a terminal, else a plain line for each step."""
 
-    def __init__(self, console: Console, fits: int) -> None:
+    def __init__(self, console: Console, fits: int, on_step: Callable[[], object] | None = None) -> None:
         self._console = console
         self._progress = Progress(
             SpinnerColumn(),
@@ -34,6 +35,7 @@ class Narrator:
             disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("", total=fits)
+        self._on_step = on_step
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -48,13 +50,17 @@ class Narrator:
         self._progress.stop()
 
     def step(self, doing: str) -> None:
-        """Say what is done next."""
+        """Say what is done next, after ``on_step``, which may raise that nothing is."""
+        if self._on_step is not None:
+            self._on_step()
         if self._progress.disable:
             self._console.print(doing, markup=False, highlight=False)
         self._progress.update(self._task, description=doing)
 
     def advance(self) -> None:
         """Count one fit as done."""
+        if self._on_step is not None:
+            self._on_step()
         self._progress.advance(self._task)
 
 

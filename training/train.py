@@ -1,7 +1,8 @@
 """The course of a training, from a checked dataset to a published champion.
 
-The order is the promise: nothing is registered before every candidate was judged, nothing is published
-that is not registered, and the alias moves last, when the published model was loaded back and verified.
+The order is the promise: nothing is registered before every candidate was judged, the alias moves when the
+model was loaded back and verified, and it is published last, in one step. Whatever fails or ends the training
+before that step takes back what MLflow was told; what can be served is then what could be served before.
 """
 
 from collections.abc import Sequence
@@ -32,8 +33,9 @@ from training.experiment import (
     training_run,
 )
 from training.golden import golden_rows
+from training.interruption import Interruption
 from training.publish import publish
-from training.registry import ALIAS, crown, register
+from training.registry import ALIAS, crown, registered
 from training.report import Narrator
 
 LIBRARIES = ("bentoml", "mlflow", "numpy", "onnxruntime", "pandas", "scikit-learn", "skops")
@@ -73,17 +75,21 @@ def train(
     settings: Settings,
     narrator: Narrator,
     candidates: Sequence[Candidate] = CANDIDATES,
+    interruption: Interruption | None = None,
 ) -> Training:
     """Compare the candidates, log them, and publish the winner.
 
-    Raises TrackingFailed and PublicationFailed; the alias then stays where it was.
+    Raises TrackingFailed and PublicationFailed; the alias then stays where it was. ``interruption`` is
+    ended when the model is published.
     """
+    interruption = interruption or Interruption()
     # One thread: those of OpenMP wait for each other in a spin, and where another process has one of the
     # cores, that made gradient boosting on 120 rows 380 times slower. It also fixes the order of all sums.
     with threadpool_limits(limits=1):
         try:
-            return _train(dataset, split, settings, narrator, candidates)
-        except MlflowException as error:
+            return _train(dataset, split, settings, narrator, candidates, interruption)
+        except (MlflowException, OSError) as error:
+            # OSError: what MLflow lets through of a connection that broke, and of a disk that is full.
             raise TrackingFailed(tracking_uri(settings.folder), str(error)) from error
 
 
@@ -93,6 +99,7 @@ def _train(
     settings: Settings,
     narrator: Narrator,
     candidates: Sequence[Candidate],
+    interruption: Interruption,
 ) -> Training:
     narrator.step("Opening the MLflow experiment")
     experiment = open_experiment(settings.name, settings.folder)
@@ -104,7 +111,7 @@ def _train(
         choice = choose_champion([each.evaluation for each in logged])
         log_champion(choice.champion, choice.reason)
         champion = next(each for each in logged if each.evaluation is choice.champion)
-        lineage, tag = _publish(champion, dataset, experiment, settings, narrator)
+        lineage, tag = _publish(champion, dataset, experiment, settings, narrator, interruption)
     return Training(settings, dataset, choice, logged, experiment, run_id, lineage, tag)
 
 
@@ -128,18 +135,23 @@ def _publish(
     experiment: Experiment,
     settings: Settings,
     narrator: Narrator,
+    interruption: Interruption,
 ) -> tuple[Lineage, str]:
     evaluation = champion.evaluation
-    narrator.step(f"Registering {evaluation.candidate.title}")
-    model_version = register(settings.name, champion)
     narrator.step(f"Compiling {evaluation.candidate.title} and comparing it with scikit-learn")
     pipeline, contract = evaluation.pipeline, dataset.contract
     compilation, graph = compile_champion(pipeline, contract, dataset.frame.to_numpy(), settings.seed)
-    lineage = _lineage(champion, model_version, compilation, dataset, experiment, settings)
-    narrator.step(f"Publishing {settings.name} and verifying it")
     golden = golden_rows(pipeline, contract, evaluation.test.matrix, graph)
-    tag = publish(pipeline, contract, golden, lineage, graph)
-    crown(settings.name, model_version, tag)
+    narrator.step(f"Registering {evaluation.candidate.title}")
+    with registered(settings.name, champion) as model_version:
+        lineage = _lineage(champion, model_version, compilation, dataset, experiment, settings)
+        narrator.step(f"Verifying {settings.name} and publishing it")
+
+        def confirm(tag: str) -> None:
+            crown(settings.name, model_version, tag)
+            interruption.end()
+
+        tag = publish(pipeline, contract, golden, lineage, graph, confirm)
     return lineage, tag
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from service.audit.history import HistoryFilters
+from service.contract_view import shown
 from service.errors import Finding, QueryInvalid, RouteUnknown
 from service.http import assets, openapi
 from service.http.exchange import JSON, Exchange, Reply
@@ -115,7 +116,7 @@ class Pages:
                 model_name=model.lineage.model_name,
                 model_version=model.lineage.model_version,
                 classes=list(model.contract.target.classes),
-                contract=model.contract,
+                contract=shown(model.contract),
                 lineage=model.lineage,
                 runtime=model.predictor.name,
                 max_batch_rows=self._worker.settings.max_batch_rows,

@@ -14,6 +14,8 @@ from bentoml._internal.models import ModelStore
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
+from tests.training.tables import write_points
+from tests.training.trainings import Trainer
 from training.candidates import CANDIDATES
 from training.cli import TABLES
 from training.data import Dataset, load_dataset
@@ -142,3 +144,11 @@ def _trained(name: str, dataset: Dataset, folder: Path) -> Training:
     settings = Settings(name, test_size=0.2, seed=42, folder=folder)
     with stores_in(folder), Narrator(Console(quiet=True), fits=len(CANDIDATES) * FITS) as narrator:
         return train(dataset, dataset.split(0.2, 42), settings, narrator)
+
+
+@pytest.fixture(scope="session")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    """Starts trainings as processes of their own."""
+    trainer = Trainer(write_points(tmp_path_factory.mktemp("data") / "points.csv"))
+    yield trainer
+    trainer.close()

@@ -1,20 +1,18 @@
 import json
 import os
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import bentoml
-import httpx
 import mlflow
 import pandas as pd
 import pytest
 
 from service.model import load_model
 from tests.servers import PROJECT, free_port
+from tests.training.tracking_server import tracking_server
 from training.cli import TABLES, main
 
 CANDIDATE_NAMES = ["logistic_regression", "k_nearest_neighbours", "random_forest", "gradient_boosting"]
@@ -69,9 +67,9 @@ def test_without_options_iris_is_trained_published_and_explained(
             )
             for doing in ("Cross-validating", "Logging")
         ),
-        "Registering logistic regression",
         "Compiling logistic regression and comparing it with scikit-learn",
-        "Publishing iris_classifier and verifying it",
+        "Registering logistic regression",
+        "Verifying iris_classifier and publishing it",
     ]
     for expected in (
         "logistic regression   95.79 ± 1.80     93.33      93.33   93.33  93.33    99.67",
@@ -93,43 +91,13 @@ def _bentoml(environment: dict[str, str], *arguments: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-@contextmanager
-def tracking_server(folder: Path) -> Iterator[str]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/served.db"]
-    command += ["--artifacts-destination", str(folder / "served_artifacts")]
-    # Without its schedulers, and without the coverage that the project's own processes are measured by.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    log = (folder / "server.log").open("wb")
-    process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
-    try:
-        _await(url, process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
-
-
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail("mlflow server ended before it answered")
-
-
 def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(
     tmp_path: Path, environment: dict[str, str], points: Path
 ) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
-    with tracking_server(tmp_path) as url:
+    with tracking_server(tmp_path) as server:
+        url = server.url
         arguments = ["--data", str(points), *LABELLED, "--drop", "when", "--json"]
         done = run(folder, {**environment, "MLFLOW_TRACKING_URI": url}, *arguments)
         assert done.returncode == 0, done.stderr
@@ -156,6 +124,27 @@ def test_a_tracking_server_that_does_not_answer_ends_it_with_1(
     assert (done.returncode, done.stdout) == (1, "")
     assert f"Error: MLflow at {url} failed" in done.stderr
     assert not (tmp_path / "bentoml" / "models" / "points").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_with_its_exit_code_and_a_sentence(
+    tmp_path: Path, environment: dict[str, str], number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "training"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "Reading iris.csv\n"
+        process.send_signal(number)
+        shown, said = process.communicate(timeout=120)
+    assert (process.returncode, shown) == (128 + number, "")
+    assert said.splitlines()[-1] == f"Ended by {number.name}; nothing was published."
+    assert "Traceback" not in said
 
 
 @pytest.mark.usefixtures("own_stores")

@@ -59,7 +59,12 @@ def test_artifacts_lie_beside_the_database_and_nowhere_else(
     iris_training: Training, mixed_training: Training, own_stores: Path
 ) -> None:
     assert iris_training.experiment != mixed_training.experiment
-    assert {path.name for path in own_stores.iterdir()} == {"bentoml", "mlartifacts", "mlflow.db"}
+    assert {path.name for path in own_stores.iterdir()} == {
+        "bentoml",
+        "mlartifacts",
+        "mlflow.db",
+        "tabento-staging",
+    }
 
 
 def test_the_logged_model_predicts_from_a_dataframe_as_pandas_reads_it(

@@ -1,0 +1,145 @@
+"""BentoML's model store: a model gets there whole, in one step, or not at all.
+
+BentoML copies a model into its store file by file, and makes it the newest there as soon as it is copied. So
+a model is made in a store of its own beside it, in which nothing is served, and moved when it may be served:
+its folder first, then the file that names the newest. Both moves are one step of the file system.
+
+Leans on BentoML's layout of the store, ``NAME/VERSION`` and ``NAME/latest``, and on its ``ModelStore``, which
+has no public name.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import bentoml
+from bentoml import Tag
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.models import ModelStore
+
+_STAGING = "tabento-staging"
+"""A folder beside that of the models, in which every process that publishes has one of its own."""
+_LOCK = "lock"
+
+
+class Staging:
+    """A store that nothing is served from."""
+
+    def __init__(self, models: Path, folder: Path) -> None:
+        self._store = ModelStore(folder)
+        self._models = models
+        self._folder = folder
+
+    @contextmanager
+    def create(self, name: str, metadata: Mapping[str, object]) -> Iterator[bentoml.Model]:
+        """A new model of that name, whose folder is to be filled; raises OSError and BentoMLException."""
+        with bentoml.models.create(name, metadata=dict(metadata), _model_store=self._store) as model:
+            yield model
+
+    def get(self, tag: Tag) -> bentoml.Model:
+        """A model that was created here."""
+        return self._store.get(tag)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Be the only one that publishes meanwhile, so that all agree on which model is the newest."""
+        with _locked(self._folder.parent / _LOCK):
+            yield
+
+    def publish(self, tag: Tag) -> None:
+        """Move a model into the store, as the newest of its name; raises OSError, with nothing moved."""
+        target = self._models / tag.path()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _move(self._folder / tag.path(), target)
+            _point(self._models / tag.latest_path(), str(tag.version))
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            with suppress(OSError):
+                target.parent.rmdir()
+            raise
+
+
+@contextmanager
+def staging() -> Iterator[Staging]:
+    """A staging store, which is taken away at the end; raises OSError.
+
+    Those that processes left that were killed are taken away as well.
+    """
+    models = Path(BentoMLContainer.model_store.get()._path)
+    parent = models.parent / _STAGING
+    parent.mkdir(parents=True, exist_ok=True)
+    folder, held = parent / uuid4().hex, None
+    try:
+        with _locked(parent / _LOCK):
+            _clean(parent)
+            folder.mkdir()
+            held = _held(folder)
+        yield Staging(models, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _clean(parent: Path) -> None:
+    for folder in parent.iterdir():
+        if folder.is_dir():
+            with suppress(OSError):  # Its process lives.
+                os.close(_held(folder))
+                shutil.rmtree(folder)
+
+
+def _held(folder: Path) -> int:
+    """A lock on the folder, which ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _move(source: Path, target: Path) -> None:
+    for path in (*source.rglob("*"), source):
+        _sync(path)
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # The models are on a file system of their own.
+        shutil.copytree(source, target)
+    _sync(target.parent)
+
+
+def _point(latest: Path, version: str) -> None:
+    new = latest.with_name(f"{latest.name}.{version}")
+    try:
+        new.write_text(version)
+        _sync(new)
+        new.replace(latest)
+    finally:
+        new.unlink(missing_ok=True)
+    _sync(latest.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
