@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 
 from service.audit.logfile import LogFile
 from service.call import new_uuid7
+from service.circus_stop import keep_out_newcomers_after
 from service.errors import UNANSWERED, GrpcUnusable, ModelUnusable, StartError
 from service.grpc.listening import check_certificate, claim
 from service.http import connection
@@ -104,6 +105,7 @@ class TabularClassifier:
                 _claim_grpc_port()
         _warn_if_anybody_may_ask()
         make_folder()
+        keep_out_newcomers_after(settings.drain_seconds)
         # With it in the environment, whatever its value, BentoML does not replace a worker that died: the
         # service would shrink in silence, with /readyz at 200.
         os.environ.pop("BENTOML_CONTAINERIZED", None)
