@@ -87,8 +87,8 @@ class Admission:
             self._line.append(_InLine(told, is_whole, monotonic()))
             self._watch()
 
-    async def room(self) -> "Room":
-        """Room for one request that may not have come whole, to be entered at once."""
+    async def room(self, *, is_whole: bool = False) -> "Room":
+        """Room for one request, to be entered at once."""
         turn: asyncio.Future[Room] = asyncio.get_running_loop().create_future()
 
         def told(room: Room) -> None:
@@ -97,7 +97,7 @@ class Admission:
             else:
                 turn.set_result(room)
 
-        self.apply(told, is_whole=False)
+        self.apply(told, is_whole=is_whole)
         try:
             return await turn
         except asyncio.CancelledError:

@@ -95,8 +95,12 @@ class Call(ABC):
             self.started -= room.waited_s
             self.received_utc -= timedelta(seconds=room.waited_s)
 
-    async def arrive(self, limit_bytes: int) -> None:  # noqa: B027 - most transports hand over whole messages
-        """Wait until the request has come, as far as it is to be read; raises RequestError or ClientGone."""
+    async def arrive(self, limit_bytes: int) -> bool:  # noqa: ARG002 - for the transports that wait
+        """Wait until the request has come, as far as it is to be read, and tell whether it was waited for.
+
+        A transport that hands over whole messages has nothing to wait for. Raises RequestError or ClientGone.
+        """
+        return False
 
     @property
     def seconds(self) -> float:

@@ -80,12 +80,15 @@ class Door:
     async def predict(self, call: CallT, form: Form[CallT, ReplyT]) -> ReplyT:
         """The reply to a call, to be sent; raises ClientGone."""
         try:
-            if call.room is None:  # A request takes up room once it has come, not while its client sends.
-                await call.arrive(self._worker.settings.body_limit_bytes)
-            with call.room or await self._worker.engine.admission.room() as room:
+            # A request takes up room once it has come, not while its client sends.
+            with call.room or await self._room(call) as room:
                 return await self._recorded(call, form, room)
         except RequestError as error:
             return form.refusal(call, error)
+
+    async def _room(self, call: Call) -> Room:
+        is_whole = await call.arrive(self._worker.settings.body_limit_bytes)
+        return await self._worker.engine.admission.room(is_whole=is_whole)
 
     def note(self, call: Call) -> None:
         """Count a call that is over, and log it where that is asked for."""

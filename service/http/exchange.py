@@ -91,10 +91,12 @@ class Exchange(Call):
         self.body = await self._read(limit_bytes) if self._arrived is None else self._arrived
         return self.body
 
-    async def arrive(self, limit_bytes: int) -> None:
+    async def arrive(self, limit_bytes: int) -> bool:
         """Wait for the body, unless it is declared to be too long; raises BodyTooLarge or ClientGone."""
-        if not self._is_too_long(limit_bytes):
-            self._arrived = await self._read(limit_bytes)
+        if self._is_too_long(limit_bytes):
+            return False
+        self._arrived = await self._read(limit_bytes)
+        return True
 
     def _is_too_long(self, limit_bytes: int) -> bool:
         declared = self.headers.get(b"content-length", b"")

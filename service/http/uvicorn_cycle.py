@@ -124,6 +124,14 @@ class GuardedCycle(RequestResponseCycle):
         self.keep_alive = True  # Else uvicorn would close it. The connection does, when the rest was read.
         self.leaves_unread = True
 
+    async def send_500_response(self) -> None:
+        """Answer for an application that raised: with what the request is refused for, if it is."""
+        if self._failure is None:
+            await super().send_500_response()
+        else:
+            self.response_started = self.response_complete = True
+            self._connection.answer(self._failure)
+
 
 def complete_scope(connection: "GuardedProtocol") -> None:
     """Put into the request's scope what is known once its head is complete; raises what parsing it raises."""

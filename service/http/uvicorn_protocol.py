@@ -216,7 +216,7 @@ class GuardedProtocol(ClockedProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._owed is not None:
-            self._answer(self._owed)
+            self.answer(self._owed)
         elif self.cycle.leaves_unread:
             self._linger()
         else:
@@ -251,13 +251,14 @@ class GuardedProtocol(ClockedProtocol):
         self.due = NEVER
         self._unparsed = b""
         if not self._is_answering():
-            self._answer(error)
+            self.answer(error)
         elif has_begun:
             self.cycle.fail(error)
         else:
             self._owed = error
 
-    def _answer(self, error: RequestError) -> None:
+    def answer(self, error: RequestError) -> None:
+        """Answer with the error, and close."""
         if not self.transport.is_closing():
             self.transport.write(answer_of(self, error))
             self._linger()

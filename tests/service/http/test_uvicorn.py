@@ -4,7 +4,9 @@ If one of these fails after an upgrade of uvicorn or httptools, its name says wh
 ``TABENTO_FAST_CONNECTION=off`` less of it is needed.
 """
 
+import asyncio
 import inspect
+from contextlib import closing
 
 import httptools
 import pytest
@@ -31,12 +33,13 @@ def configured() -> uvicorn.Config:
 
 
 def test_a_server_that_is_told_of_no_protocol_looks_it_up_by_the_name_auto() -> None:
-    assert uvicorn.Config(app).http == "auto"
+    assert uvicorn.Config(app, log_config=None).http == "auto"
     assert "auto" in uvicorn.config.HTTP_PROTOCOLS
 
 
 def test_a_connection_has_the_parts_that_are_used() -> None:
-    connection = HttpToolsProtocol(configured(), ServerState(), {})
+    with closing(asyncio.new_event_loop()) as loop:
+        connection = HttpToolsProtocol(configured(), ServerState(), {}, loop)
     used = {
         "app", "app_state", "access_log", "access_logger", "client", "connections", "cycle", "flow",
         "expect_100_continue", "headers", "logger", "loop", "parser", "pipeline", "root_path", "scope",
@@ -83,7 +86,7 @@ def test_a_request_is_made_of_what_is_given_to_it() -> None:
     for used in ("body", "more_body", "disconnected", "response_started", "response_complete", "keep_alive",
                  "waiting_for_100_continue", "on_response", "default_headers"):  # fmt: skip
         assert f"self.{used}" in source
-    for method in ("run_asgi", "receive", "send"):
+    for method in ("run_asgi", "receive", "send", "send_500_response"):
         assert method in vars(GuardedCycle)
         assert method in vars(RequestResponseCycle)
 
@@ -109,7 +112,8 @@ def test_a_server_that_stops_tells_its_connections_and_waits_for_them() -> None:
 def test_nobody_is_trusted_because_uvicorn_trusts_him() -> None:
     config = configured()
     assert isinstance(config.loaded_app, ProxyHeadersMiddleware)
-    assert GuardedProtocol(config, ServerState(), {}).app is app
+    with closing(asyncio.new_event_loop()) as loop:
+        assert GuardedProtocol(config, ServerState(), {}, loop).app is app
 
 
 def test_httptools_reports_an_upgrade_where_the_head_ends() -> None:
