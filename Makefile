@@ -47,6 +47,10 @@ clients: .venv-clients/installed ## the environment of the protocol's clients, w
 
 test: install clients $(BIN)/kubectl ## run every test
 	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
+	@# All that HTTP does is done without the fast connection, too.
+	@TABENTO_FAST_CONNECTION=off $(BIN)/pytest --numprocesses 2 --no-cov tests/service/http tests/e2e/test_gateway_bytes.py \
+		tests/e2e/test_gateway_and_bentoml.py tests/e2e/test_oip_bytes.py tests/e2e/test_transports.py tests/e2e/test_line.py \
+		tests/e2e/test_keys.py tests/e2e/test_openapi.py tests/e2e/test_stopping.py tests/e2e/test_last_connections.py
 
 lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifests; asks nobody outside
 	@$(BIN)/ruff check

@@ -147,9 +147,7 @@ class _WholeCycle(GuardedCycle):
 
     def __init__(self, connection: FastConnection, body: bytes) -> None:
         keep_alive = connection.parser.should_keep_alive() and not connection.is_last
-        super().__init__(
-            connection, keep_alive=keep_alive, message_event=_NOBODY_WAITS, on_response=connection.answered
-        )
+        super().__init__(connection, keep_alive, _NOBODY_WAITS, connection.answered)
         self._fast = connection
         self._whole = body
         self._room: Room | None = None

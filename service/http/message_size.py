@@ -19,10 +19,6 @@ class MessageSize:
         self._received = self._content = self._gap = 0
         self._trailers = 0
 
-    def begin_head(self) -> None:
-        """Count from 0: a head has begun."""
-        self._head = 0
-
     def grow_head(self, slice_bytes: int, lines: int) -> None:
         """Count a slice that belongs to an unfinished head; raises HeadersTooLarge."""
         self._head += slice_bytes
@@ -36,6 +32,7 @@ class MessageSize:
             self._head + slice_bytes > HEAD_BYTES // 2 and _length(target, headers) > HEAD_BYTES
         ):
             raise HeadersTooLarge(HEAD_BYTES, HEAD_LINES)
+        self._head = 0
         self._received = -slice_bytes  # This slice is not counted: its beginning is not the body's.
         self._content = -1
         self._trailers = 0

@@ -38,23 +38,22 @@ class GuardedCycle(RequestResponseCycle):
     def __init__(
         self,
         connection: "GuardedProtocol",
-        *,
         keep_alive: bool,
         message_event: asyncio.Event | None = None,
         on_response: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
-            scope=connection.scope,
-            transport=connection.transport,
-            flow=connection.flow,
-            logger=connection.logger,
-            access_logger=connection.access_logger,
-            access_log=connection.access_log,
-            default_headers=connection.server_state.default_headers,
-            message_event=message_event or asyncio.Event(),
-            expect_100_continue=connection.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=on_response or connection.on_response_complete,
+            connection.scope,  # type: ignore[arg-type]
+            connection.transport,
+            connection.flow,
+            connection.logger,
+            connection.access_logger,
+            connection.access_log,
+            connection.server_state.default_headers,
+            message_event or asyncio.Event(),
+            connection.expect_100_continue,
+            keep_alive,
+            on_response or connection.on_response_complete,
         )
         self._connection = connection
         self._bodies = connection.limits.bodies
@@ -67,8 +66,9 @@ class GuardedCycle(RequestResponseCycle):
 
     def release(self) -> None:
         """Count the body out."""
-        self._bodies.release(self._held_bytes)
-        self._held_bytes = 0
+        if self._held_bytes:
+            self._bodies.release(self._held_bytes)
+            self._held_bytes = 0
 
     def take(self, body: bytes) -> None:
         """Take a piece of the body; raises Overloaded."""
@@ -123,6 +123,14 @@ class GuardedCycle(RequestResponseCycle):
         await super().send(message)
         self.keep_alive = True  # Else uvicorn would close it. The connection does, when the rest was read.
         self.leaves_unread = True
+
+    async def send_500_response(self) -> None:
+        """Answer for an application that raised: with what the request is refused for, if it is."""
+        if self._failure is None:
+            await super().send_500_response()
+        else:
+            self.response_started = self.response_complete = True
+            self._connection.answer(self._failure)
 
 
 def complete_scope(connection: "GuardedProtocol") -> None:

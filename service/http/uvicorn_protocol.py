@@ -13,7 +13,7 @@ fast connection made of them (connection.py). tests/service/http/test_uvicorn.py
 """
 
 import asyncio
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn import config
@@ -97,7 +97,8 @@ class GuardedProtocol(ClockedProtocol):
             self._parse_unparsed()
         else:
             self._parse(data)
-            self._parsed()
+            if self.phase != WAITING:
+                self._parsed()
 
     def _parse_unparsed(self) -> None:
         data, at = memoryview(self._unparsed), 0
@@ -148,7 +149,6 @@ class GuardedProtocol(ClockedProtocol):
             super().on_message_begin()
             self.phase = HEAD
             self.due = NEVER
-            self._size.begin_head()
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -201,7 +201,7 @@ class GuardedProtocol(ClockedProtocol):
         complete_scope(self)
         parser, is_answering = self.parser, self._is_answering()
         keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive() and not self.is_last
-        self.cycle = cycle = GuardedCycle(self, keep_alive=keep_alive)
+        self.cycle = cycle = GuardedCycle(self, keep_alive)
         if is_answering:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
@@ -216,7 +216,7 @@ class GuardedProtocol(ClockedProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._owed is not None:
-            self._answer(self._owed)
+            self.answer(self._owed)
         elif self.cycle.leaves_unread:
             self._linger()
         else:
@@ -235,8 +235,8 @@ class GuardedProtocol(ClockedProtocol):
             self.flow.resume_reading()
 
     def _is_answering(self) -> bool:
-        cycle = cast("GuardedCycle | None", self.cycle)
-        return cycle is not None and not cycle.response_complete
+        # uvicorn does not say that there is none at first.
+        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]
 
     def _has_begun(self) -> bool:
         """Whether the request that is received is the newest cycle's."""
@@ -251,13 +251,14 @@ class GuardedProtocol(ClockedProtocol):
         self.due = NEVER
         self._unparsed = b""
         if not self._is_answering():
-            self._answer(error)
+            self.answer(error)
         elif has_begun:
             self.cycle.fail(error)
         else:
             self._owed = error
 
-    def _answer(self, error: RequestError) -> None:
+    def answer(self, error: RequestError) -> None:
+        """Answer with the error, and close."""
         if not self.transport.is_closing():
             self.transport.write(answer_of(self, error))
             self._linger()

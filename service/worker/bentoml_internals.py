@@ -113,7 +113,7 @@ def bind_with_a_sentence() -> None:
     The port was found to be free before, but another service that starts at the same time can be first.
     """
     # Imported here because only the supervising process has use for it.
-    from circus.sockets import CircusSocket  # type: ignore[import-untyped]
+    from circus.sockets import CircusSocket
 
     # circus logs and raises an OSError as it is; this one passes through to BentoML's command.
     CircusSocket.bind = _saying(socket.socket.bind)

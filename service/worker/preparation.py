@@ -15,6 +15,7 @@ from service.metrics import make_folder
 from service.settings import PREFIX, Settings, load_settings
 from service.worker import bentoml_internals
 from service.worker.address import hold_http, warn_if_anybody_can_ask
+from service.worker.circus_stop import keep_out_newcomers_after
 from service.worker.kills import leave_kill
 from service.worker.supervision import Supervisor
 
@@ -52,6 +53,7 @@ def prepare_service(settings: Settings) -> None:
     warn_if_anybody_can_ask(settings, serving and serving.host, grpc_host)
     bentoml_internals.bind_with_a_sentence()
     bentoml_internals.replace_dead_workers()
+    keep_out_newcomers_after(settings.drain_seconds)
     Supervisor(leave_kill).begin()
     make_folder()
     # Workers are what uses more cores. Threads within a call of the model cost more than they bring for rows

@@ -184,6 +184,11 @@ def test_a_service_whose_file_descriptors_are_used_up_says_so_and_is_alive(serve
             stack.enter_context(connect(server, sent))
             if number % 20 == 0:
                 assert httpx.get(f"{server.url}/livez", timeout=10).status_code == 200
+        worker.suspend()  # So that more come at once than there are descriptors in all.
+        for _ in range(200):
+            stack.enter_context(connect(server))
+        worker.resume()
+        time.sleep(1)
         for _ in range(10):
             assert httpx.get(f"{server.url}/livez", timeout=10).status_code == 200
             assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=10).status_code == 200

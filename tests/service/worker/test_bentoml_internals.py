@@ -8,7 +8,7 @@ import click
 import pytest
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
-from circus.sockets import CircusSocket  # type: ignore[import-untyped]
+from circus.sockets import CircusSocket
 
 from service.worker import bentoml_internals
 
