@@ -55,7 +55,8 @@ class Settings(BaseSettings):
     other requests get their turn between them."""
 
     body_limit_bytes: int = Field(default=32 * 1024**2, ge=1_024)
-    """Length of a request's body, or of a gRPC message, that is still read."""
+    """Length of a request's body, or of a gRPC message, that is still read, if the contract allows one so
+    long."""
 
     max_queued_rows: int = Field(default=20_000, ge=1)
     """Rows that a worker has in hand, in line or in progress, from which on further requests are refused

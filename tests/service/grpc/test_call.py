@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from time import monotonic
+from typing import Any
 
 import grpc
 
@@ -20,12 +21,13 @@ def test_a_deadline_does_not_shrink_while_the_call_waits() -> None:
 
     async def run() -> None:
         server = grpc.aio.server()
-        handlers = {"m": grpc.stream_unary_rpc_method_handler(serve)}
+        handlers: dict[str, Any] = {"m": grpc.stream_unary_rpc_method_handler(serve)}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("s", handlers),))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            assert await channel.unary_unary("/s/m")(b"a", timeout=60) == b"a"
+            call: Any = channel.unary_unary("/s/m")
+            assert await call(b"a", timeout=60) == b"a"
         await server.stop(None)
 
     asyncio.run(run())
