@@ -16,7 +16,7 @@ SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollbac
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit overload overload-mixed history-at-scale image sbom test-image audit smoke watch rollout rollback candidate accept-candidate lock clean
+.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit bench-hostile overload overload-mixed history-at-scale image sbom test-image audit smoke watch rollout rollback candidate accept-candidate lock clean
 
 install: .venv/installed
 
@@ -113,6 +113,9 @@ load-tools: # those in Python that stand in for them take the processor away fro
 	@.venv-mlserver/bin/pip install --quiet --disable-pip-version-check mlserver==$(MLSERVER) mlserver-sklearn==$(MLSERVER) \
 	  $$($(BIN)/pip freeze | grep -E '^(numpy|scikit-learn|scipy)==')
 	@touch $@
+
+bench-hostile: install ## what one request can do to the others: hostile bodies by every way; fails when an objective is missed
+	@$(BIN)/python -m load_tests.hostile
 
 overload: install ## three times what the service can take, for a minute, and how it is afterwards; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training

@@ -48,6 +48,11 @@ class Service:
         return float(sum(worker.memory_info().rss for worker in self._workers())) / 1024**2
 
     @property
+    def pids(self) -> list[int]:
+        """Of all its processes."""
+        return [process.pid for process in self._processes()]
+
+    @property
     def cpu_s(self) -> float:
         """Processor time that all processes of the service took so far."""
         times = [process.cpu_times() for process in self._processes()]

@@ -57,7 +57,8 @@ class Settings(BaseSettings):
     other requests get their turn between them."""
 
     body_limit_bytes: int = Field(default=32 * 1024**2, ge=1_024)
-    """Length of a request's body, or of a gRPC message, that is still read."""
+    """Length of a request's body, or of a gRPC message, that is still read, if the contract allows one so
+    long."""
 
     body_timeout_seconds: float = Field(default=30.0, gt=0, le=3_600)
     """Time from the end of a request's headers to the end of its body, after which 408 is answered."""

@@ -6,10 +6,10 @@ Only what depends on the place in the log is left open: the id, the sequence num
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from service.audit.body import REFUSED_BODY_LIMIT_BYTES, first_bytes, keep
+from service.audit.body import keep
 from service.audit.chain import LabelEntry, bits, content_hash, request_text
 from service.audit.facet import Facet, confidence_step, steps_of
-from service.audit.record import ANSWERED, Packed, by_label
+from service.audit.record import Packed, by_label
 from service.label import Label, label_text, label_type
 
 Value = str | bytes | int | float | None
@@ -34,10 +34,8 @@ def make_entry(packed: Packed, salt: bytes) -> Entry:
     """The rows of a record; raises TypeError or ValueError for one that cannot be written."""
     (
         request_id, received_utc, transport, route, status, duration_ms, client, model_name, model_version,
-        rows, sent, response, predictions, flags, key_name,
+        rows, request, response, predictions, flags, key_name, cut_bytes,
     ) = packed  # fmt: skip
-    request = sent if status == ANSWERED else first_bytes(sent, REFUSED_BODY_LIMIT_BYTES)
-    cut_bytes = len(sent) - len(request)
     labels, hashed, facets = _labels(predictions, model_name, flags > 0)
     text = request_text(
         (request_id, received_utc, transport, route, status, bits(duration_ms), model_name, model_version,

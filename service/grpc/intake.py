@@ -1,8 +1,8 @@
 """The messages of calls on their way in, and the bytes that they hold.
 
 gRPC gives a message only when it is there whole, and keeps it until the call has ended: 100 calls with 32 MB
-each would take 3 GB before the first is looked at. So a call is asked for its message when there is room for the
-longest that it may be. Until then gRPC's flow control keeps all but its beginning with the client.
+each would take 3 GB before the first is looked at. So a call is asked for its message when there is room for
+the longest that it may be. Until then gRPC's flow control keeps all but its beginning with the client.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """A long ModelInferRequest, taken apart without being parsed.
 
 protobuf parses a message in one call, which for 32 MB of empty messages takes a second and 1.2 GB. So a long
-one is taken apart along the lengths in it. The tensors are then parsed one by one, those that are long only after
-their values were counted. https://protobuf.dev/programming-guides/encoding has the format.
+one is taken apart along the lengths in it. The tensors are then parsed one by one, those that are long only
+after their values were counted. https://protobuf.dev/programming-guides/encoding has the format.
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,6 @@ from time import monotonic
 from service.audit.query.history_pages import HistoryPages
 from service.audit.retention import Limits
 from service.audit.writer import AuditLog
-from service.drain import Drain
 from service.engine import Engine
 from service.keys.keyring import Keyring
 from service.loggers import settle_loggers
@@ -22,6 +21,7 @@ from service.model import PublishedModel, load_model
 from service.settings import Settings
 from service.tracing import Tracing
 from service.vitals import BEAT_INTERVAL_S, Vitals
+from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, Said
 from service.worker.kills import take_kills
 

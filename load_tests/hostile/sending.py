@@ -1,0 +1,64 @@
+"""One hostile request: sent whole, and how long its answer takes from its last byte on."""
+
+import http.client
+import time
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import grpc
+
+from load_tests.hostile.bodies import Hostile
+
+TIMEOUT_S = 120.0
+
+
+class Answered(NamedTuple):
+    """What was said to a request."""
+
+    status: str
+    """The HTTP status, or the gRPC code."""
+    seconds: float
+    """From the last byte of the request to the end of the answer; over gRPC from the begin of the call."""
+    answer_bytes: int
+
+
+def send(url: str, address: str, request: Hostile, body: bytes) -> Answered:
+    """Send it, alone on a connection of its own."""
+    return _grpc(address, request, body) if request.transport == "grpc" else _http(url, request, body)
+
+
+def _http(url: str, request: Hostile, body: bytes) -> Answered:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_S)
+    connection.putrequest("POST", request.path)
+    kind = "application/octet-stream" if request.headers else "application/json"
+    for name, value in {"Content-Type": kind, **request.headers}.items():
+        connection.putheader(name, value)
+    connection.putheader("Content-Length", str(len(body)))
+    sent = time.perf_counter()
+    try:
+        connection.endheaders(body)
+        sent = time.perf_counter()
+    except (BrokenPipeError, ConnectionResetError):  # It was refused before it was sent whole.
+        pass
+    try:
+        answer = connection.getresponse()
+        content = answer.read()
+    except (ConnectionError, http.client.HTTPException) as error:
+        return Answered(type(error).__name__, time.perf_counter() - sent, 0)
+    finally:
+        connection.close()
+    return Answered(str(answer.status), time.perf_counter() - sent, len(content))
+
+
+def _grpc(address: str, request: Hostile, body: bytes) -> Answered:
+    options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(address, options) as channel:
+        grpc.channel_ready_future(channel).result(TIMEOUT_S)
+        sent = time.perf_counter()
+        try:
+            call: Any = channel.unary_unary(request.path)
+            answer: bytes = call(body, timeout=TIMEOUT_S)
+        except grpc.RpcError as error:
+            ended: Any = error  # It is the call, which its type does not say.
+            return Answered(ended.code().name, time.perf_counter() - sent, len(ended.details() or ""))
+    return Answered("OK", time.perf_counter() - sent, len(answer))

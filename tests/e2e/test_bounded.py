@@ -1,0 +1,90 @@
+"""Hostile bodies on the wire: refused, with few words and little memory, while others are served."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import grpc
+import httpx
+import psutil
+import pytest
+
+from load_tests.hostile.bodies import Hostile, hostile
+from load_tests.hostile.sending import send
+from load_tests.hostile.watcher import Watcher, watching
+from service.grpc.protocol import INFER
+from tests.animals import CONTRACT
+from tests.e2e.test_keys import new_key
+from tests.servers import Serve, Server, free_port
+
+NAME = "animals"
+SIZE = 3_000_000
+BODIES = hostile(CONTRACT, NAME, SIZE)
+GROWTH_BYTES = 100_000_000
+
+
+@pytest.fixture(scope="module")
+def watcher(animals_server: Server) -> Iterator[Watcher]:
+    first = psutil.Process(animals_server.process.pid)
+    pids = [process.pid for process in [first, *first.children(recursive=True)]]
+    with watching(animals_server.url, pids) as watcher:
+        yield watcher
+
+
+@pytest.mark.parametrize("request_", BODIES, ids=lambda one: f"{one.transport}: {one.name}")
+def test_a_hostile_body_is_refused_in_few_words_and_little_memory(
+    animals_server: Server, watcher: Watcher, request_: Hostile
+) -> None:
+    before = watcher.seen().bytes_now
+    answered = send(animals_server.url, animals_server.grpc, request_, request_.make())
+    seen = watcher.seen()
+    assert answered.status in ("400", "413", "422", "INVALID_ARGUMENT")
+    assert answered.answer_bytes < 100_000
+    assert seen.most_bytes - before < GROWTH_BYTES
+    assert httpx.get(f"{animals_server.url}/readyz", timeout=30).status_code == 200
+
+
+def test_many_long_messages_at_once_do_not_take_what_all_of_them_are_long(
+    animals_server: Server, watcher: Watcher
+) -> None:
+    request = next(one for one in BODIES if one.name == "packed doubles")
+    body = hostile(CONTRACT, NAME, 20_000_000)[BODIES.index(request)].make()
+    before = watcher.seen().bytes_now
+    with grpc.insecure_channel(animals_server.grpc) as channel:
+        method: Any = channel.unary_unary(INFER)
+        calls = [method.future(body, timeout=120) for _ in range(30)]
+        codes = {call.code() for call in calls}
+    assert codes <= {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert watcher.seen().most_bytes - before < 400_000_000  # Of 600 MB that are sent.
+
+
+def test_a_call_without_a_key_is_refused_before_its_message_is_there(
+    serve: Serve, animals: str, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    new_key(keys, "robot", "predict")
+    port = free_port()
+    server = serve(model=animals, TABENTO_API_KEYS_FILE=str(keys), TABENTO_GRPC_PORT=str(port))
+
+    with grpc.insecure_channel(server.grpc) as channel:
+        told = Event()
+
+        def no_message() -> Iterator[bytes]:
+            told.wait(60)
+            yield b""
+
+        method: Any = channel.stream_unary(INFER)
+        call = method.future(no_message(), timeout=60)
+        assert call.code() == grpc.StatusCode.UNAUTHENTICATED
+        told.set()
+
+
+def test_calls_whose_deadline_passes_leave_no_traceback(animals_server: Server) -> None:
+    request = b"\x0a\x07animals"
+    with grpc.insecure_channel(animals_server.grpc) as channel:
+        method: Any = channel.unary_unary(INFER)
+        calls = [method.future(request, timeout=each * 0.0002) for each in range(1, 100) for _ in range(10)]
+        for call in calls:
+            call.code()
+    assert "Traceback" not in animals_server.log
