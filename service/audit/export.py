@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydantic import JsonValue
 from pydantic_core import to_json
 
 from service.audit.reader import LoggedRequest
@@ -121,14 +122,19 @@ def _rows(request: LoggedRequest) -> Iterator[tuple[object, ...]]:
     )
     bodies = (
         request.flags,
-        to_json(request.request).decode(),
+        _json(request.request),
         request.request_cut_bytes,
-        to_json(request.response).decode(),
+        _json(request.response),
     )
     for one in request.predictions:
         yield *about, label_text(one.label), one.rows, one.min_confidence, one.max_confidence, *bodies
     if not request.predictions:
         yield *about, None, None, None, None, *bodies
+
+
+def _json(value: JsonValue) -> str:
+    # A tensor can hold what JSON has no number for; JSON lines have null there, too.
+    return to_json(value, inf_nan_mode="null").decode()
 
 
 def _pyarrow() -> tuple[Any, Any]:
