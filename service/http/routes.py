@@ -1,6 +1,7 @@
 """The pages beside the prediction routes: what is served, how it is, what it answered."""
 
 import asyncio
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from service.audit.history import HistoryFilters
-from service.errors import Finding, QueryInvalid, RequestError
+from service.errors import AuditUnusable, Finding, InternalFailure, QueryInvalid, RequestError
 from service.http import openapi, paths
 from service.http.exchange import REQUEST_ID
 from service.http.problem import MEDIA_TYPE, problem_json
@@ -21,6 +22,8 @@ from service.metrics import CONTENT_TYPE
 from service.worker import TALLY_INTERVAL_S, Worker
 
 _HERE = Path(__file__).parent
+
+_logger = logging.getLogger(__name__)
 
 
 def make_pages(worker: Worker, messages: Messages) -> Starlette:
@@ -94,7 +97,7 @@ def make_pages(worker: Worker, messages: Messages) -> Starlette:
             Route(paths.HISTORY, history),
             Route(paths.METRICS, metrics),
         ],
-        exception_handlers={RequestError: _refuse},  # type: ignore[dict-item]
+        exception_handlers={RequestError: _refuse, AuditUnusable: _fail},  # type: ignore[dict-item]
     )
 
 
@@ -117,3 +120,8 @@ def _filters(request: Request) -> HistoryFilters:
 async def _refuse(request: Request, error: RequestError) -> Response:
     body = problem_json(error, request.scope[REQUEST_ID])
     return Response(body, error.status, media_type=MEDIA_TYPE)
+
+
+async def _fail(request: Request, error: AuditUnusable) -> Response:
+    _logger.error("request %s failed: %s", request.scope[REQUEST_ID], error, exc_info=error)
+    return await _refuse(request, InternalFailure())
