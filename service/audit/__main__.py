@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--db", type=Path, metavar="PATH", help="the log; by default TABENTO_AUDIT_DB")
     added = parser.add_subparsers(dest="command", required=True)
 
-    def command(run: Command, text: str) -> argparse.ArgumentParser:
-        one = added.add_parser(run.__name__, help=text, description=text)
+    def command(run: Command, text: str, more: str = "") -> argparse.ArgumentParser:
+        one = added.add_parser(run.__name__, help=text, description=f"{text}{more}")
         one.set_defaults(run=run)
         return one
 
@@ -61,7 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     one = command(commands.tail, "write the last requests, a JSON object a line")
     one.add_argument("--lines", "-n", type=int, default=10, metavar="N")
     one.add_argument("--follow", "-f", action="store_true", help="and those that come, until interrupted")
-    one = command(commands.export, "write every request, oldest first")
+    one = command(
+        commands.export,
+        "write every request, oldest first",
+        ". In CSV a text that begins with one of = + - @, a tab or the end of a line, also behind double "
+        "quotes, or with an apostrophe, gets an apostrophe before it, or a spreadsheet would run it as a "
+        "formula. Without the first apostrophe of those that have one, all are as they were.",
+    )
     one.add_argument("--format", default="jsonl", help=f"{', '.join(FORMATS)} (default: jsonl)")
     one.add_argument("--since", type=_moment, metavar="TIME", help="received then or later")
     one.add_argument("--until", type=_moment, metavar="TIME", help="received before then")
@@ -78,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_wait(one)
     one = command(
         commands.redact,
-        "remove the content of a request from the log's files, and keep its proof; backups and exports are "
-        "not reached",
+        "remove the content of a request from the log's files, and keep its proof",
+        ". Backups and exports are not reached. It reads the whole log, up to a minute a GB.",
     )
     one.add_argument("--request-id", required=True, metavar="ID")
     one.add_argument("--reason", metavar="TEXT", help="recorded with the redaction")
