@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from service.audit import commands
 from service.audit.export import FORMATS
@@ -22,6 +23,7 @@ from service.errors import StartError
 Command = Callable[[Path, argparse.Namespace], int]
 
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+_AMOUNT: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--anchor", type=Path, metavar="FILE", help="what `head` wrote earlier")
     command(commands.head, "write the heads of the chains, to be kept elsewhere as an anchor")
     one = command(commands.prune, "remove the oldest requests beyond the limits, given or configured")
-    one.add_argument("--keep-days", type=float, metavar="DAYS")
+    one.add_argument("--keep-days", type=_amount, metavar="DAYS")
     one.add_argument("--max-bytes", type=int, metavar="BYTES")
     text = "remove all of a log that is too old by the clock, which could as well be wrong"
     one.add_argument("--trust-clock", action="store_true", help=text)
@@ -85,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command(
         commands.redact,
         "remove the content of a request from the log's files, and keep its proof",
-        ". Backups and exports are not reached. It reads the whole log, up to a minute a GB.",
+        ". Backups and exports are not reached. It reads the whole log, which takes minutes a GB beside a busy service.",
     )
     one.add_argument("--request-id", required=True, metavar="ID")
     one.add_argument("--reason", metavar="TEXT", help="recorded with the redaction")
@@ -97,7 +99,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_wait(one: argparse.ArgumentParser) -> None:
     text = "how long to wait for those who read the log, before which nothing is erased (default: 30)"
-    one.add_argument("--wait", type=float, default=PATIENCE_S, metavar="SECONDS", help=text)
+    one.add_argument("--wait", type=_amount, default=PATIENCE_S, metavar="SECONDS", help=text)
+
+
+def _amount(text: str) -> float:
+    try:
+        return _AMOUNT.validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error.errors()[0]['msg']}") from error
 
 
 def _moment(text: str) -> datetime:
