@@ -23,9 +23,9 @@ and back out again
 
     history.py   what can be asked, and the walks that answer it
     reader.py    the history page by page, and every request
-    verify.py    every chain walked, from what checked.py reads, held against an anchor (anchor.py)
     rows.py      rows as a SELECT gives them, for whoever analyses the log: ``service.audit.read``
-                 prove/structure.py what is wrong beside the chains
+    verify.py    every chain walked, from what checked.py reads, held against an anchor (anchor.py), and what
+                 is wrong beside the chains (prove/structure.py)
     stored.py    values as they are stored in a log that may have been tampered with
     __main__.py  ``python -m service.audit``, whose commands.py says what each does
 

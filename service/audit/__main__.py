@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command(
         commands.redact,
         "remove the content of a request from the log's files, and keep its proof",
-        ". Backups and exports are not reached. It reads the whole log, which takes minutes a GB beside a busy service.",
+        ". Backups and exports are not reached. The whole log is read, in minutes a GB.",
     )
     one.add_argument("--request-id", required=True, metavar="ID")
     one.add_argument("--reason", metavar="TEXT", help="recorded with the redaction")
