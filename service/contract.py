@@ -131,7 +131,7 @@ class Feature(_Part):
             alias=self.name,
             title=self.name,
             description=about or None,
-            examples=self._open_examples(),
+            examples=None if self.open_example is None else [self.open_example],
             json_schema_extra=self._schema_notes(),
         )
 
@@ -158,10 +158,11 @@ class Feature(_Part):
             notes["x-observed-range"] = [self.observed_minimum, self.observed_maximum]
         return notes
 
-    def _open_examples(self) -> list[Value] | None:
-        """Examples that anybody may see: categories are part of the interface only where they are closed."""
+    @property
+    def open_example(self) -> Value:
+        """The example, if anybody may see it: categories are part of the interface only if they are closed."""
         is_observed = self.type == "category" and not self.closed and not self.withheld
-        return None if self.example is None or is_observed else [self.example]
+        return None if is_observed else self.example
 
 
 class Target(_Part):

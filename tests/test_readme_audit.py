@@ -88,3 +88,20 @@ def test_each_promise_names_what_proves_it() -> None:
     promises = re.findall(r"^\| \*\*.*$", SECTION, re.MULTILINE)
     assert len(promises) >= 10
     assert all(re.search(r"\((tests|load_tests)/\S+\.py\)", promise) for promise in promises)
+
+
+def test_the_python_of_the_readme_reads_the_log(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+    sample_log(tmp_path / "tabento-audit.db")
+    done = subprocess.run(
+        [sys.executable, "-c", f"import pandas, service.audit\nprint(({example.strip()}).to_csv())"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert [line.split(",")[2:] for line in done.stdout.strip().splitlines()] == [
+        ["label", "min_confidence"],
+        *[["setosa", "0.97"]] * 3,
+    ]

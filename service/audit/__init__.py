@@ -24,7 +24,9 @@ and back out again
     history.py   what can be asked, and the walks that answer it
     reader.py    the history page by page, and every request
     query/       pages for a worker, from a process of their own
-    verify.py    every chain walked, from what checked.py reads, held against an anchor (anchor.py)
+    rows.py      rows as a SELECT gives them, for whoever analyses the log: ``service.audit.read``
+    verify.py    every chain walked, from what checked.py reads, held against an anchor (anchor.py), and what
+                 is wrong beside the chains (prove/structure.py)
     stored.py    values as they are stored in a log that may have been tampered with
     __main__.py  ``python -m service.audit``, whose commands.py says what each does
 
@@ -35,3 +37,25 @@ Everything goes through apsw, which carries a SQLite of its own. The standard li
 whatever the system has, and SQLite 3.7.0 to 3.51.2 can corrupt a WAL file that several connections use.
 Nor may the two meet on one file in one process: each would drop the other's POSIX locks.
 """
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+def read(
+    statement: str, values: Sequence[str | bytes | int | float | None] = (), db: Path | None = None
+) -> Iterator[dict[str, str | bytes | int | float | None]]:
+    """The rows that a SELECT gives, of one moment, each by the names of its columns.
+
+    ``pandas.DataFrame(read("SELECT ..."))`` is a table of them. The log is opened read-only, and while rows
+    are taken its WAL is kept, so take them all, or close the iterator. ``db`` is by default TABENTO_AUDIT_DB.
+    Raises AuditUnusable, or AuditMisuse if the statement cannot be run.
+    """
+    # Imported here: a process that writes the log needs neither, and starts sooner.
+    from service.audit.rows import read_rows
+
+    if db is None:
+        from service.settings import load_settings
+
+        db = load_settings().audit_db
+    return read_rows(statement, values, db)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 
+from service.audit.keep.privacy import make_private
 from service.errors import AuditMisuse
 
 _PAGES_PER_STEP = 1_000
@@ -19,6 +20,7 @@ def back_up(connection: apsw.Connection, target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     try:
         part.unlink(missing_ok=True)
+        make_private(part, create=True)
         _copy(connection, part)
         _sync(part)
         _take_name(part, target)

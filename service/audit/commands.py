@@ -21,6 +21,7 @@ from service.audit.logfile import LogFile
 from service.audit.reader import AuditReader, LoggedRequest
 from service.audit.redaction import redact as redact_requests
 from service.audit.redaction import redacted
+from service.audit.removal import remove_unused_facets
 from service.audit.retention import Limits, prune_step
 from service.audit.status import log_status
 from service.errors import AuditMisuse
@@ -60,6 +61,7 @@ def verify(db: Path, options: Namespace) -> int:
     counts += f" in {_some(report.chains, 'chain')}"
     more = f", {report.redacted} redacted" if report.redacted else ""
     more += f", {_some(report.pruned, 'entry', 'entries')} pruned" if report.pruned else ""
+    more += f", {_some(report.unused_facets, 'facet')} of no request" if report.unused_facets else ""
     _say(f"{'ok' if report.ok else 'broken'}: {counts}{more}")
     return 0 if report.ok else 1
 
@@ -109,6 +111,8 @@ def prune(db: Path, options: Namespace) -> int:
         while step := _prune_step(file, limits, clock):
             removed += step
             time.sleep(_PRUNE_PAUSE_S)
+        with file.transaction() as (connection, _):
+            remove_unused_facets(connection)
     erase(db, options.wait)
     return _say(f"{_some(removed, 'request')} pruned")
 

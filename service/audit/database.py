@@ -13,6 +13,7 @@ from time import monotonic, sleep
 import apsw
 
 from service.audit import schema
+from service.audit.keep.privacy import make_private
 from service.errors import AuditUnusable
 
 BUSY_TIMEOUT_MS = 4_000
@@ -41,6 +42,7 @@ def open_for_writing(
 ) -> apsw.Connection:
     """Open the log, made and brought to the latest schema as need be; raises AuditUnusable."""
     with refusing(path):
+        make_private(path, create=True)
         # Absolute, so that no name, such as ":memory:", means something else to SQLite.
         connection = apsw.Connection(str(path.absolute()))
         with _closing_on_error(connection):
@@ -48,13 +50,14 @@ def open_for_writing(
             connection.set_busy_handler(wait)
             if connection.readonly("main"):
                 raise AuditUnusable(path, _REASONS[apsw.ReadOnlyError])
-            behind = _number(connection, path) < schema.latest_number()
+            number = _number(connection, path)
+            _check_schema(connection, path, number)
             _use_wal(connection, wait)
             connection.pragma("synchronous", sync.upper())
             connection.pragma("secure_delete", True)  # What is deleted is overwritten (keep/erasure.py).
             connection.pragma("journal_size_limit", WAL_LIMIT_BYTES)
             connection.wal_autocheckpoint(_CHECKPOINT_PAGES)
-            if behind:
+            if number < schema.latest_number():
                 schema.migrate(connection)
     return connection
 
@@ -68,6 +71,7 @@ def open_for_reading(path: Path) -> apsw.Connection:
     if not path.exists():
         raise AuditUnusable(path, "there is no such file")
     with refusing(path):
+        make_private(path)
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags)
         with _closing_on_error(connection):
@@ -106,6 +110,18 @@ def _number(connection: apsw.Connection, path: Path) -> int:
     if number > latest:
         raise AuditUnusable(path, f"its schema is number {number}, and this service knows only {latest}")
     return number
+
+
+def _check_schema(connection: apsw.Connection, path: Path, number: int) -> None:
+    # An empty file has none, and nothing of something else is taken for one (ForeignDatabase).
+    lacking = schema.lacking(connection, number) if number else []
+    if lacking:
+        names = ", ".join(map(str, lacking))
+        raise AuditUnusable(
+            path,
+            f"its schema has the number {number}, and is not what that number stands for ({names}): it was "
+            "changed, or made by a version that was not released, which can still export it",
+        )
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """The export: the log as JSON lines, CSV or Parquet, oldest first, in memory that does not grow.
 
 JSON lines have every request with its bodies as values. CSV and Parquet have a row for each request and
-label, or one without label for a request that was not answered, in the columns of ``TABLE``.
+label, or one without label for a request that was not answered, in the columns of ``TABLE``. In CSV a text
+that a spreadsheet would take for a formula begins with an apostrophe.
 """
 
 import csv
+import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,8 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydantic import JsonValue
 from pydantic_core import to_json
 
+from service.audit.keep.privacy import PRIVATE
 from service.audit.reader import LoggedRequest
 from service.errors import AuditMisuse
 from service.label import label_text
@@ -44,6 +49,9 @@ TABLE = {
 }
 """Columns and their types; ``label`` to ``max_confidence`` are empty where there was no answer."""
 
+_FORMULA = re.compile("'|\"*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""What a text begins with that a spreadsheet takes for a formula, also behind a quote, or that was marked."""
+
 _PARQUET_ROWS = 10_000
 
 Rows = Iterable[LoggedRequest]
@@ -67,7 +75,8 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         return
     part = output.with_name(f"{output.name}.part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE), "wb") as file:
             yield file
         part.replace(output)  # What has the name is whole.
     except OSError as error:
@@ -87,8 +96,18 @@ def _write_csv(requests: Rows, file: BinaryIO) -> None:
     writer.writerow(TABLE)
     for request in requests:
         received_utc = request.received_utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        writer.writerows((*row[:2], received_utc, *row[3:]) for row in _rows(request))
+        for row in _rows(request):
+            writer.writerow([*map(as_cell, (*row[:2], received_utc, *row[3:]))])
     text.detach()
+
+
+def as_cell(value: object) -> object:
+    """A value for a spreadsheet, which would run a text that begins like a formula.
+
+    Such a text gets an apostrophe before it, and so does one that begins with an apostrophe: without the
+    first apostrophe of those that have one, all are as they were.
+    """
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def _write_parquet(requests: Rows, file: BinaryIO) -> None:
@@ -121,14 +140,19 @@ def _rows(request: LoggedRequest) -> Iterator[tuple[object, ...]]:
     )
     bodies = (
         request.flags,
-        to_json(request.request).decode(),
+        _json(request.request),
         request.request_cut_bytes,
-        to_json(request.response).decode(),
+        _json(request.response),
     )
     for one in request.predictions:
         yield *about, label_text(one.label), one.rows, one.min_confidence, one.max_confidence, *bodies
     if not request.predictions:
         yield *about, None, None, None, None, *bodies
+
+
+def _json(value: JsonValue) -> str:
+    # A tensor can hold what JSON has no number for; JSON lines have null there, too.
+    return to_json(value, inf_nan_mode="null").decode()
 
 
 def _pyarrow() -> tuple[Any, Any]:

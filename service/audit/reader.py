@@ -26,7 +26,7 @@ from service.audit.history import (
     matching_requests,
 )
 from service.audit.record import ANSWERED, LabelSummary, utc_text
-from service.errors import AuditUnusable
+from service.errors import AuditUnusable, StartError
 from service.label import label_from
 from service.oip.shown import show_message
 
@@ -158,8 +158,13 @@ class AuditReader:
 
     @contextmanager
     def _connection(self) -> Iterator[apsw.Connection]:
-        with closing(open_for_reading(self.path)) as connection, refusing(self.path):
-            yield connection
+        try:
+            with closing(open_for_reading(self.path)) as connection, refusing(self.path):
+                yield connection
+        except StartError:
+            raise
+        except Exception as error:  # So that whoever reads need know of one.
+            raise AuditUnusable(self.path, f"it could not be read: {error!r}") from error
 
 
 def _rows(connection: apsw.Connection, statement: str, bindings: Bindings) -> Iterator[RequestRow]:

@@ -8,7 +8,7 @@ answered or refused under which request id, and the chain, whole. The redaction 
 from service.audit.checked import content_hashes
 from service.audit.keep.erasure import PATIENCE_S, erase
 from service.audit.logfile import LogFile
-from service.audit.removal import remove_labels
+from service.audit.removal import remove_labels, remove_unused_facets
 
 _REDACT = """
     UPDATE request SET request_json = '', response_json = '', client = NULL, salt = NULL, content_sha256 = ?
@@ -26,6 +26,7 @@ def redact(file: LogFile, request_id: str, reason: str | None, patience_s: float
     with file.transaction() as (connection, tail):
         found = content_hashes(connection, request_id)
         remove_labels(connection, [id_ for id_, _ in found])
+        remove_unused_facets(connection)
         for id_, content in found:
             connection.execute(_REDACT, (content, id_))
             detail: dict[str, object] = {"content_sha256": content.hex()}

@@ -19,9 +19,8 @@ _FACETS = """
 _REMOVE_FACETS = f"""
     DELETE FROM request_facet WHERE (received_utc, request) = (?, ?) AND facet IN ({_FACETS})
 """  # noqa: S608 - no text from outside
-_REMOVE_UNUSED = """
-    DELETE FROM facet WHERE id = ? AND NOT EXISTS (SELECT 1 FROM request_facet WHERE facet = ?)
-"""
+_REMOVE_UNUSED = "DELETE FROM facet WHERE NOT EXISTS (SELECT 1 FROM request_facet WHERE facet = facet.id)"
+_REMOVE_IF_UNUSED = f"{_REMOVE_UNUSED} AND id = ?"
 
 
 def remove_labels(connection: apsw.Connection, requests: Iterable[int]) -> None:
@@ -36,9 +35,17 @@ def remove_labels(connection: apsw.Connection, requests: Iterable[int]) -> None:
         connection.execute("DELETE FROM request_label WHERE request = ?", (request,))
     before = connection.total_changes()
     for facet in touched:
-        connection.execute(_REMOVE_UNUSED, (facet, facet))
+        connection.execute(_REMOVE_IF_UNUSED, (facet,))
     if connection.total_changes() > before:
-        set_facet_edition(connection, facet_edition(connection) + 1)
+        _set_facet_edition(connection)
+
+
+def remove_unused_facets(connection: apsw.Connection) -> None:
+    """Remove all facets that no request has, such as those that earlier versions left."""
+    before = connection.total_changes()
+    connection.execute(_REMOVE_UNUSED)
+    if connection.total_changes() > before:
+        _set_facet_edition(connection)
 
 
 def facet_edition(connection: apsw.Connection) -> int:
@@ -46,6 +53,5 @@ def facet_edition(connection: apsw.Connection) -> int:
     return int(connection.pragma("user_version"))
 
 
-def set_facet_edition(connection: apsw.Connection, edition: int) -> None:
-    """Note in the file's header that facets were removed."""
-    connection.pragma("user_version", edition % 2**31)
+def _set_facet_edition(connection: apsw.Connection) -> None:
+    connection.pragma("user_version", (facet_edition(connection) + 1) % 2**31)

@@ -15,7 +15,7 @@ What is too old is told by the order of the log, for which keep/age.py has the r
 believed (keep/clock.py).
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -62,7 +62,7 @@ class Limits(NamedTuple):
     @property
     def keep(self) -> timedelta | None:
         """How long requests are kept."""
-        return None if self.keep_days is None else timedelta(days=self.keep_days)
+        return None if self.keep_days is None else timedelta(days=min(self.keep_days, timedelta.max.days))
 
 
 class _Old(NamedTuple):
@@ -133,7 +133,10 @@ def prune_step(
 
 
 def _age(limits: Limits, now: datetime) -> Age | None:
-    return None if limits.keep is None else Age(utc_text(now - limits.keep), utc_text(now))
+    if limits.keep is None:
+        return None
+    first = datetime.min.replace(tzinfo=UTC)
+    return Age(utc_text(now - limits.keep if limits.keep < now - first else first), utc_text(now))
 
 
 def bases_sha256(connection: apsw.Connection) -> tuple[str, str]:

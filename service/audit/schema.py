@@ -12,16 +12,19 @@ flood of refused requests does not slow it down. ``chain`` has the writers, ``ev
 log itself (chain.py).
 """
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 
 from service.audit.backup import back_up, free_name
 from service.audit.record import utc_text
+from service.audit.stored import fetch_all, shown
 from service.audit.upgrade import chain_older_records
 
 APPLICATION_ID = int.from_bytes(b"Tbnt")
@@ -157,6 +160,12 @@ MIGRATIONS = (
     ),
 )
 
+_WORD = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|[^\s\w]""", re.DOTALL
+)
+"""Of SQL: a literal or a quoted name whole, a comment whole, else a word or a sign."""
+
+_ITEMS = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS migration (
     number INTEGER PRIMARY KEY,
@@ -164,6 +173,18 @@ CREATE TABLE IF NOT EXISTS migration (
     applied_utc TEXT NOT NULL
 ) STRICT
 """
+
+
+class Item(NamedTuple):
+    """A table, view, index or trigger."""
+
+    kind: str
+    name: str
+    sql: str
+    """Its words, without comments."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
 
 
 class ForeignDatabase(Exception):
@@ -188,6 +209,29 @@ def schema_number(connection: apsw.Connection) -> int:
     return number
 
 
+@cache
+def expected_items(number: int) -> frozenset[Item]:
+    """All that the migrations up to that number make."""
+    with closing(apsw.Connection(":memory:")) as connection:
+        _apply(connection, 0, number)
+        return items(connection)
+
+
+def items(connection: apsw.Connection) -> frozenset[Item]:
+    """What the schema of the file has, but for what SQLite makes of its own."""
+    found: list[Any] = fetch_all(connection, _ITEMS)
+    return frozenset(Item(shown(kind), shown(name), _words(shown(sql))) for kind, name, sql in found)
+
+
+def _words(sql: str) -> str:
+    return " ".join(word for word in _WORD.findall(sql) if not word.startswith(("--", "/*")))
+
+
+def lacking(connection: apsw.Connection, number: int) -> list[Item]:
+    """What the migrations up to that number make, and the file does not have so, by name."""
+    return sorted(expected_items(number) - items(connection))
+
+
 def migrate(connection: apsw.Connection) -> None:
     """Bring the file to the latest schema; raises ForeignDatabase."""
     connection.execute("BEGIN IMMEDIATE")
@@ -196,18 +240,22 @@ def migrate(connection: apsw.Connection) -> None:
         if 0 < number < latest_number():
             _back_up(Path(connection.filename), number)
         connection.pragma("application_id", APPLICATION_ID)
-        connection.execute(_LEDGER)
-        for migration in MIGRATIONS:
-            if migration.number > number:
-                connection.execute(migration.sql)
-                if migration.then is not None:
-                    migration.then(connection)
-                applied = (migration.number, migration.name, utc_text(datetime.now(UTC)))
-                connection.execute("INSERT INTO migration VALUES (?, ?, ?)", applied)
+        _apply(connection, number, latest_number())
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _apply(connection: apsw.Connection, above: int, upto: int) -> None:
+    connection.execute(_LEDGER)
+    for migration in MIGRATIONS:
+        if above < migration.number <= upto:
+            connection.execute(migration.sql)
+            if migration.then is not None:
+                migration.then(connection)
+            applied = (migration.number, migration.name, utc_text(datetime.now(UTC)))
+            connection.execute("INSERT INTO migration VALUES (?, ?, ?)", applied)
 
 
 def _back_up(path: Path, number: int) -> None:

@@ -3,7 +3,7 @@
 All chains are walked at once, in the order of the ids, so each row is read once and nothing is kept but
 the place in each chain. It is done in short transactions, because a long one would keep the WAL from being
 reset: the log may be written, pruned and redacted meanwhile, and what is written after the start is left
-for the next time.
+for the next time. Only SQLite's own check of a table against its indexes takes one that is as long as it is.
 """
 
 from contextlib import closing
@@ -17,6 +17,7 @@ from service.audit.anchor import Anchor, read_anchor
 from service.audit.chain import Position, Start, first_position
 from service.audit.checked import Checked, FacetKey, read_chunk, stray_facets
 from service.audit.database import open_for_reading, refusing
+from service.audit.prove.structure import damage, row_flaws, schema_flaws, tables, unused_facets
 from service.audit.retention import bases_sha256
 from service.audit.stored import fetch_all, fetch_one, plain_bytes, shown, whole
 
@@ -35,7 +36,8 @@ class Problem(NamedTuple):
     """The first thing that is wrong with a chain, or something wrong beside the chains."""
 
     kind: str
-    """changed, removed, inserted, reordered; missing or different, against an anchor or another chain."""
+    """changed, removed, inserted, reordered; missing or different, against an anchor or another chain;
+    damaged, where the file contradicts itself."""
     what: str
     writer: str | None = None
     seq: int | None = None
@@ -56,6 +58,8 @@ class Report:
     events: int = 0
     pruned: int = 0
     """Entries that a checkpoint stands for."""
+    unused_facets: int = 0
+    """Facets that no request has."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -90,7 +94,16 @@ def _position(seq: Any, hash_: Any) -> Position:
 def verify(path: Path, anchor: Path | None = None) -> Report:
     """Walk every chain of the log; raises AuditUnusable, or AnchorUnusable for one of another log."""
     with closing(open_for_reading(path)) as connection, refusing(path):
-        return _Verification(connection, anchor).run()
+        with connection:
+            flaws = [Problem(*flaw) for flaw in schema_flaws(connection)]
+        try:
+            report = _Verification(connection, anchor).run()
+        except apsw.SQLError:  # What it asks for need not be there.
+            if not flaws:
+                raise
+            report = Report("")
+    report.problems[:0] = flaws
+    return report
 
 
 class _Verification:
@@ -119,6 +132,11 @@ class _Verification:
         self._check_facets()
         with self._connection:
             self._check_bases()
+            self._report.problems += [Problem(*flaw) for flaw in row_flaws(self._connection)]
+            self._report.unused_facets = unused_facets(self._connection)
+        for table in tables():
+            if flaw := damage(self._connection, table):
+                self._report.problems.append(Problem(*flaw))
         return self._report
 
     def _expect_chain(self, number: int, walk: _Walk) -> None:

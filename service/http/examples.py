@@ -180,8 +180,8 @@ def _lineage(model: str) -> Lineage:
 
 
 def _value(feature: Feature) -> Value:
-    if feature.example is not None:
-        return feature.example
+    if feature.open_example is not None:
+        return feature.open_example
     if feature.type == "boolean":
         return True
     if feature.type == "category":

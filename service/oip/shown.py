@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 from pydantic_core import from_json
 
-from service.errors import TensorInvalid
 from service.oip.datatypes import DATATYPES
 from service.oip.tensors import Head, from_raw
 from service.routes import is_v2
@@ -21,7 +20,6 @@ from service.routes import is_v2
 if TYPE_CHECKING:
     from service.grpc.protocol import Protocol
 
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, TensorInvalid)
 _ABOUT = ("model_name", "model_version", "id")
 
 
@@ -29,13 +27,15 @@ def show_message(transport: str, route: str, body: bytes, *, is_request: bool) -
     """A message of the protocol as its JSON; None where it is none, or is plain JSON already."""
     if not body:  # It was redacted.
         return None
-    if transport == "grpc":
-        return _of_grpc(body, "input" if is_request else "output")
-    if is_v2(route):
-        try:
+    try:
+        if transport == "grpc":
+            return _of_grpc(body, "input" if is_request else "output")
+        if is_v2(route):
             return _of_http(body, "inputs" if is_request else "outputs")
-        except _UNREADABLE:
-            return None
+    except Exception:
+        # Anybody can have anything recorded: nested deeper than Python's stack, numbers beyond its digits,
+        # values of any type where others belong. Whatever it is, whoever reads the log goes on.
+        return None
     return None
 
 
@@ -48,18 +48,13 @@ def _protocol() -> "Protocol":
 
 
 def _of_grpc(body: bytes, side: str) -> JsonValue:
-    from google.protobuf.message import DecodeError
-
     kind = _protocol().messages["ModelInferRequest" if side == "input" else "ModelInferResponse"]
-    try:
-        message = kind.FromString(body)
-        raws = getattr(message, f"raw_{side}_contents")
-        tensors: list[JsonValue] = [
-            _tensor(tensor, raws[place] if raws else None)
-            for place, tensor in enumerate(getattr(message, f"{side}s"))
-        ]
-    except (DecodeError, *_UNREADABLE):
-        return None
+    message = kind.FromString(body)
+    raws = getattr(message, f"raw_{side}_contents")
+    tensors: list[JsonValue] = [
+        _tensor(tensor, raws[place] if raws else None)
+        for place, tensor in enumerate(getattr(message, f"{side}s"))
+    ]
     about: dict[str, JsonValue] = {name: text for name in _ABOUT if (text := getattr(message, name))}
     return {**about, f"{side}s": tensors}
 

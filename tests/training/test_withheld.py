@@ -72,7 +72,7 @@ def test_no_value_of_an_identifier_is_in_the_contract_the_golden_rows_the_exampl
         contract.model_dump_json(),
         golden_of(dataset),
         _input_example(dataset).to_json(),
-        json.dumps(document(Messages(contract, 100), "loans")),
+        json.dumps(document(Messages(contract, 100), "loans", with_keys=True)),
         shown(contract).model_dump_json(),
     ):
         assert told(text, names, first) == []
@@ -104,7 +104,7 @@ def test_a_closed_category_is_part_of_the_interface_whatever_it_looks_like(tmp_p
     decided = Overrides(features={"borrower": FeatureOverride(closed=True)})
     contract = load_dataset(path, "repaid", overrides=decided).contract
     assert contract.features[0].categories == tuple(sorted(names))
-    assert "station-17" in json.dumps(document(Messages(contract, 100), "loans"))
+    assert "station-17" in json.dumps(document(Messages(contract, 100), "loans", with_keys=True))
 
 
 def test_open_categories_are_not_in_the_documents_and_in_the_contract_shown_they_are_few(
@@ -114,7 +114,7 @@ def test_open_categories_are_not_in_the_documents_and_in_the_contract_shown_they
     cities = [f"city {n % 80:02}" for n in range(400)]
     pd.DataFrame({"city": cities, "x": range(0, 800, 2), "y": [n % 2 for n in range(400)]}).to_csv(path)
     contract = load_dataset(path, "y").contract
-    assert "city 0" not in json.dumps(document(Messages(contract, 100), "many"))
+    assert "city 0" not in json.dumps(document(Messages(contract, 100), "many", with_keys=True))
     (city,) = [feature for feature in shown(contract).features if feature.name == "city"]
     assert (len(city.categories), city.categories_total) == (LISTED_CATEGORIES, 80)
     rows = [{"city": "city 79", "x": 2}, {"city": "city 80", "x": 2}]

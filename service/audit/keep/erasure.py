@@ -14,7 +14,7 @@ milliseconds of pages at a time, each time like this:
 
 The free pages come first, for they may be used again at any moment; with ``secure_delete`` on, those that
 become free later are zero. Then comes each page of the trees. Pages that are made meanwhile are made of what
-the log still holds. The whole file is read once: 5 s of work a GB, and up to a minute beside a busy service.
+the log still holds. The whole file is read once: 5 s of work a GB, which take minutes beside a busy service.
 
 Only what these files hold is reached: no backup, no export, and no block that the file system has freed.
 """

@@ -183,6 +183,24 @@ def test_the_command_does_not_empty_the_log_by_a_clock_that_may_be_wrong(tmp_pat
     assert (done.returncode, done.stdout) == (0, "3 requests pruned\n")
 
 
+@pytest.mark.parametrize("days", ["999999", "1e300"])
+def test_a_limit_beyond_the_calendar_keeps_everything(tmp_path: Path, days: str) -> None:
+    write(tmp_path / "audit.db", *recent(3, ago=5 * DAY))
+
+    done = command("--db", tmp_path / "audit.db", "prune", "--keep-days", days)
+
+    assert (done.returncode, done.stdout) == (0, "0 requests pruned\n")
+
+
+@pytest.mark.parametrize("days", ["-1", "nan", "soon"])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, days: str) -> None:
+    done = command("--db", tmp_path / "audit.db", "prune", f"--keep-days={days}")
+
+    assert done.returncode == 2
+    assert "argument --keep-days" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 steps = st.lists(
     st.tuples(
         st.floats(0.1, 60).map(lambda hours: timedelta(hours=hours)),

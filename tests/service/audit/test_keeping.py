@@ -16,6 +16,7 @@ import apsw
 import pandas as pd
 import pytest
 
+from service.audit import read as read_rows
 from service.audit.__main__ import main
 from service.audit.export import TABLE
 from service.audit.verify import verify
@@ -273,16 +274,14 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_the_file_is_read_directly_through_views(db: Path) -> None:
-    import sqlite3
-
-    connection = sqlite3.connect(f"{db.as_uri()}?mode=ro", uri=True)
-    frame: Any = pd.read_sql("SELECT request_id, label, min_confidence, flags FROM prediction", connection)
-    refusals = connection.execute("SELECT request_id, status FROM refusal").fetchall()
-    gaps = connection.execute("SELECT * FROM gap").fetchall()
-    connection.close()
+    frame: Any = pd.DataFrame(
+        read_rows("SELECT request_id, label, min_confidence, flags FROM prediction", db=db)
+    )
+    refusals = [*read_rows("SELECT request_id, status FROM refusal", db=db)]
+    gaps = [*read_rows("SELECT * FROM gap", db=db)]
 
     assert frame["label"].value_counts().to_dict() == {"setosa": 3, "1": 2, "true": 1, "ä": 1}
-    assert (refusals, gaps) == ([("refused", 422)], [])
+    assert (refusals, gaps) == ([{"request_id": "refused", "status": 422}], [])
 
 
 def test_an_export_passes_over_what_was_pruned(db: Path, call: Call) -> None:

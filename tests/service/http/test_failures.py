@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import httpx
 import pytest
 from bentoml._internal.models import ModelStore
 
 from service.model import ESTIMATOR_FILE
+from tests.iris import SETOSA
 from tests.servers import Serve, Server
 
 
@@ -49,3 +52,26 @@ def test_a_model_that_does_not_load_ends_the_service_with_the_reason(
     Path(store.get(tag).path_of(ESTIMATOR_FILE)).write_bytes(b"not a model")
     with pytest.raises(pytest.fail.Exception, match=rf"Model {tag} cannot be served"):
         serve(model=tag)
+
+
+def test_a_history_that_cannot_be_read_is_problem_details(iris: str, serve: Serve) -> None:
+    server = serve(model=iris)
+    assert httpx.post(f"{server.url}/predict", json=SETOSA).status_code == 200
+    for damage in (
+        "UPDATE request SET response_json = 1",
+        "UPDATE request SET received_utc = 'never'",
+        "ALTER TABLE request_label RENAME TO elsewhere",
+    ):
+        with closing(apsw.Connection(str(server.audit_db))) as connection:
+            connection.set_busy_timeout(5_000)
+            connection.execute(damage)
+
+        answer = httpx.get(f"{server.url}/predictions/history")
+
+        assert answer.status_code == 500
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["type"] == "urn:tabento:internal-failure"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        assert str(server.audit_db) not in answer.text
+        assert f"request {answer.json()['request_id']} failed: The audit log" in server.log
+    server.stop()

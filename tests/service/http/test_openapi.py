@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from service.contract import Contract, Feature, Target, Value
 from service.http.openapi import document
+from service.inference.steps import finish
 from service.messages import Messages
 from service.oip import body
 from service.oip.inputs import Inputs
@@ -95,9 +96,9 @@ def test_the_examples_of_requests_are_rows_that_the_contract_takes(contract: Con
     values = contract.row_type.model_validate(row).features
     assert found["POST /predict/batch request application/json"] == {"instances": [row]}
     tensors = found["POST /v2/models/{model}/infer request application/json"]
-    (read,) = body.read(tensors, memoryview(b""), Inputs(contract, 100), Outputs(contract)).rows
+    (read,) = finish(body.read(tensors, memoryview(b""), Inputs(contract, 100), Outputs(contract))).rows
     # An empty text is a missing value, where there may be any and it is no category.
-    assert [value or None for value in read.features] == [value or None for value in values]
+    assert [value or None for value in read] == [value or None for value in values]
 
 
 @pytest.mark.parametrize("with_keys", [True, False])
