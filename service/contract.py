@@ -160,7 +160,7 @@ class Feature(_Part):
 
     @property
     def open_example(self) -> Value:
-        """The example, if anybody may see it: categories are part of the interface only if they are closed."""
+        """The example, if anybody may see it: open categories are not part of the interface."""
         is_observed = self.type == "category" and not self.closed and not self.withheld
         return None if is_observed else self.example
 
