@@ -43,7 +43,7 @@ class GuardedCycle(RequestResponseCycle):
         on_response: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
-            connection.scope,  # type: ignore[arg-type]
+            connection.scope,
             connection.transport,
             connection.flow,
             connection.logger,
