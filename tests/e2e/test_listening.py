@@ -5,8 +5,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import NamedTuple
 
 import httpx
@@ -23,6 +24,18 @@ class Start(NamedTuple):
     options: str
     settings: dict[str, str]
     said: str
+
+
+@contextmanager
+def ended_in_time(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Within the context, its output may be read to the end, which comes after a while at the latest."""
+    timer = Timer(2 * START_TIMEOUT_S, process.kill)
+    timer.start()
+    try:
+        with process:
+            yield
+    finally:
+        timer.cancel()
 
 
 def is_there_ipv6() -> bool:
@@ -108,7 +121,7 @@ def test_of_services_that_start_at_once_on_one_port_one_serves_and_the_other_say
     ]
 
     def read(process: subprocess.Popen[str]) -> None:
-        with process:
+        with ended_in_time(process):
             assert process.stdout
             for line in process.stdout:
                 said.append(line)
@@ -135,14 +148,15 @@ def test_without_a_host_it_says_once_that_anybody_can_ask_and_what_it_serves_whe
     said: list[str] = []
     listeners: set[str] = set()
     wanted = 0.0
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [*command, "--arg", f"model={iris}"],
         cwd=PROJECT,
         env={**stores, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    ) as process:
+    )
+    with ended_in_time(process):
         assert process.stdout
         for line in process.stdout:
             said.append(line)
