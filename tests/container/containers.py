@@ -14,7 +14,7 @@ import pytest
 from tests.servers import PROJECT
 
 README = (PROJECT / "deploy" / "README.md").read_text()
-READY_WITHIN_S = 10
+READY_WITHIN_S = 60
 STOP_WITHIN_S = 20
 
 
