@@ -47,7 +47,7 @@ def test_who_cannot_begin_in_time_is_refused_and_all_are_served_when_the_log_can
     statuses_of_all(server)  # By which the worker knows that its model is quick, also for many rows.
     with locked(server.audit_db):
         statuses = statuses_of_all(server)
-    assert set(statuses) <= {429, 503}
+    assert set(statuses) <= {429, 503, 504}  # Those that had begun are not answered without their record.
     assert statuses[429] >= REQUESTS // 2
     assert statuses_of_all(server) == {200: REQUESTS}
     assert metric(server.url, "tabento_requests_total", route="/predict", status="429") == statuses[429]
