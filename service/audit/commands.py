@@ -82,7 +82,7 @@ def export(db: Path, options: Namespace) -> int:
 def tail(db: Path, options: Namespace) -> int:
     """Write the last requests, and with ``--follow`` those that come."""
     reader = AuditReader(db)
-    seen = 0
+    seen = reader.last_id()  # Also where no lines are asked for, what comes is what comes from now on.
     for request in reader.last_records(options.lines):
         seen = _write(request)
     while options.follow:

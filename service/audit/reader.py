@@ -45,6 +45,7 @@ _RECORDS = f"""
     ORDER BY r.id
 """  # noqa: S608 - no text from outside
 _LAST_RECORDS = f"SELECT {COLUMNS} FROM request AS r ORDER BY r.id DESC LIMIT :rows"  # noqa: S608
+_LAST_ID = "SELECT coalesce(max(id), 0) FROM request"
 _NEXT = "SELECT min(id) FROM request WHERE id > ?"
 _LABELS = """
     SELECT request, label, label_type, rows, min_confidence, max_confidence FROM request_label
@@ -133,7 +134,7 @@ class AuditReader:
             "label": label,
         }
         with self._connection() as connection:
-            last: int = connection.execute("SELECT coalesce(max(id), 0) FROM request").get
+            last: int = connection.execute(_LAST_ID).get
             seen = after
             while seen < last:
                 bindings: Bindings = {**asked, "seen": seen, "upto": min(seen + _CHUNK_ROWS, last)}
@@ -148,6 +149,11 @@ class AuditReader:
         with self._connection() as connection:
             rows = [*_rows(connection, _LAST_RECORDS, {"rows": count})]
             return [*_logged_requests(connection, rows[::-1])]
+
+    def last_id(self) -> int:
+        """The place of the request that was logged last, 0 if there is none; raises AuditUnusable."""
+        with self._connection() as connection:
+            return int(connection.execute(_LAST_ID).get)
 
     @contextmanager
     def _connection(self) -> Iterator[apsw.Connection]:
