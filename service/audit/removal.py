@@ -16,9 +16,7 @@ _FACETS = """
     SELECT id FROM facet WHERE (label, label_type, model_name, flagged) = (?, ?, ?, ?)
     AND confidence_step BETWEEN ? AND ?
 """
-_REMOVE_FACETS = f"""
-    DELETE FROM request_facet WHERE (received_utc, request) = (?, ?) AND facet IN ({_FACETS})
-"""  # noqa: S608 - no text from outside
+_REMOVE_FACET = "DELETE FROM request_facet WHERE (facet, received_utc, request) = (?, ?, ?)"
 _REMOVE_UNUSED = "DELETE FROM facet WHERE NOT EXISTS (SELECT 1 FROM request_facet WHERE facet = facet.id)"
 _REMOVE_IF_UNUSED = f"{_REMOVE_UNUSED} AND id = ?"
 
@@ -27,14 +25,26 @@ def remove_labels(connection: apsw.Connection, requests: Iterable[int]) -> None:
     """Remove the labels of requests, with their facets; and the facets that no other request has."""
     touched: set[int] = set()
     for request in requests:
-        labels: list[Any] = connection.execute(_LABELS, (request,)).fetchall()
-        for *of, least, most, received_utc in labels:
-            chosen = *of, confidence_step(least), confidence_step(most)
-            touched.update(id_ for (id_,) in connection.execute(_FACETS, chosen))
-            connection.execute(_REMOVE_FACETS, (received_utc, request, *chosen))
-        connection.execute("DELETE FROM request_label WHERE request = ?", (request,))
+        touched |= remove_labels_of(connection, request)
+    remove_if_unused(connection, touched)
+
+
+def remove_labels_of(connection: apsw.Connection, request: int) -> set[int]:
+    """Remove the labels of one request; the ids of the facets that it had."""
+    touched: set[int] = set()
+    labels: list[Any] = connection.execute(_LABELS, (request,)).fetchall()
+    for *of, least, most, received_utc in labels:
+        for (facet,) in connection.execute(_FACETS, (*of, confidence_step(least), confidence_step(most))):
+            connection.execute(_REMOVE_FACET, (facet, received_utc, request))
+            touched.add(facet)
+    connection.execute("DELETE FROM request_label WHERE request = ?", (request,))
+    return touched
+
+
+def remove_if_unused(connection: apsw.Connection, facets: Iterable[int]) -> None:
+    """Remove those of the facets that no request has."""
     before = connection.total_changes()
-    for facet in touched:
+    for facet in facets:
         connection.execute(_REMOVE_IF_UNUSED, (facet,))
     if connection.total_changes() > before:
         _set_facet_edition(connection)

@@ -24,7 +24,7 @@ from pydantic_core import to_json
 
 from service.audit.keep.age import Age, old_requests
 from service.audit.record import utc_text
-from service.audit.removal import remove_labels
+from service.audit.removal import remove_if_unused, remove_labels_of
 from service.audit.stored import fetch_all, fetch_one, shown, whole
 from service.audit.tail import Tail
 
@@ -46,6 +46,8 @@ _STATED = """
     SELECT iif(json_valid(detail_json), json_extract(detail_json, '$.bases_sha256'), 'none')
     FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1
 """
+_PAGES = "PRAGMA page_count"
+_FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
 _OLDEST = "SELECT id, received_utc, chain, seq, hash FROM request ORDER BY id LIMIT ?"
 
@@ -77,8 +79,11 @@ class _Old(NamedTuple):
 
 def used_bytes(connection: apsw.Connection) -> int:
     """The length of the pages that are in use."""
-    pages: int = connection.pragma("page_count") - connection.pragma("freelist_count")
-    return pages * int(connection.pragma("page_size"))
+    return _used_pages(connection) * int(connection.pragma("page_size"))
+
+
+def _used_pages(connection: apsw.Connection) -> int:
+    return int(connection.execute(_PAGES).get) - int(connection.execute(_FREE_PAGES).get)
 
 
 def is_over(connection: apsw.Connection, limits: Limits, now: datetime, chain: int | None) -> bool:
@@ -168,16 +173,18 @@ def _too_long(connection: apsw.Connection, limits: Limits) -> bool:
 
 def _remove(connection: apsw.Connection, oldest: list[_Old], at_least: int, limits: Limits) -> list[_Old]:
     """Remove the oldest requests, as many as a step and the limit of size ask for."""
-    before, removed = used_bytes(connection), []
+    page_bytes: int = connection.pragma("page_size")
+    before, removed, touched = used_bytes(connection), [], set()
     for request in oldest:
-        remove_labels(connection, [request.id])
+        touched |= remove_labels_of(connection, request.id)
         connection.execute("DELETE FROM request WHERE id = ?", (request.id,))
         removed.append(request)
-        used = used_bytes(connection)
+        used = _used_pages(connection) * page_bytes
         if limits.max_bytes is not None and used <= limits.max_bytes:
             break
         if before - used >= STEP_BYTES and len(removed) >= at_least:
             break
+    remove_if_unused(connection, touched)
     return removed
 
 

@@ -1,4 +1,5 @@
 import json
+import select
 import subprocess
 import sys
 from dataclasses import replace
@@ -175,3 +176,18 @@ def test_a_wrong_call_is_refused(arguments: list[str]) -> None:
 
     assert done.returncode == 2
     assert done.stderr.startswith("usage: python -m service.audit")
+
+
+def test_tail_of_no_lines_follows_only_what_comes(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(3))
+    following = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "--follow", "-n", "0"]
+    with subprocess.Popen(following, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
+        assert process.stdout is not None
+        ready, later = select.select([process.stdout], [], [], 0)[0], 0
+        while not ready and later < 600:
+            later += 1
+            write(db, replace(ANSWERED, request_id=f"later-{later}"))
+            ready = select.select([process.stdout], [], [], 0.2)[0]
+        assert json.loads(process.stdout.readline())["request_id"].startswith("later-")
+        process.kill()
