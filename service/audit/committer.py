@@ -19,7 +19,7 @@ import pickle
 import traceback
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
-from socket import socket
+from socket import MSG_DONTWAIT, socket
 from time import monotonic
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from service.audit.gap import Statement
 from service.audit.logfile import LogFile
 from service.audit.record import Identity, Packed
 from service.audit.watch import Watch
+from service.audit.write.succession import AWAKE_S, Succession
 
 Mode = Literal["strict", "relaxed"]
 
@@ -65,6 +66,7 @@ class Committer:
         self._ended = False
         self._failing = False
         self._over_limits = False
+        self._succession = Succession(is_awaited=mode == "strict")
         self._probe: Packed | None = None
         """One of the records that could not be written, with which it is tried whether others can."""
         self._gap: Statement | None = None
@@ -97,7 +99,10 @@ class Committer:
         # Sleeps until there is something to write, and takes all that there is. While the log cannot be
         # written it also wakes up without records, for a trial.
         group, self._kept = self._kept, []
-        self._take_what_comes(group, self._patience_s())
+        began = monotonic()
+        if not (self._succession.is_quick and self._stay_awake(group, began + AWAKE_S)):
+            self._take_what_comes(group, self._patience_s())
+        self._succession.follow(len(group), monotonic() - began)
         if self._mode == "relaxed" and group and not self._failing:
             until = monotonic() + _GATHERING_S
             while not self._ended and (left := until - monotonic()) > 0:
@@ -111,12 +116,28 @@ class Committer:
                 os.read(self._woken, 64)
             if self._worker not in readable:
                 return
+            self._receive(group)
+            if self._inbox.has_all:
+                return
             patience_s = 0
+
+    def _stay_awake(self, group: list[Packed], until: float) -> bool:
+        """Whether something came until then."""
+        while monotonic() < until:
             try:
-                for message in self._inbox.receive():
-                    self._take(group, *message)
-            except EOFError:
-                self._ended = True
+                self._receive(group, MSG_DONTWAIT)
+            except BlockingIOError:
+                os.sched_yield()
+            else:
+                return True
+        return False
+
+    def _receive(self, group: list[Packed], flags: int = 0) -> None:
+        try:
+            for message in self._inbox.receive(flags):
+                self._take(group, *message)
+        except EOFError:
+            self._ended = True
 
     def _take(self, group: list[Packed], kind: str, gap: Any, *about: Any) -> None:
         statement = gap and Statement(*gap)
@@ -171,11 +192,12 @@ class Committer:
             self._note_failure(error, failing=not at_fault)
             self._give_up(group, error, again=not (at_fault or self._ended))
         else:
-            self._note_success()
             self._tell("written", len(group))
+            self._note_success()
             if gap:
                 self._gap = None
                 self._tell_stated(gap)
+            self._file.bound_wal()  # Nobody waits for that.
 
     def _tell_stated(self, gap: Statement | None) -> None:
         if gap is not None:

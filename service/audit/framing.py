@@ -25,17 +25,20 @@ class Inbox:
     def __init__(self, source: socket) -> None:
         self._source = source
         self._bytes = bytearray()
+        self.has_all = True
+        """Whether what was read last was all that had come."""
 
-    def receive(self) -> Iterator[Any]:
+    def receive(self, flags: int = 0) -> Iterator[Any]:
         """The messages that are whole, once what has come was read.
 
-        Raises EOFError if the other end is closed, and BlockingIOError where a socket that does not block has
-        nothing.
+        Raises EOFError if the other end is closed, and BlockingIOError where a socket that does not block, or
+        is asked with MSG_DONTWAIT, has nothing.
         """
         try:
-            received = self._source.recv(_RECEIVED_BYTES)
+            received = self._source.recv(_RECEIVED_BYTES, flags)
         except ConnectionError:
             received = b""
+        self.has_all = len(received) < _RECEIVED_BYTES
         if not received:
             raise EOFError
         self._bytes += received

@@ -5,6 +5,7 @@ opens a new one: whatever the failure was, writing goes on as soon as the file c
 same chain if the file holds it as it was left.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -50,6 +51,8 @@ class LogFile:
         self.limits = limits
         self._clock = clock or Clock()
         self.path = path
+        self._name = str(path)
+        self._wal = f"{path}-wal"
         self._busy_timeout_ms = busy_timeout_ms
         self._sync = sync
         self._connection: apsw.Connection | None = None
@@ -81,7 +84,6 @@ class LogFile:
             tail.add_records(entries)
         if entries and self._head is not None:
             self.committed = Committed.of(entries[-1], self._head, tail.last_id)
-        self._bound_wal()
 
     def try_to_write(self, record: Packed | None) -> None:
         """Do as if the record was written; raises whatever prevents it.
@@ -149,11 +151,14 @@ class LogFile:
             raise
         self._head = tail.head
 
-    def _bound_wal(self) -> None:
-        # Readers that overlap can keep every checkpoint from coming to the WAL's end, after which alone it
-        # is begun anew. So once it is long, a checkpoint waits for them with the write lock held, during
-        # which readers start at its end; but not for long, and not again and again for one that stays.
-        if self._connection is None or _length_bytes(self.path) <= WAL_LIMIT_BYTES:
+    def bound_wal(self) -> None:
+        """Bring a WAL that is long back to its beginning, if readers allow it; asked after each write.
+
+        Readers that overlap can keep every checkpoint from coming to its end, after which alone it is begun
+        anew. So a checkpoint waits for them with the write lock held, during which readers start at its end;
+        but not for long, and not again and again for one that stays.
+        """
+        if self._connection is None or _length_bytes(self._wal) <= WAL_LIMIT_BYTES:
             return
         if monotonic() < self._next_restart:
             return
@@ -171,7 +176,7 @@ class LogFile:
     @property
     def in_place(self) -> bool:
         """Whether the file that is written is the one that has the name."""
-        return self._inode is not None and _inode(self.path) == self._inode
+        return self._inode is not None and _inode(self._name) == self._inode
 
     def _opened(self) -> apsw.Connection:
         # A log that was moved away or deleted would still take commits, which nobody would ever find. The
@@ -189,7 +194,7 @@ class LogFile:
                 read_back(self.path, self.committed)
             self.doubted = False
             self._connection = open_for_writing(self.path, self._busy_timeout_ms, self._sync)
-            self._inode = _inode(self.path)
+            self._inode = _inode(self._name)
             if self._head is not None and not _holds(self._connection, self._head):
                 self._head = self.committed = None  # Another file, or a commit whose outcome was not known.
         return self._connection
@@ -201,16 +206,16 @@ def _holds(connection: apsw.Connection, head: ChainHead) -> bool:
     return bool(found == tuple(head.position))
 
 
-def _length_bytes(path: Path) -> int:
+def _length_bytes(file: str) -> int:
     try:
-        return path.with_name(f"{path.name}-wal").stat().st_size
+        return os.stat(file).st_size  # noqa: PTH116 - a record pays for it, and a Path takes three times as long
     except FileNotFoundError:
         return 0
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
+def _inode(file: str) -> tuple[int, int] | None:
     try:
-        status = path.stat()
+        status = os.stat(file)  # noqa: PTH116 - as above
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino

@@ -141,6 +141,9 @@ class Tail:
 
 def insert(connection: apsw.Connection, table: str, rows: Sequence[Row]) -> None:
     """Insert rows, their values in the order of the table's columns."""
+    if len(rows) == 1:  # Most often where few ask, and for each of them it counts.
+        connection.execute(_insert_statement(table, len(rows[0]), 1), rows[0])
+        return
     start = 0
     for size in _ROWS_PER_STATEMENT:
         while len(rows) - start >= size:

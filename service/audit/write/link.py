@@ -79,7 +79,7 @@ class Link:
             if monotonic() > until:
                 self._give_up(f"did not open it within {_OPENING_LIMIT_S:.0f} s")
         if not self._is_open:
-            self.await_end()
+            self._writer.wait(_OPENING_LIMIT_S)
             raise self._refusal or self._ended
 
     def attend(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -96,9 +96,10 @@ class Link:
         return self._is_open and not self.is_hung
 
     def start(self, *, at_once: bool = False) -> Channel | None:
-        """Start the process if none runs; at most once a second."""
+        """Start the process if none runs; unless ``at_once``, once a second at most, and not in closing."""
         now = monotonic()
-        if self.channel is not None or not (at_once or now >= self._next_start):
+        is_due = at_once or (now >= self._next_start and not self.is_closing)
+        if self.channel is not None or not is_due:
             return self.channel
         if not self._writer.wait(0):
             return None
@@ -117,7 +118,7 @@ class Link:
 
     def receive(self) -> None:
         """Take what has come."""
-        channel = self.channel or (None if self.is_closing else self.start())
+        channel = self.channel or self.start()
         if channel is None:
             return
         with suppress(BlockingIOError):

@@ -144,6 +144,7 @@ def test_a_closed_log_takes_nothing(tmp_path: Path) -> None:
     with pytest.raises(AuditUnavailable):
         asyncio.run(log.append(ANSWERED))
     assert not log.writable
+    assert psutil.Process().children() == [], "a process was begun that nobody ends"
     assert read(log.path) == []
 
 
