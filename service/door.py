@@ -98,7 +98,7 @@ class Door:
             with room:
                 return await self._recorded(call, form, room, deadline)
         except RequestError as error:
-            return form.refusal(call, error)
+            return form.refusal(call, error.without_frames())
 
     def note(self, call: Call) -> None:
         """Count a call that is over, and log it where that is asked for."""
@@ -128,7 +128,7 @@ class Door:
             refusal = foreseen(error, call, rows_at)
             if call.body is None or not refusal.recorded:
                 raise refusal from None
-            predictions, reply = NO_PREDICTIONS, form.refusal(call, refusal)
+            predictions, reply = NO_PREDICTIONS, form.refusal(call, refusal.without_frames())
         with call.trace.step("audit commit"):
             await worker.audit.append(self._record(call, reply, predictions), deadline)
         return reply

@@ -58,10 +58,12 @@ def _all(service: Service, watcher: Watcher, model: str, size: int) -> Iterator[
         yield _measure(service, watcher, model, request, resting_bytes)
 
 
-def _measure(service: Service, watcher: Watcher, model: str, request: Hostile, before: int) -> Measured:
+def _measure(
+    service: Service, watcher: Watcher, model: str, request: Hostile, resting_bytes: int
+) -> Measured:
     body = request.make()
     time.sleep(0.05)
-    watcher.seen()
+    before = watcher.seen().bytes_now
     answered = send(service.url, str(service.grpc), request, body)
     seen = watcher.seen()
     time.sleep(_SETTLES_S)
@@ -75,7 +77,7 @@ def _measure(service: Service, watcher: Watcher, model: str, request: Hostile, b
         answered.seconds,
         seen.longest_ms,
         max(0, seen.most_bytes - before),
-        max(0, after - before),
+        max(0, after - resting_bytes),
         answered.answer_bytes,
     )
 

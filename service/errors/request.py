@@ -65,6 +65,15 @@ class RequestError(TabentoError):
         self.detail = detail
         self.findings = findings
 
+    def without_frames(self) -> Self:
+        """The error, without the frames that it passed.
+
+        These hold the request's body, and one that keeps the error in a variable makes a cycle with it. Those
+        are freed only when Python looks for cycles: refused bodies of 30 MB added up to gigabytes.
+        """
+        self.__traceback__ = self.__context__ = None
+        return self
+
     @property
     def grpc_code(self) -> str:
         """Name of the gRPC status code."""

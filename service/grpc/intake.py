@@ -7,11 +7,14 @@ the longest that it may be. Until then gRPC's flow control keeps all but its beg
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import cast
 
 from service.errors import ClientGone, Overloaded
+
+Receive = Callable[[], Awaitable[object]]
+"""A call's next message; anything but bytes is the end of them."""
 
 BUDGET_BYTES = 128 * 1024**2
 """What all messages of a worker may take, if each that is on its way is as long as it may be."""
@@ -35,7 +38,7 @@ class Intake:
         self._given_way: set[asyncio.Task[object]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def read(self, messages: AsyncIterator[bytes]) -> bytes:
+    async def read(self, receive: Receive) -> bytes:
         """The message of a call, whose length is to be given back; raises Overloaded, ClientGone."""
         if self._free_bytes >= self._longest_bytes and not self._waiting:
             self._free_bytes -= self._longest_bytes
@@ -43,7 +46,7 @@ class Intake:
             await self._turn()
         message = b""
         try:
-            message = await self._message(messages)
+            message = await self._message(receive)
         finally:
             self.give_back(self._longest_bytes - len(message))
         return message
@@ -72,13 +75,14 @@ class Intake:
                 self.give_back(self._longest_bytes)
             raise
 
-    async def _message(self, messages: AsyncIterator[bytes]) -> bytes:
+    async def _message(self, receive: Receive) -> bytes:
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._coming[task] = monotonic()
         try:
-            return await anext(messages)
-        except StopAsyncIteration:
-            raise ClientGone from None
+            message = await receive()
+            if not isinstance(message, bytes):
+                raise ClientGone
+            return message
         except asyncio.CancelledError:
             if task not in self._given_way:
                 raise

@@ -64,6 +64,7 @@ class Methods:
         path, scope = route.path, route.scope
 
         async def serve(messages: AsyncIterator[bytes], context: Context) -> bytes:
+            del messages  # The iterator keeps what it has given, and is not freed with the call.
             self._in_hand += 1
             self.idle.clear()
             context.add_done_callback(self._done)  # type: ignore[arg-type]
@@ -73,12 +74,12 @@ class Methods:
             try:
                 if self._worker.keyring is not None:
                     call.key = admit(self._worker.keyring, scope, call.headers)
-                call.body = await self._intake.read(messages)
+                call.body = await self._intake.read(context.read)
                 response = await answer(call)
                 call.status = 200
             except RequestError as error:
                 call.status = int(error.status)
-                refusal = error
+                refusal = error.without_frames()
             except (ClientGone, asyncio.CancelledError) as gone:
                 call.status = CLIENT_CLOSED_REQUEST
                 raise asyncio.CancelledError from gone  # Which gRPC takes for what it is.
@@ -87,6 +88,7 @@ class Methods:
             finally:
                 self._door.note(call)
                 self._intake.give_back(len(call.body or b""))
+                call.body = None
             await abort(context, call, refusal)
             return b""
 
@@ -135,6 +137,10 @@ class Methods:
 
     async def _model_infer(self, call: GrpcCall) -> bytes:
         reply = await self._door.predict(call, self._form)
-        if reply.error is not None:
-            raise reply.error
-        return reply.body
+        error, body = reply.error, reply.body
+        if error is None:
+            return body
+        try:
+            raise error
+        finally:
+            del error, reply  # With which its traceback would be a cycle.

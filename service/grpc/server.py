@@ -23,6 +23,9 @@ _MIN_PING_INTERVAL_MS = 10_000
 """How often a client may ask whether the connection lives; gRPC's own limit, five minutes, is more than many
 proxies wait."""
 
+_AHEAD_BYTES = 64 * 1024
+"""Of a message that come before it is asked for."""
+
 _MOST_CALLS = 20_000
 """Calls that a worker has at once; gRPC refuses those beyond with RESOURCE_EXHAUSTED. Each takes some
 kilobytes before its message is read."""
@@ -79,6 +82,9 @@ def _options(settings: Settings, message_limit: int) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", message_limit),
         ("grpc.max_send_message_length", -1),
+        # Left to itself, gRPC takes megabytes of each message before it is asked for it.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _AHEAD_BYTES),
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", min(keepalive_ms, 20_000)),
         ("grpc.keepalive_permit_without_calls", 1),

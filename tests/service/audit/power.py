@@ -64,7 +64,8 @@ class _File(apsw.VFSFile):
         text = filename.filename() if isinstance(filename, apsw.URIFilename) else filename
         self._steps = steps
         self._name = Path(text or "temporary").name
-        is_new = text is not None and not Path(text).exists()
+        # One that the record does not know was made, empty and private, just before it was opened.
+        is_new = text is not None and (not Path(text).exists() or not _is_known(steps, self._name))
         super().__init__(_REAL, filename, flags)
         if is_new:
             steps.append(Making(self._name))
@@ -80,6 +81,11 @@ class _File(apsw.VFSFile):
     def xSync(self, flags: int) -> None:  # noqa: N802
         super().xSync(flags)
         self._steps.append(Sync(self._name))
+
+
+def _is_known(steps: list[Step], file: str) -> bool:
+    of_file = (step for step in reversed(steps) if isinstance(step, Making | Removal) and step.file == file)
+    return isinstance(next(of_file, None), Making)
 
 
 class _Recorder(apsw.VFS):

@@ -1,20 +1,22 @@
 """Messages are let in as there is room for them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from service.errors import ClientGone, Overloaded
-from service.grpc.intake import Intake
+from service.grpc.intake import Intake, Receive
 
 LONGEST = 100
 
 
-async def sent(message: bytes, after: asyncio.Event | None = None) -> AsyncIterator[bytes]:
-    if after is not None:
-        await after.wait()
-    yield message
+def sent(message: bytes, after: asyncio.Event | None = None) -> Receive:
+    async def receive() -> bytes:
+        if after is not None:
+            await after.wait()
+        return message
+
+    return receive
 
 
 async def let_go_on() -> None:
@@ -28,13 +30,13 @@ def test_no_more_messages_are_on_their_way_than_there_is_room_for() -> None:
         come = asyncio.Event()
         begun = 0
 
-        async def message() -> AsyncIterator[bytes]:
+        async def message() -> bytes:
             nonlocal begun
             begun += 1
             await come.wait()
-            yield b"a" * 40
+            return b"a" * 40
 
-        calls = [asyncio.create_task(intake.read(message())) for _ in range(10)]
+        calls = [asyncio.create_task(intake.read(message)) for _ in range(10)]
         await let_go_on()
         assert begun == 3
         come.set()
@@ -103,7 +105,7 @@ def test_a_call_without_a_message_is_one_whose_client_has_gone() -> None:
     async def run() -> None:
         intake = Intake(LONGEST, patience_s=1, budget_bytes=LONGEST)
         with pytest.raises(ClientGone):
-            await intake.read(nothing())
+            await intake.read(nothing)
         assert await intake.read(sent(b"a")) == b"a"
 
     asyncio.run(run())
