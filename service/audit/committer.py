@@ -191,8 +191,8 @@ class Committer:
             self._note_failure(error, failing=not at_fault)
             self._give_up(group, error, again=not (at_fault or self._ended))
         else:
+            self._note_success()  # First: whoever got an answer finds the log writable.
             self._tell("written", len(group))
-            self._note_success()
             if gap:
                 self._gap = None
                 self._tell_stated(gap)
