@@ -61,7 +61,7 @@ def _table(
     def line(load: Load, one: Measured) -> tuple[object, ...]:
         limit = found.get(Load(whole, load.connections))
         share = f"{speed(one) / speed(limit):.1%}" if limit else ""
-        times = (f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}")
+        times = (f"{one.p50_ms:.2f}", f"{one.p99_ms:.1f}")
         return load.connections, load.variant, f"{speed(one):,.0f}", share, *times, one.errors
 
     head = ("connections", "variant", unit, f"of {whole}", "p50 ms", "p99 ms", "failed")

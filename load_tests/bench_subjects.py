@@ -23,6 +23,7 @@ from load_tests.bench_objectives import (
     MLSERVER_GRPC,
     ON_LOOP,
     OURS,
+    RELAXED,
     STOCK,
     V2,
     V2_BINARY,
@@ -48,6 +49,7 @@ def _threads(work: Work) -> Work:
 _ROW_OF_ARRAY = b'{"rows":[[5.1,3.5,1.4,0.2]]}'
 VARIANTS = {
     OURS: Variant("ours", ONE_ROW, ROWS),
+    RELAXED: Variant("relaxed", ONE_ROW),
     AUDIT_OFF: Variant("audit off", ONE_ROW),
     EMPTY: Variant("empty", ONE_ROW),
     ON_LOOP: Variant("fastapi", ONE_ROW, ROWS),
@@ -73,6 +75,7 @@ def subjects() -> Iterator[tuple[Services, list[str]]]:
     unaudited = "load_tests.bench_variants:TabularClassifier"
     starts: dict[str, AbstractContextManager[Service]] = {
         "ours": serving(**audited),
+        "relaxed": serving(**audited | {"TABENTO_AUDIT_MODE": "relaxed"}),
         "audit off": serving(unaudited, TABENTO_BENCH_VARIANT="off"),
         "empty": serving_asgi("load_tests.baselines.empty:app"),
         "fastapi": serving_asgi("load_tests.baselines.fastapi_sqlite:app"),

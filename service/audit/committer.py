@@ -117,27 +117,26 @@ class Committer:
             if self._worker not in readable:
                 return
             self._receive(group)
-            if self._inbox.has_all:
-                return
-            patience_s = 0
+            patience_s = 0  # Once more: what came meanwhile shares the commit.
 
     def _stay_awake(self, group: list[Packed], until: float) -> bool:
         """Whether something came until then."""
         while monotonic() < until:
-            try:
-                self._receive(group, MSG_DONTWAIT)
-            except BlockingIOError:
-                os.sched_yield()
-            else:
+            if self._receive(group):
                 return True
+            os.sched_yield()
         return False
 
-    def _receive(self, group: list[Packed], flags: int = 0) -> None:
+    def _receive(self, group: list[Packed]) -> bool:
+        """Whether something had come."""
         try:
-            for message in self._inbox.receive(flags):
+            for message in self._inbox.receive(MSG_DONTWAIT):
                 self._take(group, *message)
+        except BlockingIOError:
+            return False
         except EOFError:
             self._ended = True
+        return True
 
     def _take(self, group: list[Packed], kind: str, gap: Any, *about: Any) -> None:
         statement = gap and Statement(*gap)
@@ -192,8 +191,8 @@ class Committer:
             self._note_failure(error, failing=not at_fault)
             self._give_up(group, error, again=not (at_fault or self._ended))
         else:
+            self._note_success()  # First: whoever got an answer finds the log writable.
             self._tell("written", len(group))
-            self._note_success()
             if gap:
                 self._gap = None
                 self._tell_stated(gap)

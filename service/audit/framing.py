@@ -25,8 +25,6 @@ class Inbox:
     def __init__(self, source: socket) -> None:
         self._source = source
         self._bytes = bytearray()
-        self.has_all = True
-        """Whether what was read last was all that had come."""
 
     def receive(self, flags: int = 0) -> Iterator[Any]:
         """The messages that are whole, once what has come was read.
@@ -38,7 +36,6 @@ class Inbox:
             received = self._source.recv(_RECEIVED_BYTES, flags)
         except ConnectionError:
             received = b""
-        self.has_all = len(received) < _RECEIVED_BYTES
         if not received:
             raise EOFError
         self._bytes += received

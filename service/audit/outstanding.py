@@ -37,6 +37,11 @@ class Outstanding:
         return [waiting.identity for waiting in islice(self._waiting, count)]
 
     @property
+    def is_on_its_way(self) -> bool:
+        """Whether some are with whoever is to answer."""
+        return len(self._in_flight) > 0
+
+    @property
     def has_room(self) -> bool:
         """Whether another message is to be sent before one has come back."""
         return len(self._in_flight) < _IN_FLIGHT

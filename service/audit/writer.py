@@ -182,7 +182,7 @@ class AuditLog:
     def _hand_over(self, *, at_once: bool = False) -> None:
         self._is_due = False
         link = self._link
-        if not self._is_looking:
+        if not self._is_looking and (self._gathered or self._gap.is_due):
             link.count_from_now()
             self._look_later()
         # While that many are on their way, it goes when one of them has come back.
@@ -204,13 +204,14 @@ class AuditLog:
         if self.mode == "strict":
             self._outstanding.expire(monotonic())
         self._look()
-        if self._awaits or not self._link.is_trusted:
+        self._hand_over()  # What was held back while the log could not be written.
+        if not self._is_looking and (self._outstanding or self._gap or not self._link.is_trusted):
             self._look_later()
 
     @property
     def _awaits(self) -> bool:
         """Whether the process that writes owes an outcome."""
-        return len(self._outstanding) > 0 or self._gap.sent is not None
+        return self._outstanding.is_on_its_way or self._gap.sent is not None
 
     def _look(self) -> None:
         self._link.look(awaits=self._awaits)

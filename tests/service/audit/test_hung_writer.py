@@ -226,9 +226,12 @@ def test_a_writer_that_cannot_write_ends_soon_after_its_worker(tmp_path: Path, *
     assert worker.stdout.readline() == "r-0\n"
     (writer,) = psutil.Process(worker.pid).children()
     if is_locked:
-        with locked(tmp_path / "audit.db"):
-            worker.kill()
-            writer.wait(PATIENCE_S)
+        lock = apsw.Connection(str(tmp_path / "audit.db"))
+        lock.set_busy_timeout(PATIENCE_S * 1_000)
+        lock.execute("BEGIN IMMEDIATE")
+        worker.kill()
+        writer.wait(PATIENCE_S)
+        lock.close()
     else:
         writer.suspend()
         worker.kill()
