@@ -111,10 +111,16 @@ class JsonReader:
     def value(self, most_bytes: int | None = None) -> object:
         """The next value, if it is no longer than that, or than a piece; raises PieceTooLong."""
         self.peek()
-        try:
-            end = self.at + self._stop(self._window(_SMALL_BYTES), 0)
-        except PieceTooLong:
-            end = self.at + self._stop(self._window(most_bytes or self.piece_bytes), 0)
+        most_bytes = most_bytes or self.piece_bytes
+        window_bytes = min(_SMALL_BYTES, most_bytes)
+        while True:
+            try:
+                end = self.at + self._stop(self._window(window_bytes), 0)
+                break
+            except PieceTooLong:
+                if window_bytes == most_bytes:
+                    raise
+                window_bytes = min(8 * window_bytes, most_bytes)
         value = self.parse(self._text[self.at : end])
         self.at = end
         return value
