@@ -99,14 +99,19 @@ class Server:
             pytest.fail(f"the server did not stop within {STOP_TIMEOUT_S} s:\n{self.log}")
 
 
-def workers(server: Server) -> list[psutil.Process]:
-    """Its worker processes that are alive."""
+def children(parent: psutil.Process, of: str) -> list[psutil.Process]:
+    """The processes below a process that are alive, and have such a text in their command."""
     found = []
-    for child in psutil.Process(server.process.pid).children(recursive=True):
+    for child in parent.children(recursive=True):
         with suppress(psutil.Error):  # one that is just ending
-            if "_bentoml_impl.worker.service" in " ".join(child.cmdline()):
+            if of in " ".join(child.cmdline()):
                 found.append(child)
     return found
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    """Its worker processes that are alive."""
+    return children(psutil.Process(server.process.pid), "_bentoml_impl.worker.service")
 
 
 Serve = Callable[..., Server]

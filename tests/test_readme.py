@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -86,6 +87,16 @@ def lasting(answer: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
-def test_a_file_that_the_readme_links_to_is_there(path: str) -> None:
-    assert (PROJECT / path).exists()
+DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+LINKS = [
+    (document, path)
+    for document in DOCUMENTS
+    for path in sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text())))
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "path"), LINKS, ids=[f"{document.name}: {path}" for document, path in LINKS]
+)
+def test_a_file_that_a_document_links_to_is_there(document: Path, path: str) -> None:
+    assert (document.parent / path).exists()

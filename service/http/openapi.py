@@ -8,7 +8,7 @@ from functools import partial
 
 from service.audit.history import HistoryFilters
 from service.audit.reader import HistoryPage
-from service.errors import BodyMalformed, InternalFailure, QueryInvalid
+from service.errors import BodyMalformed, DeadlineExceeded, InternalFailure, Overloaded, QueryInvalid
 from service.http import examples, openapi_v2
 from service.http.operations import (
     HEADERS,
@@ -119,7 +119,7 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
         handler: partial(Operation, error=schemas.given(Problem, MEDIA_TYPE), description=description)
         for handler, description in _DESCRIPTIONS.items()
     }
-    wrong_query = (QueryInvalid, InternalFailure)
+    wrong_query = (QueryInvalid, Overloaded, InternalFailure, DeadlineExceeded)
     return {
         **{
             handler: about[handler](_PREDICTIONS, answer, body=body, refusals=refusals)

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,7 +17,7 @@ from load_tests.bench_client import ONE_ROW, ask, request_bytes
 from service.contract import Contract
 from tests.iris import SETOSA, VIRGINICA
 from tests.oip import Transports
-from tests.servers import Serve, Server, free_port
+from tests.servers import Serve, Server, children, free_port
 
 LIMIT = 32
 """Of single rows in hand; a batch has more."""
@@ -80,11 +80,8 @@ def test_no_single_row_is_refused_beside_batches_of_more_rows_than_are_taken_on(
 
 
 def history_process(server: Server) -> psutil.Process:
-    with suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(server.process.pid).children(recursive=True):
-            if "history_process" in " ".join(child.cmdline()):
-                return child
-    pytest.fail("no process reads the history")
+    (found,) = children(psutil.Process(server.process.pid), "history_process")
+    return found
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from service.audit.write.link import SILENCE_LIMIT_S
 from service.audit.writer import CLOSE_TIMEOUT_S
 from tests.e2e.mounts import CannotMount, Filesystem, small_filesystem
 from tests.iris import SETOSA
-from tests.servers import Serve, Server, metric, workers
+from tests.servers import Serve, Server, children, metric, workers
 
 PATIENCE_S = 60
 STOPS_WITHIN_S = SILENCE_LIMIT_S + CLOSE_TIMEOUT_S + 10
@@ -33,7 +33,7 @@ def ready(server: Server) -> int:
 
 def writer_of(server: Server) -> psutil.Process:
     (worker,) = workers(server)
-    (writer,) = (child for child in worker.children() if "service.audit.process" in child.cmdline())
+    (writer,) = children(worker, "service.audit.process")
     return writer
 
 

@@ -17,6 +17,7 @@ from service.audit.entry import Entry, make_entry
 from service.audit.reader import AuditReader, LoggedRequest
 from service.audit.record import AuditRecord, Packed, pack
 from service.audit.writer import AuditLog
+from tests.servers import children
 
 PROJECT = Path(__file__).parents[3]
 APPENDER = Path(__file__).with_name("appender.py")
@@ -114,7 +115,7 @@ def appender(db: Path, name: str, count: int) -> subprocess.Popen[str]:
 
 def writing(db: Path) -> psutil.Process:
     """The process that writes the log for this one, which may have other children."""
-    (found,) = (child for child in psutil.Process().children() if str(db) in " ".join(child.cmdline()))
+    (found,) = children(psutil.Process(), str(db))
     return found
 
 

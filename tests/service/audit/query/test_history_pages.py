@@ -16,6 +16,7 @@ from service.audit.query.history_process import NICENESS
 from service.audit.reader import AuditReader, HistoryFilters
 from service.errors import DeadlineExceeded, InternalFailure, Overloaded
 from tests.event_loop import until
+from tests.servers import children
 from tests.service.audit.logs import PROJECT, numbered, write
 
 FILTERS = [
@@ -35,8 +36,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_process_stays() -> Iterator[None]:
     yield
-    left = [child for child in psutil.Process().children() if "history_process" in " ".join(child.cmdline())]
-    assert psutil.wait_procs(left, timeout=10)[1] == []
+    assert psutil.wait_procs(children(psutil.Process(), "history_process"), timeout=10)[1] == []
 
 
 def with_pages(
@@ -77,8 +77,7 @@ def test_pages_are_read_by_one_process_of_a_lower_priority(db: Path) -> None:
         await asyncio.gather(*[pages.page(HistoryFilters()) for _ in range(MOST_AT_ONCE)])
         process = await process_of(pages)
         assert process.nice() == psutil.Process().nice() + NICENESS
-        children = psutil.Process().children()
-        assert [child.pid for child in children if "history" in " ".join(child.cmdline())] == [process.pid]
+        assert children(psutil.Process(), "history_process") == [process]
 
     with_pages(db, ask)
 
