@@ -16,6 +16,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.animals import publish_animals
+from tests.keyed import Keyed, serve_with_keys
 from tests.servers import PROJECT, Serve, Server, free_port, train
 
 # How long an example takes depends on what else the machine does.
@@ -109,6 +110,12 @@ def serve(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
 def iris_server(serve: Serve, iris: str) -> Server:
     """The Iris service with one worker, shared by the tests that only ask it things."""
     return serve(model=iris, TABENTO_GRPC_PORT=str(free_port()))
+
+
+@pytest.fixture(scope="session")
+def keyed(serve: Serve, iris: str, tmp_path_factory: pytest.TempPathFactory) -> Keyed:
+    """The Iris service with API keys, shared by the tests that only ask it things."""
+    return serve_with_keys(serve, iris, tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The clock of a connection: one timer for many requests, so that none sets and cancels one of its own."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -12,7 +13,7 @@ WAITING, HEAD, RESUMED, BODY, OVER = range(5)
 NEVER = float("inf")
 
 
-class ClockedProtocol(HttpToolsProtocol):
+class ClockedProtocol(HttpToolsProtocol, ABC):
     """A connection that waits for its client until a given time."""
 
     phase = WAITING
@@ -41,9 +42,9 @@ class ClockedProtocol(HttpToolsProtocol):
                 self._timer.cancel()
             self._set_timer(seconds)
 
+    @abstractmethod
     def give_up(self) -> None:
         """Stop to wait for the client."""
-        raise NotImplementedError
 
     def _set_timer(self, seconds: float) -> None:
         self._timer_at = self.loop.time() + seconds

@@ -15,7 +15,7 @@ from load_tests.hostile.sending import send
 from load_tests.hostile.watcher import Watcher, watching
 from service.grpc.protocol import INFER
 from tests.animals import CONTRACT
-from tests.e2e.test_keys import new_key
+from tests.keyed import new_key
 from tests.servers import Serve, Server, free_port
 
 NAME = "animals"

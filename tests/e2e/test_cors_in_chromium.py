@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.chromium import OTHER_HOST, chromium
-from tests.e2e.test_keys import new_key
 from tests.iris import SETOSA
+from tests.keyed import new_key
 from tests.servers import Serve, Server
 
 TENSOR = {"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [*SETOSA.values()]}

@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import apsw
@@ -14,8 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from service.routes import ROUTES
-from tests.e2e.test_keys import new_key
 from tests.iris import SETOSA
+from tests.keyed import Keyed
 from tests.servers import Serve, Server, metric
 
 ROW = json.dumps(SETOSA).encode()
@@ -45,22 +43,6 @@ AFTER += [
     "%5C",
 ]
 BEFORE = ["", "/", "/.", "/x/..", "http://127.0.0.1", "//127.0.0.1", "%2F", "/%2e", "*"]
-
-
-class Door(NamedTuple):
-    """A service with keys, and a key for each scope."""
-
-    server: Server
-    keys: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def door(serve: Serve, iris: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    file = tmp_path_factory.mktemp("keys") / "keys.json"
-    keys = {scope: new_key(file, scope, scope) for scope in ("predict", "read")}
-    server = serve(model=iris, TABENTO_API_KEYS_FILE=str(file))
-    yield Door(server, keys)
-    assert server.stop() == 0
 
 
 @st.composite
@@ -114,12 +96,12 @@ asked = iter(range(10**9))
 @example("POST", "/predict?", ROW, "predict")
 @example("HEAD", "/predict", ROW, "predict")
 def test_whatever_gets_a_prediction_left_one_record_under_the_right_scope(
-    door: Door, method: str, target: str, body: bytes, scope: str | None
+    keyed: Keyed, method: str, target: str, body: bytes, scope: str | None
 ) -> None:
     request_id = f"door-{next(asked)}"
-    headers = [f"X-Request-ID: {request_id}", *([f"X-API-Key: {door.keys[scope]}"] if scope else [])]
-    status, answer = ask(door.server, method, target, body, headers)
-    found = records(door.server, request_id)
+    headers = [f"X-Request-ID: {request_id}", *([f"X-API-Key: {keyed.keys[scope]}"] if scope else [])]
+    status, answer = ask(keyed.server, method, target, body, headers)
+    found = records(keyed.server, request_id)
     if status == 200 and answer.startswith(PREDICTIONS):
         assert scope == "predict"
         assert found == [(200, "predict")]
@@ -128,42 +110,44 @@ def test_whatever_gets_a_prediction_left_one_record_under_the_right_scope(
     assert status in (200, 400, 401, 403, 404, 405, 422)
 
 
-def test_a_prediction_that_is_encoded_is_counted_under_its_route_or_is_not_there(door: Door) -> None:
-    header = [f"X-API-Key: {door.keys['predict']}"]
-    assert ask(door.server, "POST", "/predict%0A", ROW, header)[0] == 404
-    assert ask(door.server, "POST", "/%70redict", ROW, header)[0] == 200
-    page = httpx.get(f"{door.server.url}/metrics", headers={"x-api-key": door.keys["read"]}, timeout=30).text
+def test_a_prediction_that_is_encoded_is_counted_under_its_route_or_is_not_there(keyed: Keyed) -> None:
+    header = [f"X-API-Key: {keyed.keys['predict']}"]
+    assert ask(keyed.server, "POST", "/predict%0A", ROW, header)[0] == 404
+    assert ask(keyed.server, "POST", "/%70redict", ROW, header)[0] == 200
+    page = httpx.get(
+        f"{keyed.server.url}/metrics", headers={"x-api-key": keyed.keys["read"]}, timeout=30
+    ).text
     assert 'tabento_requests_total{method="POST",route="/predict",status="200"}' in page
     assert 'tabento_requests_total{method="POST",route="other",status="200"}' not in page
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_method_that_a_path_is_not_served_with_is_told_those_that_it_is(door: Door, path: str) -> None:
-    for key in door.keys.values():
+def test_a_method_that_a_path_is_not_served_with_is_told_those_that_it_is(keyed: Keyed, path: str) -> None:
+    for key in keyed.keys.values():
         answer = httpx.request(
-            "DELETE", f"{door.server.url}{quote(path)}", headers={"x-api-key": key}, timeout=30
+            "DELETE", f"{keyed.server.url}{quote(path)}", headers={"x-api-key": key}, timeout=30
         )
         if answer.status_code != 403:
             assert answer.status_code == 405
             assert re.fullmatch(r"GET, HEAD|POST", answer.headers["allow"])
 
 
-def test_a_path_that_is_not_served_is_no_different_from_one_that_is_to_who_has_no_key(door: Door) -> None:
+def test_a_path_that_is_not_served_is_no_different_from_one_that_is_to_who_has_no_key(keyed: Keyed) -> None:
     for path in ("/none", "/predict", "/predictions/history", "/schema.json"):
-        assert httpx.post(f"{door.server.url}{path}", json=SETOSA, timeout=30).status_code == 401
+        assert httpx.post(f"{keyed.server.url}{path}", json=SETOSA, timeout=30).status_code == 401
 
 
-def test_a_redirect_is_never_made_of_what_a_client_sent(door: Door) -> None:
-    key = {"x-api-key": door.keys["predict"], "host": "elsewhere.example"}
-    answer = httpx.post(f"{door.server.url}/predict/", json=SETOSA, headers=key, timeout=30)
+def test_a_redirect_is_never_made_of_what_a_client_sent(keyed: Keyed) -> None:
+    key = {"x-api-key": keyed.keys["predict"], "host": "elsewhere.example"}
+    answer = httpx.post(f"{keyed.server.url}/predict/", json=SETOSA, headers=key, timeout=30)
     assert answer.status_code == 404
     assert "location" not in answer.headers
 
 
-def test_the_schema_that_bentoml_clients_read_needs_the_scope_read(door: Door) -> None:
+def test_the_schema_that_bentoml_clients_read_needs_the_scope_read(keyed: Keyed) -> None:
     status = [
-        httpx.get(f"{door.server.url}/schema.json", headers={"x-api-key": key}, timeout=30).status_code
-        for key in door.keys.values()
+        httpx.get(f"{keyed.server.url}/schema.json", headers={"x-api-key": key}, timeout=30).status_code
+        for key in keyed.keys.values()
     ]
     assert status == [403, 200]
 

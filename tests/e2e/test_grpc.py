@@ -23,7 +23,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from service.grpc.protocol import INFER, METHODS, SERVICE
 from tests.animals import CONTRACT, DOG
 from tests.certificates import make_certificate
-from tests.e2e.test_keys import new_key
+from tests.keyed import new_key
 from tests.oip import PROTOCOL, infer_request, method
 from tests.servers import Serve, Server, free_port, metric, workers
 from tests.service.audit.logs import locked

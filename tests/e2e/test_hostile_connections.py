@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.e2e.test_keys import new_key
 from tests.iris import SETOSA
+from tests.keyed import new_key
 from tests.servers import Serve, Server, metric, workers
 from tests.service.audit.logs import locked
 

@@ -9,11 +9,8 @@ import httpx
 import pytest
 
 from tests.iris import SETOSA
+from tests.keyed import new_key
 from tests.servers import PROJECT, Serve
-
-
-def new_key(file: Path, name: str, scope: str) -> str:
-    return keys_command(file, "new", name, "--scope", scope)
 
 
 def revoke_key(file: Path, name: str) -> None:

@@ -2,16 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import pytest
 
 from service.routes import ROUTES
-from tests.e2e.test_keys import new_key
-from tests.servers import Serve, Server
+from tests.keyed import Keyed
+from tests.servers import Server
 
 INFER = "/infer$"
 NATIVE = ("--exclude-path-regex", INFER)
@@ -36,22 +34,6 @@ def test_schemathesis_finds_nothing(
     assert done.returncode == 0, done.stdout[-4000:]
     assert "No issues found" in done.stdout
     assert f"Tested: {count}" in done.stdout
-
-
-class Keyed(NamedTuple):
-    """A service with keys, and a key for each scope."""
-
-    server: Server
-    keys: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def keyed(serve: Serve, iris: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    file = tmp_path_factory.mktemp("keys") / "keys.json"
-    keys = {scope: new_key(file, scope, scope) for scope in ("predict", "read")}
-    server = serve(model=iris, TABENTO_API_KEYS_FILE=str(file))
-    yield Keyed(server, keys)
-    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("held", [None, "predict", "read"])

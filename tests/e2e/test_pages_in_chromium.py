@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from service.routes import ROUTES
 from tests.chromium import OTHER_HOST, Seen, chromium, watch
-from tests.e2e.test_keys import new_key, revoke_key
+from tests.e2e.test_keys import revoke_key
+from tests.keyed import new_key
 from tests.servers import Serve, Server
 
 PAGES = ("/", "/docs")

@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,9 +17,9 @@ from service.errors import SettingInvalid
 from service.http.cors import REQUEST_HEADERS
 from service.routes import ROUTES
 from service.settings import load_settings
-from tests.e2e.test_keys import new_key
 from tests.iris import SETOSA
-from tests.servers import Serve, Server, metric
+from tests.keyed import Keyed, serve_with_keys
+from tests.servers import Serve, metric
 
 APP, LOCAL, OTHER = "https://app.example.com", "http://localhost:5173", "https://evil.example.com"
 _OPTION = "services.iris_classifier.http.cors"
@@ -31,25 +30,15 @@ PATHS = sorted(
 )
 
 
-class Shared(NamedTuple):
-    """A service with keys for pages of two origins, and a key for each scope."""
-
-    server: Server
-    keys: dict[str, str]
-
-
 @pytest.fixture(scope="module")
-def shared(serve: Serve, iris: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    file = tmp_path_factory.mktemp("keys") / "keys.json"
-    keys = {scope: new_key(file, scope, scope) for scope in ("predict", "read")}
-    server = serve(
-        model=iris,
-        TABENTO_API_KEYS_FILE=str(file),
-        TABENTO_CORS_ORIGINS=f"{APP}, {LOCAL}",
-        BENTOML_CONFIG_OPTIONS=BENTOML_OPTION,
+def shared(serve: Serve, iris: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    folder = tmp_path_factory.mktemp("keys")
+    origins = f"{APP}, {LOCAL}"
+    keyed = serve_with_keys(
+        serve, iris, folder, TABENTO_CORS_ORIGINS=origins, BENTOML_CONFIG_OPTIONS=BENTOML_OPTION
     )
-    yield Shared(server, keys)
-    assert server.stop() == 0
+    yield keyed
+    assert keyed.server.stop() == 0
 
 
 def readable(answer: httpx.Response, origin: str) -> bool:
@@ -76,7 +65,7 @@ def preflight(url: str, origin: str = APP, **headers: str) -> httpx.Response:
     origin=st.sampled_from([APP, LOCAL, OTHER, "null", f"{APP}.evil.example.com", f"{APP}/", ""]),
 )
 def test_any_answer_can_be_read_by_pages_of_the_listed_origins_alone(
-    shared: Shared, method: str, path: str, body: bytes, media_type: str, scope: str | None, origin: str
+    shared: Keyed, method: str, path: str, body: bytes, media_type: str, scope: str | None, origin: str
 ) -> None:
     headers = {"origin": origin, "content-type": media_type}
     if scope:
@@ -89,7 +78,7 @@ def test_any_answer_can_be_read_by_pages_of_the_listed_origins_alone(
         assert {"x-request-id", "retry-after", "www-authenticate", "allow"} <= set(exposed)
 
 
-def test_refusals_of_each_status_can_be_read(shared: Shared) -> None:
+def test_refusals_of_each_status_can_be_read(shared: Keyed) -> None:
     predict, read = shared.keys["predict"], shared.keys["read"]
     asked = [
         (200, "POST", "/predict", json.dumps(SETOSA), {"x-api-key": predict}),
@@ -113,7 +102,7 @@ def test_refusals_of_each_status_can_be_read(shared: Shared) -> None:
 
 @pytest.mark.parametrize("pause_s", [0, 0.3])
 def test_a_prediction_can_be_read_whichever_way_its_request_goes_through_the_connection(
-    shared: Shared, pause_s: float
+    shared: Keyed, pause_s: float
 ) -> None:
     # A whole request in one piece takes the fast connection's shorter way, one in two pieces uvicorn's.
     body = json.dumps(SETOSA).encode()
@@ -134,7 +123,7 @@ def test_a_prediction_can_be_read_whichever_way_its_request_goes_through_the_con
     assert b"\r\naccess-control-allow-origin: " + APP.encode() + b"\r\n" in got
 
 
-def test_a_preflight_needs_no_key_and_is_neither_recorded_nor_counted(shared: Shared) -> None:
+def test_a_preflight_needs_no_key_and_is_neither_recorded_nor_counted(shared: Keyed) -> None:
     def counts() -> tuple[int, float]:
         headers = {"x-api-key": shared.keys["read"]}
         page = httpx.get(f"{shared.server.url}/metrics", headers=headers, timeout=30).text
@@ -153,7 +142,7 @@ def test_a_preflight_needs_no_key_and_is_neither_recorded_nor_counted(shared: Sh
     assert counts() == before
 
 
-def test_a_preflight_of_another_origin_method_or_header_is_refused(shared: Shared) -> None:
+def test_a_preflight_of_another_origin_method_or_header_is_refused(shared: Keyed) -> None:
     url = f"{shared.server.url}/predict"
     other = preflight(url, OTHER)
     assert (other.status_code, readable(other, OTHER)) == (400, False)
@@ -162,7 +151,7 @@ def test_a_preflight_of_another_origin_method_or_header_is_refused(shared: Share
 
 
 def test_a_page_of_a_public_address_reaches_a_private_one_if_its_origin_is_listed_by_name(
-    shared: Shared, serve: Serve, iris: str
+    shared: Keyed, serve: Serve, iris: str
 ) -> None:
     anybody = serve(model=iris, TABENTO_CORS_ORIGINS="*")
     listed, any_page = (
