@@ -10,6 +10,7 @@ from math import ceil, floor
 from pydantic import JsonValue
 
 from service.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Value
+from service.contract_view import shown
 from service.errors import (
     AuditUnavailable,
     BodyMalformed,
@@ -111,7 +112,7 @@ def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
         "model_name": model,
         "model_version": VERSION,
         "classes": [*target.classes],
-        "contract": Contract(features=tuple(features), target=target).model_dump(mode="json"),
+        "contract": shown(Contract(features=tuple(features), target=target)).model_dump(mode="json"),
         "lineage": _lineage(model).model_dump(mode="json"),
         "runtime": "ONNX Runtime 1.32.0",
         "max_batch_rows": max_batch_rows,

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from load_tests.bench_client import ONE_ROW, ask, request_bytes
-from service.contract import Contract
+from service.contract_view import ShownContract
 from tests.iris import SETOSA, VIRGINICA
 from tests.oip import Transports
 from tests.servers import Serve, Server, children, free_port
@@ -35,7 +35,7 @@ def server(serve: Serve, iris: str) -> Server:
 @pytest.fixture(scope="module")
 def transports(server: Server) -> Iterator[Transports]:
     info = httpx.get(f"{server.url}/model/info", timeout=30).json()
-    contract = Contract.model_validate(info["contract"])
+    contract = ShownContract.model_validate(info["contract"])
     with closing(Transports(server, contract, "iris_classifier")) as transports:
         yield transports
 

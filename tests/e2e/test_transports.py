@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.contract import Contract, Feature, Value
+from service.contract_view import ShownContract
 from tests import animals
 from tests.oip import Row, Transports, datatype
 from tests.servers import Server, metric
@@ -47,7 +48,7 @@ def animals_transports(animals_server: Server) -> Iterator[Transports]:
 @pytest.fixture(scope="module")
 def iris_transports(iris_server: Server) -> Iterator[Transports]:
     info = httpx.get(f"{iris_server.url}/model/info", timeout=30).json()
-    contract = Contract.model_validate(info["contract"])
+    contract = ShownContract.model_validate(info["contract"])
     with closing(Transports(iris_server, contract, "iris_classifier")) as transports:
         yield transports
 

@@ -6,13 +6,12 @@ would keep the worker busy with them, so only so many leave in a second: until t
 """
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import NoReturn
 
 from service.audit.history import HistoryFilters
 from service.audit.query.history_process import HistoryProcess, PageFailed, ProcessEnded
-from service.errors import DeadlineExceeded, InternalFailure, Overloaded
+from service.errors import DeadlineExceeded, Overloaded
 
 MOST_AT_ONCE = 8
 """Queries that are read or wait."""
@@ -25,8 +24,6 @@ IDLE_S = 60.0
 """After which the process is ended if nobody asked."""
 _ATTEMPTS = 2
 """A page is asked for once more of the next process where one ended."""
-
-_logger = logging.getLogger(__name__)
 
 
 class HistoryPages:
@@ -43,7 +40,7 @@ class HistoryPages:
         self._idle: asyncio.TimerHandle | None = None
 
     async def page(self, filters: HistoryFilters) -> bytes:
-        """A page as JSON; raises Overloaded, DeadlineExceeded, or InternalFailure, whose reason is logged."""
+        """A page as JSON; raises Overloaded, DeadlineExceeded, or PageFailed, OSError, ProcessEnded."""
         if self._at_once >= MOST_AT_ONCE:
             await self._reject()
         self._at_once += 1
@@ -69,13 +66,12 @@ class HistoryPages:
                 return await self.process.ask(filters)
             except ProcessEnded:
                 continue
-            except (PageFailed, OSError) as error:
-                _logger.error("A page of the history cannot be read\n%s", error)
-                raise InternalFailure from error
+            except (PageFailed, OSError):
+                raise
             except BaseException:
                 self.process.end()  # It may be stuck, and would give its answer to the next.
                 raise
-        raise InternalFailure
+        raise ProcessEnded
 
     async def _reject(self) -> NoReturn:
         now = asyncio.get_running_loop().time()

@@ -79,4 +79,4 @@ def test_a_hostile_message_is_refused_in_short_steps(name: str) -> None:
             check_tensor(tensor, INPUTS.most_values(None), 10_064)
     except RequestError as error:
         assert len(str(error)) < 500  # noqa: PT017
-    assert process_time() - started < 0.5  # 0.02 on a machine that does nothing else.
+    assert process_time() - started < 3  # 0.02 on a machine that does nothing else, without coverage.

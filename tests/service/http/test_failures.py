@@ -73,5 +73,6 @@ def test_a_history_that_cannot_be_read_is_problem_details(iris: str, serve: Serv
         assert answer.json()["type"] == "urn:tabento:internal-failure"
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
         assert str(server.audit_db) not in answer.text
-        assert f"request {answer.json()['request_id']} failed: The audit log" in server.log
+        assert f"Request {answer.json()['request_id']} failed" in server.log
+        assert f"The audit log {server.audit_db} cannot be used" in server.log
     server.stop()

@@ -213,7 +213,7 @@ def test_a_client_that_pipelines_without_end_is_not_read_without_end(protocol: P
             transport.abort()
             for task in connection.tasks:
                 task.cancel()
-            await asyncio.sleep(0)
+            await until(lambda: not connection.connections)
         return sent
 
     assert asyncio.run(asyncio.wait_for(run(), 30)) < 2**23
