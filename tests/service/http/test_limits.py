@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import BodyTooLarge
 from service.http.connection import FastConnection
@@ -172,7 +173,13 @@ def test_a_client_that_still_sends_sees_the_answer_that_came_early(protocol: Pro
         await exchange.send(exchange.refusal(BodyTooLarge(1)))
 
     async def run() -> bytes:
-        listener = await asyncio.get_running_loop().create_server(lambda: connected(), "127.0.0.1", 0)
+        made: list[HttpToolsProtocol] = []
+
+        def make() -> HttpToolsProtocol:
+            made.append(connected())
+            return made[-1]
+
+        listener = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
         address = listener.sockets[0].getsockname()
 
         def blocking() -> bytes:
@@ -186,6 +193,7 @@ def test_a_client_that_still_sends_sees_the_answer_that_came_early(protocol: Pro
 
         answer = await asyncio.to_thread(blocking)
         listener.close()
+        await until(lambda: not made[0].connections)
         return answer
 
     connected = connect(quick(protocol, linger_s=10), refusing)
