@@ -12,6 +12,7 @@ from service.errors import InferenceInvalid, RequestError
 from service.grpc.long_message import check_tensor, take_apart
 from service.grpc.protocol import make_protocol
 from service.oip.inputs import Inputs
+from tests.garbage import uncollected
 
 PROTOCOL = make_protocol()
 REQUEST = PROTOCOL.messages["ModelInferRequest"]
@@ -70,6 +71,7 @@ BODIES = {each.name: each for each in hostile(CONTRACTS[WIDE], WIDE, 8_000_000) 
 
 
 @pytest.mark.parametrize("name", BODIES)
+@uncollected()
 def test_a_hostile_message_is_refused_in_short_steps(name: str) -> None:
     message = BODIES[name].make()
     started = process_time()

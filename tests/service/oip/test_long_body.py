@@ -16,6 +16,7 @@ from service.inference.steps import finish
 from service.oip import body
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
+from tests.garbage import uncollected
 
 TARGET = Target(name="t", type="text", classes=("a", "b"))
 MIXED = Contract(
@@ -184,14 +185,16 @@ def whole_reading(contract: Contract, content: bytes) -> Generator[None, None, N
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@uncollected()
 def test_whatever_is_in_a_body_reading_it_goes_in_short_steps(name: str) -> None:
     longest_s, error = longest_step_s(whole_reading(WIDE, HOSTILE[name]()))
     assert error is not None
     assert len(str(error)) < 1_000
-    assert longest_s < 0.5  # 0.05 on a machine that does nothing else.
+    assert longest_s < 1  # 0.05 on a machine that does nothing else, without coverage.
 
 
 @pytest.mark.parametrize("value", [b"1.5", b"[1.5]"])
+@uncollected()
 def test_a_large_request_is_read_in_short_steps(value: bytes) -> None:
     shape = b"[1000,1]" if value.startswith(b"[") else b"[1000]"
     each = [
@@ -201,4 +204,4 @@ def test_a_large_request_is_read_in_short_steps(value: bytes) -> None:
     content = b'{"inputs":[%b]}' % b",".join(each)
     longest_s, error = longest_step_s(whole_reading(WIDE, content))
     assert error is None
-    assert longest_s < 0.5
+    assert longest_s < 1
