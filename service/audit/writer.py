@@ -25,6 +25,7 @@ from service.audit.process import Options, WriterEnd, WriterProcess
 from service.audit.record import AuditRecord, Packed, pack, utc_text
 from service.audit.retention import Limits
 from service.audit.write.link import Link
+from service.audit.write.succession import Awake
 from service.errors import AuditUnavailable, AuditUnusable
 
 Sync = Literal["full", "normal"]
@@ -69,6 +70,7 @@ class AuditLog:
         """Whether the next look at what waits is set."""
         self._outstanding = Outstanding()
         self._gap = GapCounter()
+        self._awake = Awake(is_awaited=mode == "strict")
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._written = self._failed = self._dropped = 0
@@ -193,6 +195,8 @@ class AuditLog:
         self._outstanding.sent(len(gathered))
         gap = self._gap.to_state()
         link.channel.send(framed(("records", gap and tuple(gap), gathered)))
+        if loop := self._running_loop:
+            self._awake.sent(loop, len(self._outstanding))
 
     def _look_later(self) -> None:
         if loop := self._running_loop:
@@ -242,6 +246,7 @@ class AuditLog:
 
     def _settle(self, count: int, error: Exception | None = None) -> None:
         self._outstanding.settle(count, error)
+        self._awake.settled()
         if self._outstanding.has_room:
             self._hand_over()
 
