@@ -6,12 +6,13 @@ module is the only place that knows what a valid row is.
 
 Two kinds of boundary are kept apart on purpose. A *limit* (``minimum``, ``maximum``, a ``closed``
 category) is somebody's decision and is enforced. An *observed range* (or the categories of an open
-feature) is only what the training table happened to hold: a value outside it is answered, and flagged.
+feature) is only what the training table happened to hold: a value outside it is answered, and flagged
+(observed.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,6 @@ FeatureType = Literal["float", "integer", "boolean", "category"]
 Value = float | int | bool | str | None
 Values = tuple[Value, ...]
 """The values of one row, in contract order."""
-FlagReason = Literal["below_observed_minimum", "above_observed_maximum", "unknown_category"]
 
 LARGEST_EXACT_INTEGER = 2**53
 """Features are computed on as 64-bit floats; an integer beyond this would be rounded in silence."""
@@ -45,14 +45,6 @@ MAX_TEXT_LENGTH = 10_000
 Matrix = NDArray[np.float64] | NDArray[np.object_]
 """Rows as the estimator takes them, ``(n_rows, n_features)`` in contract order: floats with NaN for a
 missing value where every feature is numeric or boolean, else objects with None for a missing value."""
-
-
-class Flag(NamedTuple):
-    """One value that was answered although the training table held nothing like it."""
-
-    row: int
-    feature: str
-    reason: FlagReason
 
 
 class Row(BaseModel):
@@ -217,49 +209,6 @@ class Contract(_Part):
         if self.is_numeric:
             return np.array(values, dtype=np.float64)
         return np.array(values, dtype=np.object_)
-
-    def flags(self, matrix: Matrix) -> list[Flag]:
-        """The values that the training table held nothing like, ordered by row."""
-        return sorted([*self._flag_numbers(matrix), *self._flag_categories(matrix)])
-
-    def _flag_numbers(self, matrix: Matrix) -> Iterator[Flag]:
-        positions, low, high = self._observed_ranges
-        if not positions:
-            return
-        if len(positions) < len(self.features) or not self.is_numeric:
-            matrix = matrix[:, positions].astype(np.float64)
-        outside: tuple[tuple[FlagReason, NDArray[np.bool_]], ...] = (
-            ("below_observed_minimum", matrix < low),
-            ("above_observed_maximum", matrix > high),
-        )
-        for reason, mask in outside:
-            if mask.any():
-                for row, column in np.argwhere(mask).tolist():
-                    yield Flag(row, self.features[positions[column]].name, reason)
-
-    def _flag_categories(self, matrix: Matrix) -> Iterator[Flag]:
-        for position, known in self._known_categories:
-            for row, value in enumerate(matrix[:, position]):
-                if value is not None and value not in known:
-                    yield Flag(row, self.features[position].name, "unknown_category")
-
-    @cached_property
-    def _observed_ranges(self) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
-        observed = [
-            (position, feature.observed_minimum, feature.observed_maximum)
-            for position, feature in enumerate(self.features)
-            if feature.observed_minimum is not None and feature.observed_maximum is not None
-        ]
-        ranges = np.array(observed, dtype=np.float64).reshape(len(observed), 3)
-        return [position for position, *_ in observed], ranges[:, 1], ranges[:, 2]
-
-    @cached_property
-    def _known_categories(self) -> list[tuple[int, frozenset[str]]]:
-        return [
-            (position, frozenset(feature.categories))
-            for position, feature in enumerate(self.features)
-            if feature.type == "category" and not feature.closed and not feature.withheld
-        ]
 
 
 def _whole_float_to_int(value: object) -> object:

@@ -16,6 +16,7 @@ from service.call import Call
 from service.contract import Values
 from service.engine import Predictions
 from service.errors import ClientGone, InternalFailure, Location, RequestError, RowsFailed
+from service.observed import NO_FLAGS
 from service.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ access_logger = logging.getLogger("bentoml.access")
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that went away; it is counted, never sent."""
 
-NO_PREDICTIONS = Predictions((), (), (), ())
+NO_PREDICTIONS = Predictions((), (), (), NO_FLAGS)
 
 
 class Recorded(Protocol):
@@ -149,7 +150,7 @@ class Door:
             request=call.body or b"",
             response=reply.body,
             predictions=list(zip(predictions.labels, predictions.confidences, strict=True)),
-            flags=len(predictions.flags),
+            flags=predictions.flags.total,
             key_name=call.key.name if call.key else None,
         )
 

@@ -1,7 +1,7 @@
 """The engine: rows in, predictions out. The one door that every transport goes through."""
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import count, cycle, islice, repeat
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice, repeat
 from math import isfinite
 from time import monotonic
 from typing import NamedTuple
@@ -10,14 +10,15 @@ import numpy as np
 
 from service.admission import Admission
 from service.batcher import SHARE_ROWS, Batcher, never
-from service.contract import Flag, Values
+from service.contract import Values
 from service.errors import RowsFailed
 from service.label import Label
 from service.metrics import Metrics
 from service.model import PublishedModel
+from service.observed import NO_FLAGS, Codes, Flags, Observed
 from service.pace import Pace
 
-_Result = tuple[Label, list[float], float, tuple[Flag, ...]]
+_Result = tuple[Label, list[float], float, Codes | None]
 """Of one row: label, probabilities, confidence, flags."""
 
 
@@ -29,7 +30,7 @@ class Predictions(NamedTuple):
     """A list per row, in the contract's class order."""
     confidences: Sequence[float]
     """The probability of each row's label."""
-    flags: Sequence[Flag]
+    flags: Flags
 
 
 class Engine:
@@ -49,6 +50,7 @@ class Engine:
         self.model = model
         self._metrics = metrics
         self._classes = model.contract.target.classes
+        self._observed = Observed(model.contract)
         self._batcher: Batcher[Values, _Result] = Batcher(
             self._results,
             max_call_rows=max_call_rows,
@@ -78,11 +80,12 @@ class Engine:
             self._metrics.failed_rows.inc(len(error.rows))
             raise
         if len(results) == 1:  # Most requests by far.
-            ((label, of_classes, confidence, flags),) = results
+            ((label, of_classes, confidence, codes),) = results
+            flags = NO_FLAGS if codes is None else self._observed.flags((codes,))
             self._metrics.count_prediction(label, confidence, flags)
             return Predictions((label,), (of_classes,), (confidence,), flags)
         labels, probabilities, confidences, flagged = zip(*results, strict=True)
-        flags = tuple(flag._replace(row=row) for row, found in enumerate(flagged) if found for flag in found)
+        flags = self._observed.flags(flagged)
         self._metrics.count_predictions(labels, confidences, flags)
         return Predictions(labels, probabilities, confidences, flags)
 
@@ -97,9 +100,10 @@ class Engine:
         probabilities = self.model.predict_proba(matrix).reshape(len(rows), len(classes))
         labels = [classes[best] for best in probabilities.argmax(axis=1).tolist()]
         confidences = probabilities.max(axis=1)
-        flags = _of_each_row(contract.flags(matrix))
+        flagged = self._observed.codes(matrix)
+        codes = map(flagged.get, range(len(rows))) if flagged else repeat(None)
         results: list[_Result | None] = list(
-            zip(labels, probabilities.tolist(), confidences.tolist(), flags, strict=False)
+            zip(labels, probabilities.tolist(), confidences.tolist(), codes, strict=False)
         )
         # The sum is a number only if each of them is.
         if not isfinite(probabilities.sum()):
@@ -118,13 +122,3 @@ class Engine:
             self._results(rows)
             pace.learn(size, monotonic() - started)
         return pace
-
-
-def _of_each_row(flags: Sequence[Flag]) -> Iterable[tuple[Flag, ...]]:
-    """The flags row by row, without end: most calls have none at all."""
-    if not flags:
-        return repeat(())
-    rows: dict[int, tuple[Flag, ...]] = {}
-    for flag in flags:
-        rows[flag.row] = (*rows.get(flag.row, ()), flag._replace(row=0))
-    return (rows.get(row, ()) for row in count())

@@ -12,13 +12,14 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 from pydantic_core import to_json
 
-from service.contract import Contract, FlagReason, Row, Values
+from service.contract import Contract, Row, Values
 from service.contract_view import ShownContract
 from service.engine import Predictions
 from service.http.native_reader import NativeReader
 from service.inference.steps import Steps
 from service.label import Label
 from service.model import Lineage
+from service.observed import MAX_LISTED_FLAGS, FlagReason
 
 Parsed = Sequence[Values] | Steps[Sequence[Values]]
 """The rows of a body; or the steps in which they are read, where the body is long or to be refused."""
@@ -66,7 +67,11 @@ class Answer(BaseModel, Generic[LabelT]):
     request_id: str
     flags: list[FlaggedValue] | None = Field(
         default=None,
-        description="Values outside what the training table held; left out when there are none.",
+        description="Values outside what the training table held, ordered by row; left out when there are "
+        f"none. At most {MAX_LISTED_FLAGS:,} are listed.",
+    )
+    flags_total: int | None = Field(
+        default=None, description="How many there are, where not all of them are listed; else left out."
     )
 
 
@@ -189,7 +194,9 @@ class Messages:
             processing_time_ms=processing_time_ms,
             timestamp=timestamp,
             request_id=request_id,
-            flags=[FlaggedValue.model_construct(**flag._asdict()) for flag in predictions.flags] or None,
+            flags=[FlaggedValue.model_construct(**flag._asdict()) for flag in predictions.flags.listed]
+            or None,
+            flags_total=predictions.flags.unlisted_total,
         )
 
     def answer_json(
@@ -211,8 +218,10 @@ class Messages:
             "timestamp": timestamp,
             "request_id": request_id,
         }
-        if predictions.flags:
-            members["flags"] = [flag._asdict() for flag in predictions.flags]
+        if (flags := predictions.flags).listed:
+            members["flags"] = [flag._asdict() for flag in flags.listed]
+            if (total := flags.unlisted_total) is not None:
+                members["flags_total"] = total
         return to_json(members)
 
 

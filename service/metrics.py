@@ -32,9 +32,9 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from service.contract import Flag
 from service.label import Label, label_text
 from service.model import PublishedModel
+from service.observed import Flags
 
 FOLDER_VARIABLE = "TABENTO_METRICS_DIR"
 _FOLDER_PREFIX = "tabento-metrics-"
@@ -198,21 +198,21 @@ class Metrics:
         """Count a call of the model."""
         self._calls.append((rows, seconds))
 
-    def count_predictions(
-        self, labels: Iterable[Label], confidences: Iterable[float], flags: Iterable[Flag]
-    ) -> None:
+    def count_predictions(self, labels: Iterable[Label], confidences: Iterable[float], flags: Flags) -> None:
         """Count predicted rows."""
         self._labels.update(labels)
         self._confidences += confidences
-        for flag in flags:
-            self.flagged.labels(flag.feature, flag.reason).inc()
+        self._count_flags(flags)
 
-    def count_prediction(self, label: Label, confidence: float, flags: Sequence[Flag]) -> None:
+    def count_prediction(self, label: Label, confidence: float, flags: Flags) -> None:
         """Count one predicted row."""
         self._labels[label] += 1
         self._confidences.append(confidence)
-        for flag in flags:
-            self.flagged.labels(flag.feature, flag.reason).inc()
+        self._count_flags(flags)
+
+    def _count_flags(self, flags: Flags) -> None:
+        for (feature, reason), count in flags.counts.items():
+            self.flagged.labels(feature, reason).inc(count)
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request."""

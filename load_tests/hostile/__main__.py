@@ -73,12 +73,13 @@ def _measure(
         request.transport,
         request.name,
         len(body),
+        request.is_valid,
         answered.status,
         answered.seconds,
         seen.longest_ms,
         max(0, seen.most_bytes - before),
         max(0, after - resting_bytes),
-        answered.answer_bytes,
+        len(answered.answer),
     )
 
 

@@ -1,14 +1,19 @@
-"""The hostile bodies: each within the limit, each made to take time or memory."""
+"""The hostile bodies: each within the limit, each made to take time or memory. Most are to be refused."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from service.contract import Contract
-from service.grpc.protocol import INFER, make_protocol
+from load_tests.inference import INFER, ModelInferRequest
+from load_tests.tensors import as_tensors
+from service.contract import Contract, Feature, Value
 
 SIZE = 30 * 1000 * 1000
 """About how long they are; the limit is 32 MiB."""
+MAX_BATCH_ROWS = 10_000
+"""Of a batch, unless the service is told otherwise."""
+
+_DATATYPES = {"float": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES"}
 
 
 class Hostile(NamedTuple):
@@ -19,6 +24,8 @@ class Hostile(NamedTuple):
     path: str
     make: Callable[[], bytes]
     headers: Mapping[str, str] = {}
+    is_valid: bool = False
+    """Whether it is a batch that has an answer, which is then as long as it can be made."""
 
 
 def hostile(contract: Contract, model: str, size: int = SIZE) -> list[Hostile]:
@@ -29,6 +36,7 @@ def hostile(contract: Contract, model: str, size: int = SIZE) -> list[Hostile]:
         *(Hostile(name, "v2", f"/v2/models/{model}/infer", make) for name, make in _v2(contract, size)),
         *_binary(contract, model, size),
         *(Hostile(name, "grpc", INFER, make) for name, make in _grpc(contract, model, size)),
+        *_unlike_training(contract, model, size),
     ]
 
 
@@ -119,6 +127,30 @@ def _binary(contract: Contract, model: str, size: int) -> Iterable[Hostile]:
         yield Hostile(name, "v2 binary", f"/v2/models/{model}/infer", _same(text + content), headers)
 
 
+def _unlike_training(contract: Contract, model: str, size: int) -> Iterable[Hostile]:
+    row = {feature.name: _unlike(feature) for feature in contract.features}
+    rows = [row] * min(MAX_BATCH_ROWS, size // len(json.dumps(row)))
+    datatypes = {feature.name: _DATATYPES[feature.type] for feature in contract.features}
+    tensors = [
+        {"name": name, "datatype": datatypes[name], "shape": [len(rows)], "data": [value] * len(rows)}
+        for name, value in row.items()
+    ]
+    request = ModelInferRequest(model_name=model, inputs=as_tensors(rows, datatypes))
+    for transport, path, body in (
+        ("native", "/predict/batch", json.dumps({"instances": rows}).encode()),
+        ("v2", f"/v2/models/{model}/infer", json.dumps({"inputs": tensors}).encode()),
+        ("grpc", INFER, request.SerializeToString()),
+    ):
+        yield Hostile("valid, all unlike training", transport, path, _same(body), is_valid=True)
+
+
+def _unlike(feature: Feature) -> Value:
+    if feature.type in ("category", "boolean"):
+        return "unseen" if feature.type == "category" else True
+    largest = 1e9 if feature.maximum is None else feature.maximum
+    return largest if feature.type == "float" else int(largest)
+
+
 def _same(content: bytes) -> Callable[[], bytes]:
     return lambda: content
 
@@ -132,7 +164,7 @@ def _field(number: int, value: bytes) -> bytes:
 
 
 def _grpc(contract: Contract, model: str, size: int) -> Made:
-    request = make_protocol().messages["ModelInferRequest"](model_name=model)
+    request = ModelInferRequest(model_name=model)
     about: bytes = request.SerializeToString()
     tensor = request.inputs.add(name=contract.features[0].name, datatype="FP64", shape=[10_000])
     named: bytes = tensor.SerializeToString()

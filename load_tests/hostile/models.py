@@ -16,13 +16,15 @@ from service.model import Golden, Lineage
 
 TARGET = Target(name="kind", type="text", classes=("a", "b"))
 NARROW, WIDE = "narrow", "wide"
+SEEN = {"observed_minimum": 0.0, "observed_maximum": 9.0}
 CONTRACTS = {
     NARROW: Contract(
-        features=tuple(Feature(name=f"width_{i}", type="float", minimum=0) for i in range(4)), target=TARGET
+        features=tuple(Feature(name=f"width_{i}", type="float", minimum=0, **SEEN) for i in range(4)),
+        target=TARGET,
     ),
     WIDE: Contract(
         features=(
-            *(Feature(name=f"feature_{i:03d}", type="float") for i in range(449)),
+            *(Feature(name=f"feature_{i:03d}", type="float", **SEEN) for i in range(449)),
             Feature(name="text", type="category", categories=("a", "b"), nullable=True),
         ),
         target=TARGET,

@@ -19,7 +19,7 @@ class Answered(NamedTuple):
     """The HTTP status, or the gRPC code."""
     seconds: float
     """From the last byte of the request to the end of the answer; over gRPC from the begin of the call."""
-    answer_bytes: int
+    answer: bytes
 
 
 def send(url: str, address: str, request: Hostile, body: bytes) -> Answered:
@@ -44,10 +44,10 @@ def _http(url: str, request: Hostile, body: bytes) -> Answered:
         answer = connection.getresponse()
         content = answer.read()
     except (ConnectionError, http.client.HTTPException) as error:
-        return Answered(type(error).__name__, time.perf_counter() - sent, 0)
+        return Answered(type(error).__name__, time.perf_counter() - sent, b"")
     finally:
         connection.close()
-    return Answered(str(answer.status), time.perf_counter() - sent, len(content))
+    return Answered(str(answer.status), time.perf_counter() - sent, content)
 
 
 def _grpc(address: str, request: Hostile, body: bytes) -> Answered:
@@ -60,5 +60,5 @@ def _grpc(address: str, request: Hostile, body: bytes) -> Answered:
             answer: bytes = call(body, timeout=TIMEOUT_S)
         except grpc.RpcError as error:
             ended: Any = error  # It is the call, which its type does not say.
-            return Answered(ended.code().name, time.perf_counter() - sent, len(ended.details() or ""))
-    return Answered("OK", time.perf_counter() - sent, len(answer))
+            return Answered(ended.code().name, time.perf_counter() - sent, (ended.details() or "").encode())
+    return Answered("OK", time.perf_counter() - sent, answer)

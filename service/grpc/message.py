@@ -24,7 +24,7 @@ from service.oip.body import refuse_unserved, timeout_s
 from service.oip.datatypes import BYTES, Datatype
 from service.oip.inputs import Got, Inputs
 from service.oip.model import ServedModel
-from service.oip.outputs import NAMES, Outputs, OutputTensor, flags_text
+from service.oip.outputs import NAMES, Outputs, OutputTensor, flag_parameters
 from service.oip.tensors import Head, Values, from_raw, from_typed
 from service.oip.words import error_text
 
@@ -150,8 +150,12 @@ class GrpcForm:
             response.id = id_
             for tensor, output in zip(tensors, response.outputs, strict=True):
                 _fill(output.contents, tensor.datatype, tensor.values)
-        if predictions.flags:
-            response.parameters["flags"].string_param = flags_text(predictions.flags)
+        if predictions.flags.listed:
+            for name, value in flag_parameters(predictions.flags).items():
+                if isinstance(value, str):
+                    response.parameters[name].string_param = value
+                else:
+                    response.parameters[name].int64_param = value
         return GrpcReply(200, same + response.SerializeToString())
 
     def _describe(self, rows: int, *names: str) -> bytes:

@@ -19,7 +19,7 @@ from service.inference.steps import Steps
 from service.oip.inputs import Got, Inputs
 from service.oip.long_body import parse_long
 from service.oip.model import ServedModel
-from service.oip.outputs import NAMES, Outputs, flags_text
+from service.oip.outputs import NAMES, Outputs, flag_parameters
 from service.oip.tensors import Head, JsonPieces, Values, from_json_pieces, from_raw
 from service.oip.tensors import from_json as values_from_json
 
@@ -123,8 +123,8 @@ def write(
         "id": id_,
         "outputs": told,
     }
-    if predictions.flags:
-        answer["parameters"] = {"flags": flags_text(predictions.flags)}
+    if predictions.flags.listed:
+        answer["parameters"] = flag_parameters(predictions.flags)
     text = to_json(answer)
     return (b"".join((text, *raws)), len(text)) if raws else (text, None)
 

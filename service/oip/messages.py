@@ -92,7 +92,9 @@ class InferenceResponse(BaseModel):
     id: str
     outputs: list[OutputTensor]
     parameters: Parameters | None = Field(
-        default=None, description="`flags`: values outside what the training table held, as JSON."
+        default=None,
+        description="`flags`: values outside what the training table held, as JSON; "
+        "`flags_total`: how many there are, where not all of them are listed.",
     )
 
 

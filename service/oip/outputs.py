@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from pydantic_core import to_json
 
-from service.contract import Contract, Flag
+from service.contract import Contract
 from service.engine import Predictions
 from service.errors import TensorInvalid
 from service.label import Label, label_text
+from service.observed import Flags
 from service.oip.datatypes import BYTES, FP64, Datatype
 
 LABEL, PROBABILITIES = "label", "probabilities"
@@ -78,6 +79,8 @@ def _raw_text(text: str) -> bytes:
     return pack("<I", len(encoded)) + encoded
 
 
-def flags_text(flags: Sequence[Flag]) -> str:
-    """The flags as an answer's parameter has them, which takes no list: JSON, as the native API has it."""
-    return to_json([flag._asdict() for flag in flags]).decode()
+def flag_parameters(flags: Flags) -> dict[str, str | int]:
+    """The flags as an answer's parameters: JSON, as the native API has it, for a parameter takes no list."""
+    listed = to_json([flag._asdict() for flag in flags.listed]).decode()
+    total = flags.unlisted_total
+    return {"flags": listed} | ({} if total is None else {"flags_total": total})

@@ -1,5 +1,6 @@
 """Hostile bodies on the wire: refused, with few words and little memory, while others are served."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -10,10 +11,12 @@ import httpx
 import psutil
 import pytest
 
-from load_tests.hostile.bodies import Hostile, hostile
+from load_tests.hostile.bodies import MAX_BATCH_ROWS, Hostile, hostile
 from load_tests.hostile.sending import send
 from load_tests.hostile.watcher import Watcher, watching
+from load_tests.inference import ModelInferResponse
 from service.grpc.protocol import INFER
+from service.observed import MAX_LISTED_FLAGS
 from tests.animals import CONTRACT
 from tests.keyed import new_key
 from tests.servers import Serve, Server, free_port
@@ -21,7 +24,13 @@ from tests.servers import Serve, Server, free_port
 NAME = "animals"
 SIZE = 3_000_000
 BODIES = hostile(CONTRACT, NAME, SIZE)
+VALID = [one for one in BODIES if one.is_valid]
+REFUSED = [one for one in BODIES if not one.is_valid]
 GROWTH_BYTES = 100_000_000
+
+
+def named(one: Hostile) -> str:
+    return f"{one.transport}: {one.name}"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +41,7 @@ def watcher(animals_server: Server) -> Iterator[Watcher]:
         yield watcher
 
 
-@pytest.mark.parametrize("request_", BODIES, ids=lambda one: f"{one.transport}: {one.name}")
+@pytest.mark.parametrize("request_", REFUSED, ids=named)
 def test_a_hostile_body_is_refused_in_few_words_and_little_memory(
     animals_server: Server, watcher: Watcher, request_: Hostile
 ) -> None:
@@ -40,9 +49,32 @@ def test_a_hostile_body_is_refused_in_few_words_and_little_memory(
     answered = send(animals_server.url, animals_server.grpc, request_, request_.make())
     seen = watcher.seen()
     assert answered.status in ("400", "413", "422", "INVALID_ARGUMENT")
-    assert answered.answer_bytes < 100_000
+    assert len(answered.answer) < 100_000
     assert seen.most_bytes - before < GROWTH_BYTES
     assert httpx.get(f"{animals_server.url}/readyz", timeout=30).status_code == 200
+
+
+def flags(request_: Hostile, answer: bytes) -> tuple[int, int]:
+    """How many are listed, and how many there are."""
+    if request_.transport == "grpc":
+        parameters = ModelInferResponse.FromString(answer).parameters
+        return len(json.loads(parameters["flags"].string_param)), parameters["flags_total"].int64_param
+    told = json.loads(answer)
+    if request_.transport == "native":
+        return len(told["flags"]), told["flags_total"]
+    return len(json.loads(told["parameters"]["flags"])), told["parameters"]["flags_total"]
+
+
+@pytest.mark.parametrize("request_", VALID, ids=named)
+def test_a_batch_of_nothing_that_training_saw_is_answered_in_bounded_words_and_memory(
+    animals_server: Server, watcher: Watcher, request_: Hostile
+) -> None:
+    before = watcher.seen().bytes_now
+    answered = send(animals_server.url, animals_server.grpc, request_, request_.make())
+    assert answered.status in ("200", "OK")
+    assert len(answered.answer) < 3_000_000
+    assert flags(request_, answered.answer) == (MAX_LISTED_FLAGS, 3 * MAX_BATCH_ROWS)
+    assert watcher.seen().most_bytes - before < GROWTH_BYTES
 
 
 def test_many_long_messages_at_once_do_not_take_what_all_of_them_are_long(

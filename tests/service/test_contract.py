@@ -1,4 +1,4 @@
-"""Contract -> types -> validation -> matrix -> flags."""
+"""Contract -> types -> validation -> matrix."""
 
 import math
 from typing import Any
@@ -15,7 +15,6 @@ from service.contract import (
     MAX_TEXT_LENGTH,
     Contract,
     Feature,
-    Flag,
     Row,
     Target,
     Value,
@@ -182,30 +181,6 @@ def test_rows_with_categories_become_objects_with_none_for_missing() -> None:
     made = contract(Feature(name="x", type="float"), Feature(name="c", type="category", nullable=True))
     matrix = made.matrix([a_row(made, x=1.5, c=None), a_row(made, x=2, c="a")])
     assert matrix.tolist() == [[1.5, None], [2.0, "a"]]
-
-
-def test_only_values_outside_what_training_saw_are_flagged() -> None:
-    made = contract(
-        Feature(name="x", type="float", nullable=True, observed_minimum=0, observed_maximum=1),
-        Feature(name="open", type="category", nullable=True, categories=("a", "b")),
-        Feature(name="closed", type="category", categories=("p",), closed=True),
-        Feature(name="y", type="integer", observed_minimum=5, observed_maximum=5),
-    )
-    rows = [
-        a_row(made, x=0.5, open="a", closed="p", y=5),
-        a_row(made, x=-1, open="z", closed="p", y=6),
-        a_row(made, x=None, open=None, closed="p", y=5),
-    ]
-    assert made.flags(made.matrix(rows)) == [
-        Flag(1, "open", "unknown_category"),
-        Flag(1, "x", "below_observed_minimum"),
-        Flag(1, "y", "above_observed_maximum"),
-    ]
-
-
-def test_a_contract_without_observations_flags_nothing() -> None:
-    made = contract(Feature(name="x", type="float"))
-    assert made.flags(made.matrix([a_row(made, x=1e9)])) == []
 
 
 @pytest.mark.parametrize(("kind", "python_type"), [("text", str), ("integer", int), ("boolean", bool)])

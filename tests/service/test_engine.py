@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from service.contract import Contract, Feature, Flag, Matrix, Target, Values
+from service.contract import Contract, Feature, Matrix, Target, Values
 from service.engine import Engine, Predictions
 from service.errors import RowsFailed
 from service.metrics import Metrics
 from service.model import PublishedModel
+from service.observed import NO_FLAGS, Flag
 from tests.service.conftest import lineage_of
 
 CONTRACT = Contract(
@@ -64,14 +65,14 @@ def test_each_row_gets_its_label_and_confidence_and_its_flags_by_its_place_in_th
 
     registry = with_engine(use)
     first, second, third = got
-    assert (list(first.labels), list(first.confidences), first.flags) == (["y"], [0.75], ())
+    assert (list(first.labels), list(first.confidences), first.flags) == (["y"], [0.75], NO_FLAGS)
     assert list(second.labels) == ["x", "x", "x"]
     assert list(second.probabilities) == [[0.75, 0.25], [1.5, -0.5], [0.5, 0.5]]
-    assert second.flags == (
+    assert second.flags.listed == (
         Flag(1, "x", "above_observed_maximum"),
         Flag(1, "y", "below_observed_minimum"),
     )
-    assert third.flags == (Flag(0, "x", "above_observed_maximum"),)
+    assert third.flags.listed == (Flag(0, "x", "above_observed_maximum"),)
     assert registry.get_sample_value("tabento_predictions_total", {"label": "x"}) == 4
     assert registry.get_sample_value("tabento_predictions_total", {"label": "y"}) == 1
 

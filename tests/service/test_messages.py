@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.contract import Contract, Feature, Flag, Target, Values
+from service.contract import Contract, Feature, Target, Values
 from service.engine import Predictions
 from service.errors import BodyMalformed, Finding, RowsInvalid, TooManyRows
 from service.inference.row_check import MAX_FINDINGS
 from service.inference.steps import finish
 from service.messages import Messages, Parsed
 from service.model import Lineage
+from service.observed import NO_FLAGS, Flag, FlagKind, Flags
 
 CONTRACT = Contract(
     features=(
@@ -109,18 +110,22 @@ ABOUT = {
 }
 
 
-def answer_json(messages: Messages, flags: list[Flag]) -> bytes:
+KIND = FlagKind("c", "unknown_category")
+ONE_FLAG, MORE_FLAGS = (Flags((Flag(0, *KIND),), {KIND: total}) for total in (1, 5))
+
+
+def answer_json(messages: Messages, flags: Flags) -> bytes:
     return messages.answer_json(Predictions([7], [[0.25, 0.75]], [0.75], flags), LINEAGE, **ABOUT)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("flags", [[], [Flag(0, "c", "unknown_category")]])
-def test_the_text_of_an_answer_is_that_of_its_type(messages: Messages, flags: list[Flag]) -> None:
+@pytest.mark.parametrize("flags", [NO_FLAGS, ONE_FLAG, MORE_FLAGS])
+def test_the_text_of_an_answer_is_that_of_its_type(messages: Messages, flags: Flags) -> None:
     answer = messages.answer(Predictions([7], [[0.25, 0.75]], [0.75], flags), LINEAGE, **ABOUT)  # type: ignore[arg-type]
     assert answer_json(messages, flags).decode() == answer.model_dump_json(exclude_none=True)
 
 
 def test_an_answer_has_flags_only_where_a_value_was_flagged(messages: Messages) -> None:
-    def answered(flags: list[Flag]) -> dict[str, object]:
+    def answered(flags: Flags) -> dict[str, object]:
         parsed: dict[str, object] = json.loads(answer_json(messages, flags))
         return parsed
 
@@ -133,6 +138,7 @@ def test_an_answer_has_flags_only_where_a_value_was_flagged(messages: Messages) 
         "timestamp": "2026-01-15T10:30:00.123456Z",
         "request_id": "id",
     }
-    assert answered([]) == plain
+    assert answered(NO_FLAGS) == plain
     flagged = [{"row": 0, "feature": "c", "reason": "unknown_category"}]
-    assert answered([Flag(0, "c", "unknown_category")]) == {**plain, "flags": flagged}
+    assert answered(ONE_FLAG) == {**plain, "flags": flagged}
+    assert answered(MORE_FLAGS) == {**plain, "flags": flagged, "flags_total": 5}

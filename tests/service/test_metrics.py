@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.contract import Flag
 from service.label import label_text
 from service.metrics import Metrics
+from service.observed import FlagKind, Flags
 from tests.servers import PROJECT
 from tests.service import metrics_worker
 
@@ -106,13 +106,15 @@ def test_a_killed_worker_is_forgotten_before_its_parent_has_seen_to_it(tmp_path:
 def test_a_worker_alone_shows_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     metrics = Metrics(CollectorRegistry())
-    metrics.count_predictions([True, True, False], [0.9, 0.8, 0.7], [Flag(0, "x", "unknown_category")])
+    metrics.count_predictions(
+        [True, True, False], [0.9, 0.8, 0.7], Flags((), {FlagKind("x", "unknown_category"): 3})
+    )
     metrics.count_request("/predict", "POST", 200, 0.001)
     metrics.count_request("/predict", "BREW", 200, 0.003)
     metrics.flush()
     page = metrics.page().decode()
     assert 'tabento_predictions_total{label="true"} 2.0' in page
-    assert 'tabento_flagged_values_total{feature="x",reason="unknown_category"} 1.0' in page
+    assert 'tabento_flagged_values_total{feature="x",reason="unknown_category"} 3.0' in page
     assert 'tabento_confidence_bucket{le="0.8"} 2.0' in page
     assert 'tabento_confidence_bucket{le="+Inf"} 3.0' in page
     assert "tabento_confidence_sum 2.4" in page

@@ -9,6 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from service.contract import Contract
 from service.model import Golden, Lineage, load_model, read_contract
 from service.runtime import NOT_COMPILED, Compilation
+from tests.flagged import flagged
 from training.candidates import CANDIDATES, Candidate
 from training.compilation import compile_champion
 from training.data import Dataset
@@ -105,12 +106,12 @@ class TestGoldenRows:
         golden = golden_of(CANDIDATES[0], mixed_dataset)
         assert 24 <= len(golden.rows) <= 40
         rows = TypeAdapter(list[mixed_dataset.contract.row_type]).validate_python(golden.rows)  # type: ignore[name-defined]
-        flagged = {
+        found = {
             (flag.feature, flag.reason)
-            for flag in mixed_dataset.contract.flags(mixed_dataset.contract.matrix(rows))
+            for flag in flagged(mixed_dataset.contract, mixed_dataset.contract.matrix(rows)).listed
         }
         numbers, categories = ("age", "visits", "income", "rooms"), ("city", "plan")
-        assert flagged == {
+        assert found == {
             *((name, "below_observed_minimum") for name in numbers),
             *((name, "above_observed_maximum") for name in numbers),
             *((name, "unknown_category") for name in categories),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from service.contract import LARGEST_EXACT_INTEGER, Matrix, Row
+from service.observed import NO_FLAGS
+from tests.flagged import flagged
 from training.data import Dataset, load_dataset
 from training.errors import NoUsableFeature
 from training.golden import json_rows
@@ -72,7 +74,7 @@ def test_the_contract_takes_every_row_that_it_was_inferred_from(
     dataset = load(frame, as_parquet=as_parquet)
     matrix = dataset.contract.matrix(validated(dataset))
     assert comparable(matrix) == comparable(dataset.frame.to_numpy())
-    assert dataset.contract.flags(matrix) == []
+    assert flagged(dataset.contract, matrix) == NO_FLAGS
 
 
 @given(frame=tables())

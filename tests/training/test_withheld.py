@@ -15,6 +15,8 @@ from service.contract_view import LISTED_CATEGORIES, shown
 from service.http.openapi import document
 from service.messages import Messages
 from service.model import load_model
+from service.observed import NO_FLAGS
+from tests.flagged import flagged
 from training.candidates import CANDIDATES
 from training.data import Dataset, load_dataset
 from training.experiment import _input_example
@@ -79,9 +81,9 @@ def test_no_value_of_an_identifier_is_in_the_contract_the_golden_rows_the_exampl
     # What is made up is a row that the contract takes, and that nothing is flagged of.
     example = {feature.name: feature.example for feature in contract.features}
     row = contract.row_type.model_validate(example)
-    assert contract.flags(contract.matrix([row])) == []
+    assert flagged(contract, contract.matrix([row])) == NO_FLAGS
     new = contract.row_type.model_validate({**example, "borrower": "someone new", "number": 7})
-    assert contract.flags(contract.matrix([new])) == []
+    assert flagged(contract, contract.matrix([new])) == NO_FLAGS
 
 
 @given(st.integers(min_value=-50, max_value=50), st.integers(min_value=20, max_value=50))
@@ -119,7 +121,7 @@ def test_open_categories_are_not_in_the_documents_and_in_the_contract_shown_they
     assert (len(city.categories), city.categories_total) == (LISTED_CATEGORIES, 80)
     rows = [{"city": "city 79", "x": 2}, {"city": "city 80", "x": 2}]
     matrix = contract.matrix([contract.row_type.model_validate(row) for row in rows])
-    assert [flag.row for flag in contract.flags(matrix)] == [1]
+    assert [flag.row for flag in flagged(contract, matrix).listed] == [1]
 
 
 @pytest.mark.usefixtures("own_stores")

@@ -1,0 +1,11 @@
+"""The flags of a matrix of rows, as if they were one request."""
+
+from service.contract import Contract, Matrix
+from service.observed import Flags, Observed
+
+
+def flagged(contract: Contract, matrix: Matrix) -> Flags:
+    """All rows' flags together."""
+    observed = Observed(contract)
+    codes = observed.codes(matrix)
+    return observed.flags([codes.get(row) for row in range(len(matrix))])
