@@ -33,6 +33,8 @@ _VALUES_A_STEP = 64 * 1024
 """Values that the rows of a step have; those that are left out of a row count as well."""
 _MEMBERS_A_STEP = 64
 """Members of a long row that are read in a step; each may be as long as a text may be."""
+_PIECES_OF_A_ROW = 4
+"""How much longer than a piece a row may be that is read at once."""
 _GUESSES = 512
 """How much shorter than a piece a run of rows may be that is guessed."""
 
@@ -174,7 +176,7 @@ class NativeReader:
             end = reader.guess(b"}", most_bytes)
             rows = reader.count(b"{", end)
             if rows <= self._rows_a_step:
-                return end
+                return end if rows else reader.end_of(b"}", _PIECES_OF_A_ROW * self._piece_bytes)
             most_bytes //= 2
         return reader.at
 

@@ -138,6 +138,11 @@ class JsonReader:
         limit = min(self.at + most_bytes, self._last)
         return max(self._text.rfind(last, self.at, limit) + 1, self.at)
 
+    def end_of(self, first: bytes, most_bytes: int) -> int:
+        """Where an item probably ends: behind the first such byte; ``at`` where there is none."""
+        end = self._text.find(first, self.at, min(self.at + most_bytes, self._last)) + 1
+        return max(end, self.at)
+
     def count(self, byte: bytes, end: int) -> int:
         """How often a byte stands between here and an end."""
         return self._text.count(byte, self.at, end)
