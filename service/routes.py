@@ -7,6 +7,7 @@ table, gRPC takes its methods' scopes from it, and OpenAPI, the index page and t
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Scope = Literal["predict", "read", "admin"]
@@ -149,11 +150,18 @@ _UNKNOWN = Match(OTHER, ANY_KEY, None, "")
 
 _V2_MODELS = "/v2/models/"
 _ASSETS = "/static_content/"
+_KEPT_PATHS, _KEPT_LENGTH = 256, 256
+"""Of paths of models: how many are kept with what the table says of them, and how long, with the method."""
 _PREDICTION = re.compile(f"{PREDICT}|{BATCH}|{V2_INFER.format(model='[A-Za-z0-9._:/-]+')}".encode())
 
 
 def match(method: str, path: str) -> Match:
     """What the table says of a request with that method for that path, decoded."""
+    is_kept = path.startswith(_V2_MODELS) and len(method) + len(path) <= _KEPT_LENGTH
+    return _match_kept(method, path) if is_kept else _match(method, path)
+
+
+def _match(method: str, path: str) -> Match:
     found, parameters = _TABLE.get(path), _NOWHERE
     if found is None or "{" in path:
         path, parameters = _template(path)
@@ -162,6 +170,12 @@ def match(method: str, path: str) -> Match:
             return _UNKNOWN
     matched = found.get(method) or found[""]
     return matched._replace(parameters=parameters) if parameters else matched
+
+
+@lru_cache(_KEPT_PATHS)
+def _match_kept(method: str, path: str) -> Match:
+    """What ``_match`` says, of the paths of models, which clients send again and again."""
+    return _match(method, path)
 
 
 def _template(path: str) -> tuple[str, Mapping[str, str]]:

@@ -2,20 +2,29 @@
 
 import json
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from math import nan
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import grpc
 import httpx
 
 from service.contract import Contract, Feature, Value
 from service.grpc.protocol import SERVICE, make_protocol
+from service.inference.steps import Steps
 from tests.servers import Server
 
 Row = Mapping[str, Value]
 PROTOCOL = make_protocol()
 HEADER = "inference-header-content-length"
+
+
+ResultT = TypeVar("ResultT")
+
+
+def in_steps(work: ResultT | Steps[ResultT]) -> Steps[ResultT]:
+    """As steps; what was short is done already, and has none."""
+    return (yield from work) if isinstance(work, Generator) else work
 
 
 class Answered(NamedTuple):

@@ -3,7 +3,7 @@
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from functools import cached_property, partial
 
 from pydantic import BaseModel
@@ -55,7 +55,9 @@ class V2Form:
         """Read the body; raises RequestError, or ClientGone."""
         content = await self.receive(exchange) if exchange.body is None else exchange.body
         end = body.json_length(exchange.headers.get(_HEADER), content)
-        members = await finish_in_turns(body.parse(content, end, self._inputs))
+        members = body.parse(content, end, self._inputs)
+        if isinstance(members, Generator):
+            members = await finish_in_turns(members)
         id_ = body.id_of(members)
         exchange.identify(id_)
         raw = memoryview(content)[end:]

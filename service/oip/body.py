@@ -56,12 +56,17 @@ def json_length(header: bytes | None, body: bytes) -> int:
     return int(header)
 
 
-def parse(body: bytes, end: int, inputs: Inputs, *, piece_bytes: int = PIECE_BYTES) -> Steps[Members]:
-    """The members of a body whose JSON ends there; raises BodyMalformed, InferenceInvalid, TooManyRows."""
+def parse(
+    body: bytes, end: int, inputs: Inputs, *, piece_bytes: int = PIECE_BYTES
+) -> Members | Steps[Members]:
+    """The members of a body whose JSON ends there, in steps where it is long.
+
+    Raises BodyMalformed, InferenceInvalid, TooManyRows.
+    """
     refuse_byte_order_mark(body)
     text = body[:end]
     if end > piece_bytes:
-        return (yield from parse_long(JsonReader(text, allow_nan=True, piece_bytes=piece_bytes), inputs))
+        return parse_long(JsonReader(text, allow_nan=True, piece_bytes=piece_bytes), inputs)
     try:
         members = from_json(text)
     except ValueError as error:

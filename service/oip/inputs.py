@@ -52,6 +52,11 @@ class Got(NamedTuple):
     values: Values
 
 
+_Column = tuple[Convert, Values, int, int]
+"""Where the values of a feature are: what makes them of those of a tensor, these, the index of the first, and
+the width of the rows that they are in. A plain tuple, for each request makes one for each feature."""
+
+
 class Inputs:
     """The way from tensors to rows, for one contract."""
 
@@ -110,10 +115,10 @@ class Inputs:
 
     def rows(self, got: dict[str, Got]) -> Steps[Sequence[RowValues]]:
         """The validated rows of all tensors that came; raises TensorInvalid, RowsInvalid."""
-        take = self._columns(got)
+        columns = self._columns(got)
         rows, found = next(iter(got.values())).head.rows, Findings()
-        if rows == 1:
-            values = {name: column[0] for name, column in zip(self._names, take(0, 1), strict=True)}
+        if rows == 1:  # Most requests by far.
+            values = {name: _first(*column) for name, column in zip(self._names, columns, strict=True)}
             row = self._row_check.row(values, (0,), found)
             if row is None:
                 raise found.refusal(_place)
@@ -121,8 +126,8 @@ class Inputs:
         checked = PackedRows(self._contract)
         step = max(1, _VALUES_A_STEP // len(self._names))
         for start in range(0, rows, step):
-            columns = take(start, min(start + step, rows))
-            values_of = [dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)]
+            taken = [_take(start, min(start + step, rows), *column) for column in columns]
+            values_of = [dict(zip(self._names, row, strict=True)) for row in zip(*taken, strict=True)]
             checked.add(self._row_check.rows(values_of, (), start, found))
             if not found.are_all:
                 break
@@ -140,29 +145,18 @@ class Inputs:
         matrix = f"[n, {len(self._names)}]" if name == MATRIX and self._takes_matrix else ""
         return " or ".join(filter(None, (own, matrix)))
 
-    def _columns(self, got: dict[str, Got]) -> Callable[[int, int], list[Values]]:
-        """What gives the columns of rows between two indexes, as the features' values."""
+    def _columns(self, got: dict[str, Got]) -> list[_Column]:
+        """A column for each feature; raises TensorInvalid."""
         width = len(self._names)
         matrix = got.get(MATRIX) if len(got) == 1 else None
         if matrix is not None and matrix.head.size == matrix.head.rows * width:
-            each, values = [matrix.head] * width, matrix.values
-        else:
-            tensors = [got[name] if name in got else self._missing(name) for name in self._names]
-            if len(got) > width:
-                raise TensorInvalid(MATRIX, "has all features, so no other input can stand beside it")
-            each, values = [tensor.head for tensor in tensors], None
-        converts = [self._convert(place, head, each[0]) for place, head in enumerate(each)]
-
-        def take(start: int, stop: int) -> list[Values]:
-            if values is None:
-                columns = [tensor.values[start:stop] for tensor in tensors]
-            else:
-                flat = values[start * width : stop * width]
-                columns = [flat[column::width] for column in range(width)]
-            pairs = zip(converts, columns, strict=True)
-            return [column if convert is None else convert(column) for convert, column in pairs]
-
-        return take
+            head, values = matrix
+            return [(self._convert(at, head, head), values, at, width) for at in range(width)]
+        tensors = [got[name] if name in got else self._missing(name) for name in self._names]
+        if len(got) > width:
+            raise TensorInvalid(MATRIX, "has all features, so no other input can stand beside it")
+        first = tensors[0].head
+        return [(self._convert(at, head, first), values, 0, 1) for at, (head, values) in enumerate(tensors)]
 
     def _convert(self, place: int, head: Head, first: Head) -> Convert:
         if head.rows != first.rows:
@@ -175,6 +169,17 @@ class Inputs:
 
     def _missing(self, name: str) -> Got:
         raise TensorInvalid(name, "is missing")
+
+
+def _first(convert: Convert, values: Values, first: int, _width: int) -> Value:
+    """The feature's value in the first row."""
+    return values[first] if convert is None else convert((values[first],))[0]
+
+
+def _take(start: int, stop: int, convert: Convert, values: Values, first: int, width: int) -> Values:
+    """The feature's values in the rows between two indexes."""
+    taken = values[start * width + first : stop * width : width]
+    return taken if convert is None else convert(taken)
 
 
 def _converts(feature: Feature) -> dict[Kind, Convert]:

@@ -51,7 +51,9 @@ class ArrayValues(Sequence[Value]):
     @overload
     def __getitem__(self, index: slice) -> list[Value]: ...
     def __getitem__(self, index: int | slice) -> Value | list[Value]:
-        return cast("Value | list[Value]", self._array[index].tolist())
+        if isinstance(index, slice):
+            return cast("list[Value]", self._array[index].tolist())
+        return cast("Value", self._array.item(index))
 
 
 class JsonPieces(NamedTuple):

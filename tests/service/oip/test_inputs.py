@@ -26,6 +26,7 @@ from service.oip import body
 from service.oip.datatypes import DATATYPES
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
+from tests.oip import in_steps
 
 TARGET = Target(name="t", type="text", classes=("a", "b"))
 MIXED = Contract(
@@ -63,7 +64,7 @@ def read(
 ) -> list[tuple[object, ...]]:
     content = json.dumps({"inputs": inputs, **members}).encode()
     inputs = Inputs(contract, 100)
-    request = finish(body.parse(content, len(content), inputs))
+    request = finish(in_steps(body.parse(content, len(content), inputs)))
     body.id_of(request)
     return list(finish(body.read(request, memoryview(raw), inputs, Outputs(contract))).rows)
 
@@ -203,7 +204,7 @@ def test_what_is_no_request_is_said(request_: object) -> None:
     inputs = Inputs(MIXED, 100)
 
     def read_whole() -> Steps[object]:
-        members = yield from body.parse(content, len(content), inputs)
+        members = yield from in_steps(body.parse(content, len(content), inputs))
         return (yield from body.read(members, memoryview(b""), inputs, Outputs(MIXED)))
 
     with pytest.raises(InferenceInvalid):
@@ -244,7 +245,7 @@ def test_a_header_that_is_no_length_within_the_body_is_refused(header: bytes) ->
 def test_what_is_not_json_is_malformed() -> None:
     for content in (b"", b"{", b"\xff", b"[" * 100_000):
         with pytest.raises(BodyMalformed):
-            finish(body.parse(content, len(content), Inputs(MIXED, 100)))
+            finish(in_steps(body.parse(content, len(content), Inputs(MIXED, 100))))
 
 
 def in_raw(name: str, datatype: str, raw: bytes, rows: int = 1, size: object = None) -> dict[str, object]:

@@ -17,6 +17,7 @@ from service.oip import body
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
 from tests.garbage import uncollected
+from tests.oip import in_steps
 
 TARGET = Target(name="t", type="text", classes=("a", "b"))
 MIXED = Contract(
@@ -36,7 +37,7 @@ MAX_ROWS = 40
 def read(contract: Contract, content: bytes, raw: bytes, piece_bytes: int) -> list[Any] | tuple[int, str]:
     inputs = Inputs(contract, MAX_ROWS)
     try:
-        members = finish(body.parse(content, len(content), inputs, piece_bytes=piece_bytes))
+        members = finish(in_steps(body.parse(content, len(content), inputs, piece_bytes=piece_bytes)))
         return list(finish(body.read(members, memoryview(raw), inputs, Outputs(contract))).rows)
     except RequestError as error:
         return int(error.status), str(error)
@@ -180,7 +181,7 @@ def longest_step_s(steps: Generator[None, None, object]) -> tuple[float, Request
 
 def whole_reading(contract: Contract, content: bytes) -> Generator[None, None, None]:
     inputs = Inputs(contract, 10_000)
-    members = yield from body.parse(content, len(content), inputs)
+    members = yield from in_steps(body.parse(content, len(content), inputs))
     yield from body.read(members, memoryview(b""), inputs, Outputs(contract))
 
 
