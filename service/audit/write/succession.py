@@ -10,6 +10,7 @@ for.
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -37,7 +38,8 @@ class Succession:
 class Awake:
     """Turns a worker's loop while one record is on its way, instead of letting it sleep."""
 
-    def __init__(self, *, is_awaited: bool) -> None:
+    def __init__(self, *, is_awaited: bool, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         self._outcomes = Succession(is_awaited=is_awaited, within_s=OUTCOME_AWAKE_S)
         self._sent = 0.0
         self._is_alone = False
@@ -46,7 +48,7 @@ class Awake:
     def sent(self, loop: asyncio.AbstractEventLoop, outstanding: int) -> None:
         """Something was sent, and so many have no outcome yet."""
         self._is_alone = outstanding == 1
-        self._sent = monotonic()
+        self._sent = self._clock()
         if not self._is_alone:
             self._outcomes.follow(outstanding, 0)
         elif self._outcomes.is_quick:
@@ -55,12 +57,12 @@ class Awake:
     def settled(self) -> None:
         """An outcome has come."""
         if self._is_alone:
-            self._outcomes.follow(1, monotonic() - self._sent)
+            self._outcomes.follow(1, self._clock() - self._sent)
         self._is_alone = False
 
     def _turn(self, loop: asyncio.AbstractEventLoop, sent: float) -> None:
         # A turn reads what has come for anybody; the processor goes to whoever else wants it.
-        if self._is_alone and sent == self._sent and monotonic() < sent + OUTCOME_AWAKE_S:
+        if self._is_alone and sent == self._sent and self._clock() < sent + OUTCOME_AWAKE_S:
             os.sched_yield()
             loop.call_soon(self._turn, loop, sent)
 

@@ -1,11 +1,13 @@
 """The process that writes stays awake for the next record only where that helps and costs nobody anything."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from service.audit.write.succession import AWAKE_S, Succession, processors
+from service.audit.write.succession import AWAKE_S, OUTCOME_AWAKE_S, Awake, Succession, processors
 from service.audit.writer import AuditLog
 from tests.service.audit.logs import numbered, read, request_ids, writing
 
@@ -76,3 +78,56 @@ def test_records_in_quick_succession_are_all_written_and_then_the_writer_sleeps(
     asyncio.run(one_by_one())
     log.close()
     assert request_ids(read(log.path)) == request_ids(numbered(300))
+
+
+class Loop:
+    """A loop whose turns take half a millisecond by its own clock."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._due: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+
+    def call_soon(self, turn: Callable[..., None], *about: object) -> None:
+        self._due.append((turn, about))
+
+    def turns(self, most: int = 1_000) -> int:
+        """How many turns something has the loop take."""
+        taken = 0
+        while self._due and taken < most:
+            self.now_s += 0.0005
+            taken += 1
+            turn, about = self._due.pop()
+            turn(*about)
+        return taken
+
+
+@with_two_processors
+def test_a_worker_stays_awake_for_the_outcome_of_a_record_alone_but_not_for_long() -> None:
+    loop = Loop()
+    awake = Awake(is_awaited=True, clock=lambda: loop.now_s)
+
+    def send(outstanding: int = 1, turns: int = 1_000) -> int:
+        awake.sent(cast(asyncio.AbstractEventLoop, loop), outstanding)
+        return loop.turns(turns)
+
+    assert send() == 0  # How long an outcome takes is not known yet.
+    awake.settled()
+    assert send() == OUTCOME_AWAKE_S / 0.0005
+    awake.settled()
+    assert send() == 0  # The last took too long.
+    awake.settled()
+    assert send(turns=2) == 2
+    awake.settled()
+    assert loop.turns() == 1  # It has come.
+    assert send(outstanding=2) == 0
+    awake.settled()
+    assert send() == 0  # The last was not alone.
+
+
+def test_a_worker_does_not_stay_awake_where_nobody_waits() -> None:
+    loop = Loop()
+    awake = Awake(is_awaited=False, clock=lambda: loop.now_s)
+    for _ in range(3):
+        awake.sent(cast(asyncio.AbstractEventLoop, loop), 1)
+        assert loop.turns() == 0
+        awake.settled()
