@@ -1,8 +1,8 @@
 """``make overload-mixed``: what single rows get while others ask for as much as they can of something else.
 
 Sixteen connections send single rows, alone and beside each kind of neighbour, in turn. Neighbours are closed
-loops: whoever is answered, or refused, asks again at once. What the single rows keep of their rate, or how
-long they take, has objectives; what the neighbours get has none but that it is something.
+loops: a client that is answered, or refused, asks again at once. What the single rows keep of their rate, or
+how long they take, has objectives; what the neighbours get has none but that it is something.
 
 The figures go to ``load_tests/results/overload_mixed.md`` and ``overload_mixed.json``. Exits with 0 when no
 objective was missed, and 1 otherwise.

@@ -95,7 +95,7 @@ def as_markdown(report: Mapping[str, object], found: Sequence[Beside]) -> list[s
         f"`{report['command']}`: single Iris rows over {report['connections']} connections, one worker,",
         f"strict / full, alone and beside others, in turn, {report['rounds']} rounds of"
         f" {report['seconds']:g} s each; medians.",
-        "All are closed loops: whoever is answered, or refused, asks again at once.",
+        "All are closed loops: a client that is answered, or refused, asks again at once.",
         *setting(report),
         "",
         *table(head, map(_line, found)),

@@ -194,8 +194,7 @@ class Messages:
             processing_time_ms=processing_time_ms,
             timestamp=timestamp,
             request_id=request_id,
-            flags=[FlaggedValue.model_construct(**flag._asdict()) for flag in predictions.flags.listed]
-            or None,
+            flags=[FlaggedValue.model_construct(**flag) for flag in predictions.flags.objects] or None,
             flags_total=predictions.flags.unlisted_total,
         )
 
@@ -219,7 +218,7 @@ class Messages:
             "request_id": request_id,
         }
         if (flags := predictions.flags).listed:
-            members["flags"] = [flag._asdict() for flag in flags.listed]
+            members["flags"] = flags.objects
             if (total := flags.unlisted_total) is not None:
                 members["flags_total"] = total
         return to_json(members)

@@ -6,7 +6,7 @@ which of them the answer lists, a flag is a number in an array.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,11 @@ class Flags(NamedTuple):
     def total(self) -> int:
         """How many there are."""
         return sum(self.counts.values())
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """Those that are listed, as JSON has them."""
+        return [flag._asdict() for flag in self.listed]
 
     @property
     def unlisted_total(self) -> int | None:

@@ -53,8 +53,8 @@ class Got(NamedTuple):
 
 
 _Column = tuple[Convert, Values, int, int]
-"""Where the values of a feature are: what makes them of those of a tensor, these, the index of the first, and
-the width of the rows that they are in. A plain tuple, for each request makes one for each feature."""
+"""Where the values of a feature are: their conversion, the values of the tensor, the index of the feature's
+first value there, and the number of values in a row. A plain tuple: each request makes one for each."""
 
 
 class Inputs:
@@ -118,7 +118,9 @@ class Inputs:
         columns = self._columns(got)
         rows, found = next(iter(got.values())).head.rows, Findings()
         if rows == 1:  # Most requests by far.
-            values = {name: _first(*column) for name, column in zip(self._names, columns, strict=True)}
+            values = {
+                name: _take(0, 1, *column)[0] for name, column in zip(self._names, columns, strict=True)
+            }
             row = self._row_check.row(values, (0,), found)
             if row is None:
                 raise found.refusal(_place)
@@ -169,11 +171,6 @@ class Inputs:
 
     def _missing(self, name: str) -> Got:
         raise TensorInvalid(name, "is missing")
-
-
-def _first(convert: Convert, values: Values, first: int, _width: int) -> Value:
-    """The feature's value in the first row."""
-    return values[first] if convert is None else convert((values[first],))[0]
 
 
 def _take(start: int, stop: int, convert: Convert, values: Values, first: int, width: int) -> Values:

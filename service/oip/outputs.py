@@ -81,6 +81,6 @@ def _raw_text(text: str) -> bytes:
 
 def flag_parameters(flags: Flags) -> dict[str, str | int]:
     """The flags as an answer's parameters: JSON, as the native API has it, for a parameter takes no list."""
-    listed = to_json([flag._asdict() for flag in flags.listed]).decode()
+    listed = to_json(flags.objects).decode()
     total = flags.unlisted_total
     return {"flags": listed} | ({} if total is None else {"flags_total": total})

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from load_tests.hostile.bodies import MAX_BATCH_ROWS, Hostile, hostile
-from load_tests.hostile.sending import send
+from load_tests.hostile.sending import Answered, send
 from load_tests.hostile.watcher import Watcher, watching
 from load_tests.inference import ModelInferResponse
 from service.grpc.protocol import INFER
@@ -41,16 +41,21 @@ def watcher(animals_server: Server) -> Iterator[Watcher]:
         yield watcher
 
 
+def sent(server: Server, watcher: Watcher, request_: Hostile) -> tuple[Answered, int]:
+    """What is said to a request, and by how much the service's memory rises meanwhile."""
+    before = watcher.seen().bytes_now
+    answered = send(server.url, server.grpc, request_, request_.make())
+    return answered, watcher.seen().most_bytes - before
+
+
 @pytest.mark.parametrize("request_", REFUSED, ids=named)
 def test_a_hostile_body_is_refused_in_few_words_and_little_memory(
     animals_server: Server, watcher: Watcher, request_: Hostile
 ) -> None:
-    before = watcher.seen().bytes_now
-    answered = send(animals_server.url, animals_server.grpc, request_, request_.make())
-    seen = watcher.seen()
+    answered, rise_bytes = sent(animals_server, watcher, request_)
     assert answered.status in ("400", "413", "422", "INVALID_ARGUMENT")
     assert len(answered.answer) < 100_000
-    assert seen.most_bytes - before < GROWTH_BYTES
+    assert rise_bytes < GROWTH_BYTES
     assert httpx.get(f"{animals_server.url}/readyz", timeout=30).status_code == 200
 
 
@@ -69,12 +74,11 @@ def flags(request_: Hostile, answer: bytes) -> tuple[int, int]:
 def test_a_batch_of_nothing_that_training_saw_is_answered_in_bounded_words_and_memory(
     animals_server: Server, watcher: Watcher, request_: Hostile
 ) -> None:
-    before = watcher.seen().bytes_now
-    answered = send(animals_server.url, animals_server.grpc, request_, request_.make())
+    answered, rise_bytes = sent(animals_server, watcher, request_)
     assert answered.status in ("200", "OK")
     assert len(answered.answer) < 3_000_000
     assert flags(request_, answered.answer) == (MAX_LISTED_FLAGS, 3 * MAX_BATCH_ROWS)
-    assert watcher.seen().most_bytes - before < GROWTH_BYTES
+    assert rise_bytes < GROWTH_BYTES
 
 
 def test_many_long_messages_at_once_do_not_take_what_all_of_them_are_long(

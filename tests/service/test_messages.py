@@ -1,7 +1,7 @@
 """Bodies become rows, or a refusal that says what is wrong with them."""
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +14,7 @@ from service.inference.steps import finish
 from service.messages import Messages, Parsed
 from service.model import Lineage
 from service.observed import NO_FLAGS, Flag, FlagKind, Flags
+from tests.oip import in_steps
 
 CONTRACT = Contract(
     features=(
@@ -31,7 +32,7 @@ LINEAGE = Lineage(
 
 
 def rows_of(parsed: Parsed) -> Sequence[Values]:
-    return finish(parsed) if isinstance(parsed, Generator) else parsed
+    return finish(in_steps(parsed))
 
 
 @pytest.fixture

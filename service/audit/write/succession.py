@@ -61,7 +61,7 @@ class Awake:
         self._is_alone = False
 
     def _turn(self, loop: asyncio.AbstractEventLoop, sent: float) -> None:
-        # A turn reads what has come for anybody; the processor goes to whoever else wants it.
+        # A turn reads what has come for anybody; another process that waits for the processor gets it.
         if self._is_alone and sent == self._sent and self._clock() < sent + OUTCOME_AWAKE_S:
             os.sched_yield()
             loop.call_soon(self._turn, loop, sent)
