@@ -29,6 +29,7 @@ OPENAPI = "/docs.json"
 INDEX = "/"
 SCHEMA = "/schema.json"
 ASSET = "/static_content/{asset}"
+FAVICON = "/favicon.ico"
 
 # The Open Inference Protocol's. A version may stand behind the model's name, as V2_VERSION.
 V2 = "/v2"
@@ -91,6 +92,7 @@ ROUTES = (
     Route("GET", INDEX, None, "index", "A page that leads to the others; JSON for a program"),
     Route("GET", SCHEMA, "read", "schema", "The API as BentoML's own clients read it"),
     Route("GET", ASSET, None, "asset", "Scripts and styles of the pages"),
+    Route("GET", FAVICON, None, "favicon", "The icon that browsers ask for beside what is no page"),
     Route("GET", V2, "read", "v2", "The server's metadata"),
     Route("GET", V2_LIVE, None, "v2_live", "Whether the process lives"),
     Route("GET", V2_READY, None, "v2_ready", "Whether requests may be sent"),

@@ -34,7 +34,8 @@ _TYPES = {
 }
 
 OWN = ("index.css", "index.js", "key.js", "docs.css", "docs.js")
-OF_BENTOML = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-light-32x32.png")
+FAVICON = "favicon-light-32x32.png"
+OF_BENTOML = ("swagger-ui.css", "swagger-ui-bundle.js", FAVICON)
 
 
 def page(name: str) -> Reply:

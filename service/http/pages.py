@@ -39,6 +39,7 @@ class Pages:
             "docs": self._docs,
             "openapi": self._openapi,
             "asset": self._asset,
+            "favicon": self._favicon,
             "schema": self._bentoml_schema,
             "health": self._health,
             "live": self._live,
@@ -75,9 +76,15 @@ class Pages:
         return Reply(200, self._document_json)
 
     async def _asset(self, exchange: Exchange) -> Reply:
-        reply = assets.asset(exchange.match.parameters["asset"])
+        return self._file(exchange.match.parameters["asset"], exchange.path)
+
+    async def _favicon(self, exchange: Exchange) -> Reply:
+        return self._file(assets.FAVICON, exchange.path)
+
+    def _file(self, name: str, path: str) -> Reply:
+        reply = assets.asset(name)
         if reply is None:
-            raise RouteUnknown(exchange.path)
+            raise RouteUnknown(path)
         return reply
 
     async def _bentoml_schema(self, _: Exchange) -> Reply:

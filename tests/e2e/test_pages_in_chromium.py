@@ -124,6 +124,8 @@ def test_without_keys_the_index_shows_the_model_and_how_to_ask_it(
         fits(page)
         page.click("text=History")
         page.wait_for_url("**/predictions/history")
+        # JSON names no icon: Chromium then asks for /favicon.ico, and its console says so if there is none.
+        page.wait_for_load_state("networkidle")
 
 
 def fits(page: Page) -> None:
