@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.animals import publish_animals
 from tests.keyed import Keyed, serve_with_keys
 from tests.servers import PROJECT, Serve, Server, free_port, train
+
+# A shell has what it runs in the background ignore Ctrl-C, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile(
