@@ -123,15 +123,15 @@ overload: install ## three times what the service can take, for a minute, and ho
 
 overload-mixed: install ## what single rows get beside large batches, queries of the history and pages; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
-	@$(BIN)/python -m load_tests.overload_mixed
+	@$(BIN)/python -m load_tests.overload.mixed
 
 bench-audit: install ## what the audit log costs, against the same service without it; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
-	@$(BIN)/python -m load_tests.bench_audit
+	@$(BIN)/python -m load_tests.bench.audit_cost
 
 history-at-scale: install ## the history's p95 for every combination of filters, over PREDICTIONS=5000000
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
-	@$(BIN)/python -m load_tests.history_at_scale --predictions $(PREDICTIONS)
+	@$(BIN)/python -m load_tests.bench.history_at_scale --predictions $(PREDICTIONS)
 
 image: install ## the bento and its image, hardened: MODEL=iris_classifier, TABENTO_ENGINE=podman or docker
 	@$(BIN)/bentoml models get $(MODEL) >/dev/null 2>&1 || [ "$(MODEL)" != iris_classifier ] || $(BIN)/python -m training

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from load_tests.bench_server import HOST, PROJECT, free_ports
+from load_tests.bench.serving import HOST, PROJECT, free_ports
 
 START_TIMEOUT_S = 60
 
@@ -43,7 +43,7 @@ def run_locust(url: str, grpc: str | None, users: int, seconds: int) -> int:
     """Run the users against a service; gives locust's exit code, which the objectives decide."""
     files = ["locustfile.py", *(["grpc_users.py"] if grpc else [])]
     command = [sys.executable, "-m", "locust", "--headless", "--only-summary", "--host", url]
-    command += ["--locustfile", ",".join(str(PROJECT / "load_tests" / file) for file in files)]
+    command += ["--locustfile", ",".join(str(PROJECT / "load_tests" / "users" / file) for file in files)]
     command += ["--grpc", grpc] if grpc else []
     command += ["--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds}s"]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}

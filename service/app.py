@@ -11,12 +11,12 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
 from service.errors import UNANSWERED
-from service.http import connection
+from service.http.connection import fast_connection
 from service.http.cors import with_cors
 from service.http.gateway import Gateway
-from service.messages import Messages
-from service.model import newest, read_contract
-from service.python_call import PythonRoute
+from service.model.published import newest, read_contract
+from service.native.messages import Messages
+from service.native.python_call import PythonRoute
 from service.routes import BATCH, PREDICT, V2_INFER
 from service.settings import load_settings
 from service.worker import Worker
@@ -44,10 +44,10 @@ worker = Worker(settings, tag)
 _rows, _batches = (PythonRoute(worker, messages, route) for route in (PREDICT, BATCH))
 
 if TYPE_CHECKING:
-    from service.contract import Row as RowBody
     from service.grpc.server import GrpcServer
-    from service.label import Label
-    from service.messages import Answer, Batch
+    from service.model.contract import Row as RowBody
+    from service.model.label import Label
+    from service.native.messages import Answer, Batch
 
     BatchBody: TypeAlias = Batch[RowBody]
     AnswerBody: TypeAlias = Answer[Label]
@@ -107,7 +107,7 @@ class TabularClassifier:
         return await _batches.predict(batch, batch.instances)
 
 
-connection.use(settings)
+fast_connection.use(settings)
 wrap_application(
     TabularClassifier,
     lambda app: with_cors(

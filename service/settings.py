@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingInvalid
+from service.model.runtime import Runtime
 from service.origins import Origins
-from service.runtime import Runtime
 
 PREFIX = "TABENTO_"
 
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     """Certificates (PEM) that a gRPC client's own must be signed by; unset, clients need none."""
 
     api_keys_file: Path | None = None
-    """Hashed API keys, as `python -m service.keys` makes them; unset, nobody is asked for one."""
+    """Hashed API keys, as `python -m service.access` makes them; unset, nobody is asked for one."""
 
     cors_origins: Origins = None
     """Origins whose pages may use the service from a browser, such as https://app.example.com, separated by

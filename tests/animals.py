@@ -4,11 +4,11 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from service.contract import Contract, Feature, Target, Value
-from service.model import Golden
+from service.model.contract import Contract, Feature, Target, Value
+from service.model.published import Golden
 from tests.service.conftest import lineage_of
-from training.candidates import preparation
-from training.publish import publish
+from training.candidates.built_in import preparation
+from training.publish.publication import publish
 
 CONTRACT = Contract(
     features=(

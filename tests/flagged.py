@@ -1,7 +1,7 @@
 """The flags of a matrix of rows, as if they were one request."""
 
-from service.contract import Contract, Matrix
-from service.observed import Flags, Observed
+from service.model.contract import Contract, Matrix
+from service.model.reference_profile import Flags, Observed
 
 
 def flagged(contract: Contract, matrix: Matrix) -> Flags:

@@ -18,7 +18,7 @@ class Keyed(NamedTuple):
 
 
 def new_key(file: Path, name: str, scope: str) -> str:
-    command = [sys.executable, "-m", "service.keys", "--file", str(file), "new", name, "--scope", scope]
+    command = [sys.executable, "-m", "service.access", "--file", str(file), "new", name, "--scope", scope]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import grpc
 import httpx
 
-from service.contract import Contract, Feature, Value
-from service.grpc.protocol import SERVICE, make_protocol
-from service.inference.steps import Steps
+from service.model.contract import Contract, Feature, Value
+from service.system.steps import Steps
+from service.wire.protocol import SERVICE, make_protocol
 from tests.servers import Server
 
 Row = Mapping[str, Value]

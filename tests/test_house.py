@@ -59,8 +59,8 @@ def test_importing_the_service_brings_in_neither_pandas_nor_mlflow(iris: str, st
 @pytest.mark.parametrize(
     ("setting", "protocol"),
     [
-        ("on", "service.http.connection:FastConnection"),
-        ("off", "service.http.uvicorn_protocol:GuardedProtocol"),
+        ("on", "service.http.connection.fast_connection:FastConnection"),
+        ("off", "service.http.connection.uvicorn_protocol:GuardedProtocol"),
     ],
 )
 def test_the_service_has_uvicorn_keep_its_connections_as_the_setting_says(

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.metrics import Metrics
 from service.routes import ROUTES
 from service.settings import PREFIX, Settings
-from service.vitals import Vitals
+from service.telemetry.gauges import Vitals
+from service.telemetry.metrics import Metrics
 from tests.servers import PROJECT
 
 README = (PROJECT / "README.md").read_text()

@@ -6,8 +6,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from service.audit.database import open_for_writing
-from service.audit.schema import MIGRATIONS
+from service.audit.file.database import open_for_writing
+from service.audit.file.schema import MIGRATIONS
 from tests.servers import PROJECT
 from tests.service.audit.logs import REFUSED, numbered, write
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from training.errors import InputRefused, TrainingError
+from training.evaluate.report import DEFAULT_MODEL, Narrator, as_json, print_result
 from training.interruption import Interruption, all_notes_of
-from training.report import DEFAULT_MODEL, Narrator, as_json, print_result
+from training.training_errors import InputRefused, TrainingError
 
 TABLES = Path(__file__).parent / "tables"
 
@@ -57,10 +57,10 @@ def main(argv: Sequence[str], interruption: Interruption | None = None) -> int:
 
 def _train(options: argparse.Namespace, progress: Console, interruption: Interruption) -> None:
     # Imported step by step: help needs none of this, and a refused table need not wait for MLflow.
-    from training.candidates import CANDIDATES
-    from training.data import load_dataset
-    from training.evaluation import FITS
-    from training.overrides import Overrides, read_overrides
+    from training.candidates.built_in import CANDIDATES
+    from training.evaluate.evaluation import FITS
+    from training.table.dataset import load_dataset
+    from training.table.overrides import Overrides, read_overrides
 
     with Narrator(progress, fits=len(CANDIDATES) * FITS, on_step=interruption.check) as narrator:
         narrator.step(f"Reading {options.data.name}")

@@ -15,15 +15,15 @@ from platform import python_version
 from mlflow.exceptions import MlflowException
 from threadpoolctl import threadpool_limits
 
-from service.model import Lineage
-from service.runtime import Compilation
-from training.candidates import CANDIDATES, Candidate
-from training.champion import Choice, choose_champion
-from training.compilation import compile_champion
-from training.data import FOLDS, Dataset, Split
-from training.errors import TrackingFailed
-from training.evaluation import REPEATS, Evaluation, evaluate
-from training.experiment import (
+from service.model.published import Lineage
+from service.model.runtime import Compilation
+from training.candidates.built_in import CANDIDATES, Candidate
+from training.compile.compilation import compile_champion
+from training.evaluate.champion import Choice, choose_champion
+from training.evaluate.evaluation import REPEATS, Evaluation, evaluate
+from training.evaluate.report import Narrator
+from training.interruption import Interruption
+from training.publish.experiment import (
     Experiment,
     LoggedCandidate,
     log_candidate,
@@ -32,11 +32,11 @@ from training.experiment import (
     tracking_uri,
     training_run,
 )
-from training.golden import golden_rows
-from training.interruption import Interruption
-from training.publish import publish
-from training.registry import ALIAS, crown, registered
-from training.report import Narrator
+from training.publish.golden_rows import golden_rows
+from training.publish.publication import publish
+from training.publish.registry import ALIAS, crown, registered
+from training.table.dataset import FOLDS, Dataset, Split
+from training.training_errors import TrackingFailed
 
 LIBRARIES = ("bentoml", "mlflow", "numpy", "onnxruntime", "pandas", "scikit-learn", "skops")
 

@@ -14,7 +14,7 @@ import tempfile
 import bentoml
 from bentoml.exceptions import NotFound
 
-from deploy.image import engine as engines
+from deploy.image import container_engine
 from deploy.image.origin import PROJECT, Commit, Model, labels, read_commit, read_model
 
 DEFAULT_BASE_IMAGE = "docker.io/library/python:3.11-slim"
@@ -39,7 +39,7 @@ def main() -> None:
         help="a further one for the engine's build command, without its dashes: no-cache, network=host",
     )
     asked = parser.parse_args()
-    engine = engines.choose_engine(asked.engine)
+    engine = container_engine.choose_engine(asked.engine)
     commit, model = read_commit(), read_model(asked.model)
     bento = build_bento(commit, model)
     names = [asked.name] if asked.name else [f"tabento/{bento}", f"tabento/{bento.partition(':')[0]}:latest"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from deploy.image import engine as engines
+from deploy.image import container_engine
 
 DPKG_STATUS = "var/lib/dpkg/status"
 OS_RELEASE = "usr/lib/os-release"
@@ -36,15 +36,15 @@ class Contents:
 @contextmanager
 def exported(engine: str, image: str) -> Iterator[tarfile.TarFile]:
     """The files of an image."""
-    container = engines.run(engine, "create", image)
+    container = container_engine.run(engine, "create", image)
     try:
         with TemporaryDirectory() as folder:
             archive = Path(folder) / "image.tar"
-            engines.run(engine, "export", "--output", str(archive), container)
+            container_engine.run(engine, "export", "--output", str(archive), container)
             with tarfile.open(archive) as files:
                 yield files
     finally:
-        engines.run(engine, "rm", "--force", "--volumes", container)
+        container_engine.run(engine, "rm", "--force", "--volumes", container)
 
 
 def read_contents(engine: str, image: str) -> Contents:

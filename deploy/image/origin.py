@@ -14,7 +14,7 @@ from pathlib import Path
 import bentoml
 from bentoml.exceptions import NotFound
 
-from service.model import LINEAGE_KEY, Lineage
+from service.model.published import LINEAGE_KEY, Lineage
 
 PROJECT = Path(__file__).parents[2]
 OCI = "org.opencontainers.image"

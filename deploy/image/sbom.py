@@ -25,7 +25,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from deploy.image import engine as engines
+from deploy.image import container_engine
 from deploy.image.contents import Contents, read_contents
 from deploy.image.origin import OCI, OWN
 
@@ -39,8 +39,8 @@ def main() -> None:
     parser.add_argument("--engine", default=os.environ.get("TABENTO_ENGINE"), help="podman or docker")
     parser.add_argument("--output", type=Path, help="a file, in place of standard output")
     asked = parser.parse_args()
-    engine = engines.choose_engine(asked.engine)
-    (about,) = json.loads(engines.run(engine, "image", "inspect", asked.image))
+    engine = container_engine.choose_engine(asked.engine)
+    (about,) = json.loads(container_engine.run(engine, "image", "inspect", asked.image))
     text = bill_of_materials(about, read_contents(engine, asked.image))
     if asked.output:
         asked.output.write_text(text, encoding="utf-8")

@@ -23,8 +23,8 @@ class IrisClassifier:
     def __init__(self) -> None:
         import skops.io
 
-        from service.model import ESTIMATOR_FILE
-        from service.runtime import TRUSTED_TYPES
+        from service.model.published import ESTIMATOR_FILE
+        from service.model.runtime import TRUSTED_TYPES
 
         path = self.iris_model.path_of(ESTIMATOR_FILE)
         self.model = skops.io.load(path, trusted=list(TRUSTED_TYPES))

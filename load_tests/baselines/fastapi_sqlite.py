@@ -22,7 +22,7 @@ import numpy as np
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.model import PublishedModel, load_model
+from service.model.published import PublishedModel, load_model
 
 Centimetres = Annotated[float, Field(ge=0, le=30, allow_inf_nan=False)]
 

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import uvloop
 
-from load_tests.inference import SERVICE, ModelInferRequest, ModelInferResponse
+from load_tests.users.infer_messages import SERVICE, ModelInferRequest, ModelInferResponse
 
 LABEL = b"setosa"
 PROBABILITIES = (0.9808127381969144, 0.01918699212198889, 2.6968109686919945e-7)

@@ -14,7 +14,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from load_tests.bench_server import HOST, PROJECT, NotReady, Service, free_ports, ready_at, running
+from load_tests.bench.serving import HOST, PROJECT, NotReady, Service, free_ports, ready_at, running
 
 ENVIRONMENT = PROJECT / ".venv-mlserver"
 OUTPUT = "predict_proba"
@@ -58,8 +58,8 @@ def _keep(model: str, folder: Path) -> None:
     import bentoml
     import skops.io
 
-    from service.model import ESTIMATOR_FILE
-    from service.runtime import TRUSTED_TYPES
+    from service.model.published import ESTIMATOR_FILE
+    from service.model.runtime import TRUSTED_TYPES
 
     published = bentoml.models.get(model)
     estimator = skops.io.load(published.path_of(ESTIMATOR_FILE), trusted=list(TRUSTED_TYPES))

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from load_tests.bench_report import RESULTS, provenance, write_report
-from load_tests.bench_server import Service, serving
+from load_tests.bench.provenance import RESULTS, provenance, write_report
+from load_tests.bench.serving import Service, serving
 from load_tests.hostile.bodies import SIZE, Hostile, hostile
-from load_tests.hostile.models import CONTRACTS, WIDE, published
-from load_tests.hostile.report import Measured, as_markdown, verdicts
+from load_tests.hostile.hostile_models import CONTRACTS, WIDE, published
+from load_tests.hostile.hostile_report import Measured, as_markdown, verdicts
 from load_tests.hostile.sending import send
 from load_tests.hostile.watcher import Watcher, watching
 

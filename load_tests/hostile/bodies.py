@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from load_tests.inference import INFER, ModelInferRequest
-from load_tests.tensors import as_tensors
-from service.contract import Contract, Feature, Value
+from load_tests.users.infer_messages import INFER, ModelInferRequest
+from load_tests.users.row_tensors import as_tensors
+from service.model.contract import Contract, Feature, Value
 
 SIZE = 30 * 1000 * 1000
 """About how long they are; the limit is 32 MiB."""

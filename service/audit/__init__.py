@@ -52,7 +52,7 @@ def read(
     Raises AuditUnusable, or AuditMisuse if the statement cannot be run.
     """
     # Imported here: a process that writes the log needs neither, and starts sooner.
-    from service.audit.rows import read_rows
+    from service.audit.query.rows import read_rows
 
     if db is None:
         from service.settings import load_settings

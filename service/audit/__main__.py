@@ -15,9 +15,9 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from service.audit import commands
-from service.audit.export import FORMATS
-from service.audit.history import Moment
 from service.audit.keep.erasure import PATIENCE_S
+from service.audit.keep.export import FORMATS
+from service.audit.query.history import Moment
 from service.errors import StartError
 
 Command = Callable[[Path, argparse.Namespace], int]

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import apsw
 
-from service.audit import export as exporting
-from service.audit import verify as verification
-from service.audit.anchor import take_anchor
-from service.audit.backup import back_up
-from service.audit.database import open_for_reading, refusing
+from service.audit.file.database import open_for_reading, refusing
+from service.audit.file.logfile import LogFile
+from service.audit.keep import export as exporting
+from service.audit.keep.backup import back_up
 from service.audit.keep.clock import Clock
 from service.audit.keep.erasure import erase
-from service.audit.logfile import LogFile
-from service.audit.reader import AuditReader, LoggedRequest
-from service.audit.redaction import redact as redact_requests
-from service.audit.redaction import redacted
-from service.audit.removal import remove_unused_facets
-from service.audit.retention import Limits, prune_step
-from service.audit.status import log_status
+from service.audit.keep.redaction import redact as redact_requests
+from service.audit.keep.redaction import redacted
+from service.audit.keep.removal import remove_unused_facets
+from service.audit.keep.retention import Limits, prune_step
+from service.audit.prove import verify as verification
+from service.audit.prove.anchor import take_anchor
+from service.audit.query.log_status import log_status
+from service.audit.query.reader import AuditReader, LoggedRequest
 from service.errors import AuditMisuse
 
 _FOLLOW_INTERVAL_S = 0.5

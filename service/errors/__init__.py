@@ -45,8 +45,7 @@ gRPC code.
 """
 
 from service.errors.base import TabentoError
-from service.errors.connection import HeadersTooLarge, RequestMalformed, RequestTimeout
-from service.errors.request import (
+from service.errors.refusals import (
     UNANSWERED,
     AuditUnavailable,
     BodyMalformed,
@@ -74,7 +73,7 @@ from service.errors.request import (
     TooManyRows,
     shortened,
 )
-from service.errors.start import (
+from service.errors.startup import (
     AnchorUnusable,
     AuditMisuse,
     AuditNotErased,
@@ -89,6 +88,7 @@ from service.errors.start import (
     SettingInvalid,
     StartError,
 )
+from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestTimeout
 
 __all__ = [
     "UNANSWERED",

@@ -8,7 +8,7 @@ import asyncio
 from grpc_health.v1.health import SERVICE_NAME, aio
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from service.grpc.protocol import SERVICE
+from service.wire.protocol import SERVICE
 from service.worker import Worker
 
 _LOOK_INTERVAL_S = 0.05

@@ -10,20 +10,20 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from service.door import CLIENT_CLOSED_REQUEST, Door
+from service.access.authorization import admit
 from service.errors import ClientGone, InferenceInvalid, RequestError
-from service.grpc.call import Context, GrpcCall
+from service.grpc.grpc_request import Context, GrpcCall
+from service.grpc.infer_codec import GrpcForm
 from service.grpc.intake import Intake
 from service.grpc.long_message import SHORT_BYTES
-from service.grpc.message import GrpcForm
-from service.grpc.protocol import SERVICE, Protocol
 from service.grpc.status import abort
-from service.keys.access import admit
-from service.messages import Messages
+from service.inference.dataplane import CLIENT_CLOSED_REQUEST, Door
+from service.native.messages import Messages
 from service.oip.inputs import Inputs
-from service.oip.model import SERVER_NAME, SERVER_VERSION, ServedModel
 from service.oip.outputs import Outputs
+from service.oip.served_model import SERVER_NAME, SERVER_VERSION, ServedModel
 from service.routes import GRPC_ROUTES, Route
+from service.wire.protocol import SERVICE, Protocol
 from service.worker import Worker
 
 Answer = Callable[[GrpcCall], Awaitable[bytes]]

@@ -14,9 +14,9 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from service.errors import UNANSWERED, GrpcUnusable
 from service.grpc.health import Health
 from service.grpc.methods import Methods
-from service.grpc.protocol import INFER, SERVICE, make_protocol
-from service.messages import Messages
+from service.native.messages import Messages
 from service.settings import PREFIX, Settings
+from service.wire.protocol import INFER, SERVICE, make_protocol
 from service.worker import Worker
 
 _MIN_PING_INTERVAL_MS = 10_000

@@ -13,8 +13,8 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from service.errors import RequestError
-from service.grpc.call import Context, GrpcCall
-from service.oip.words import MAX_FINDINGS, error_text, finding_text
+from service.errors.error_text import MAX_FINDINGS, error_text, finding_text
+from service.grpc.grpc_request import Context, GrpcCall
 
 _REQUEST_ID = "x-request-id"
 _DETAILS = "grpc-status-details-bin"

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from service.http.exchange import Reply
+from service.http.http_request import Reply
 
 _HERE = Path(__file__).parent
 _HTML = b"text/html; charset=utf-8"

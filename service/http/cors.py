@@ -10,7 +10,7 @@ Cookies and other ambient credentials are not allowed: an API key is sent in a h
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from service.oip.body import HEADER
+from service.oip.json_body import HEADER
 from service.origins import ANY_ORIGIN, Origins
 
 METHODS = ("GET", "HEAD", "POST")

@@ -15,17 +15,17 @@ from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.door import CLIENT_CLOSED_REQUEST, Door, foreseen
+from service.access.authorization import admit, may_predict
 from service.errors import ClientGone, MethodNotAllowed, RequestError, RouteUnknown
-from service.http.connection import ADMISSION, HOLDS_KEY
-from service.http.exchange import Exchange, Reply
-from service.http.native import NativeForm
+from service.http.connection.fast_connection import ADMISSION, HOLDS_KEY
+from service.http.connection.uvicorn_cycle import NOTE
+from service.http.http_request import Exchange, Reply
+from service.http.native_codec import NativeForm
 from service.http.page_rate import PageRate
 from service.http.pages import Pages
-from service.http.uvicorn_cycle import NOTE
 from service.http.v2 import V2Routes
-from service.keys.access import admit, may_predict
-from service.messages import Messages
+from service.inference.dataplane import CLIENT_CLOSED_REQUEST, Door, foreseen
+from service.native.messages import Messages
 from service.routes import Match
 from service.worker import Worker
 

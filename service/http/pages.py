@@ -8,14 +8,15 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from service.audit.history import HistoryFilters
-from service.contract_view import shown
+from service.audit.query.history import HistoryFilters
 from service.errors import Finding, QueryInvalid, RouteUnknown
-from service.http import assets, openapi
-from service.http.exchange import JSON, Exchange, Reply
-from service.http.operations import Document
-from service.messages import Health, Messages, ModelInfo
-from service.metrics import CONTENT_TYPE
+from service.http import assets
+from service.http.http_request import JSON, Exchange, Reply
+from service.http.openapi import document as openapi_document
+from service.http.openapi.operations import Document
+from service.model.contract_view import shown
+from service.native.messages import Health, Messages, ModelInfo
+from service.telemetry.metrics import CONTENT_TYPE
 from service.telemetry.metrics_page import MetricsPage
 from service.worker import TALLY_INTERVAL_S, Worker
 
@@ -53,7 +54,9 @@ class Pages:
     @cached_property
     def _document(self) -> Document:
         with_keys = self._worker.settings.api_keys_file is not None
-        return openapi.document(self._messages, title=self._worker.tag.partition(":")[0], with_keys=with_keys)
+        return openapi_document.document(
+            self._messages, title=self._worker.tag.partition(":")[0], with_keys=with_keys
+        )
 
     @cached_property
     def _document_json(self) -> bytes:
@@ -65,7 +68,7 @@ class Pages:
         if b"text/html" in exchange.headers.get(b"accept", b""):
             page = assets.page("index.html")
             return page._replace(headers=[vary, *page.headers])
-        routes = openapi.summaries(self._document)
+        routes = openapi_document.summaries(self._document)
         content = to_json({"model": self._worker.tag, "routes": routes})
         return Reply(200, content, JSON, [vary, (b"cache-control", b"no-cache")])
 

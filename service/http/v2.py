@@ -8,23 +8,23 @@ from functools import cached_property, partial
 
 from pydantic import BaseModel
 
-from service.door import Asked, Door
-from service.engine import Predictions
 from service.errors import RequestError
-from service.http.exchange import JSON, Exchange, Reply
-from service.inference.steps import finish_in_turns
-from service.messages import Messages
-from service.oip import body
+from service.http.http_request import JSON, Exchange, Reply
+from service.inference.dataplane import Asked, Door
+from service.inference.engine import Predictions
+from service.native.messages import Messages
+from service.oip import json_body
 from service.oip.inputs import Inputs
-from service.oip.messages import Liveness, ModelReadiness, Readiness, ServerMetadata
-from service.oip.model import BINARY_EXTENSION, SERVER_NAME, SERVER_VERSION, ServedModel
+from service.oip.message_types import Liveness, ModelReadiness, Readiness, ServerMetadata
 from service.oip.outputs import Outputs
+from service.oip.served_model import BINARY_EXTENSION, SERVER_NAME, SERVER_VERSION, ServedModel
+from service.system.steps import finish_in_turns
 from service.worker import Worker
 
 BINARY = b"application/octet-stream"
 _MEDIA_TYPES = (JSON, BINARY, b"")
 """tritonclient says none, or what its HTTP library says of any bytes."""
-_HEADER = body.HEADER.lower().encode()
+_HEADER = json_body.HEADER.lower().encode()
 
 
 class V2Form:
@@ -54,14 +54,14 @@ class V2Form:
     async def read(self, exchange: Exchange) -> Asked[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
         content = await self.receive(exchange) if exchange.body is None else exchange.body
-        end = body.json_length(exchange.headers.get(_HEADER), content)
-        members = body.parse(content, end, self._inputs)
+        end = json_body.json_length(exchange.headers.get(_HEADER), content)
+        members = json_body.parse(content, end, self._inputs)
         if isinstance(members, Generator):
             members = await finish_in_turns(members)
-        id_ = body.id_of(members)
+        id_ = json_body.id_of(members)
         exchange.identify(id_)
         raw = memoryview(content)[end:]
-        request = await finish_in_turns(body.read(members, raw, self._inputs, self._outputs))
+        request = await finish_in_turns(json_body.read(members, raw, self._inputs, self._outputs))
         answer = partial(self._answer, request, id_ or exchange.request_id)
         return Asked(request.rows, answer, ("rows",), request.timeout_s)
 
@@ -69,8 +69,8 @@ class V2Form:
         """What answers a request that raised the error."""
         return exchange.refusal(error)
 
-    def _answer(self, request: body.InferRequest, id_: str, predictions: Predictions) -> Reply:
-        content, end = body.write(request, predictions, id_, self.model, self._outputs)
+    def _answer(self, request: json_body.InferRequest, id_: str, predictions: Predictions) -> Reply:
+        content, end = json_body.write(request, predictions, id_, self.model, self._outputs)
         if end is None:
             return Reply(200, content)
         return Reply(200, content, BINARY, [(_HEADER, b"%d" % end)])

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Generic, TypeVar, cast
 
 from service.errors import ClientGone, DeadlineExceeded, RowsFailed
-from service.pace import Pace
+from service.inference.call_time import Pace
 
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")

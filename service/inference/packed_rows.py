@@ -12,7 +12,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from service.contract import Contract, Values
+from service.model.contract import Contract, Values
 
 _PACKED_VALUES = 128 * 1024
 """Values of a request from which on further rows are packed."""

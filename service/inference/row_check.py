@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import FailFast, TypeAdapter, ValidationError
 
-from service.contract import Contract, Row, Values
 from service.errors import Finding, Location, RowsInvalid
+from service.model.contract import Contract, Row, Values
 
 MAX_FINDINGS = 100
 """Findings that one refusal lists; whether there are more is said."""

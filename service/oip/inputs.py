@@ -13,14 +13,14 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
-from service.contract import Contract, Feature, Value
-from service.contract import Values as RowValues
 from service.errors import InferenceInvalid, Location, TensorInvalid, TooManyRows, shortened
 from service.inference.packed_rows import PackedRows
 from service.inference.row_check import Findings, RowCheck
-from service.inference.steps import Steps
-from service.oip.datatypes import DATATYPES, FP64, Kind
-from service.oip.tensors import Head, Values
+from service.model.contract import Contract, Feature, Value
+from service.model.contract import Values as RowValues
+from service.system.steps import Steps
+from service.wire.datatypes import DATATYPES, FP64, Kind
+from service.wire.tensors import Head, Values
 
 MATRIX = "features"
 """The name of the one tensor that has all features."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from service.errors import InferenceInvalid
 from service.inference.json_reader import JsonReader, PieceTooLong
-from service.inference.steps import Steps
 from service.oip.inputs import Inputs
-from service.oip.tensors import JsonPieces
+from service.system.steps import Steps
+from service.wire.tensors import JsonPieces
 
 _ITEMS_A_STEP = 4_000
 """Values whose ends are looked for one by one in a step."""

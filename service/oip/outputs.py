@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from pydantic_core import to_json
 
-from service.contract import Contract
-from service.engine import Predictions
 from service.errors import TensorInvalid
-from service.label import Label, label_text
-from service.observed import Flags
-from service.oip.datatypes import BYTES, FP64, Datatype
+from service.inference.engine import Predictions
+from service.model.contract import Contract
+from service.model.label import Label, label_text
+from service.model.reference_profile import Flags
+from service.wire.datatypes import BYTES, FP64, Datatype
 
 LABEL, PROBABILITIES = "label", "probabilities"
 NAMES = (LABEL, PROBABILITIES)

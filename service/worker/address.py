@@ -56,7 +56,7 @@ def warn_if_anybody_can_ask(settings: Settings, http_host: str | None, grpc_host
         logger.warning(
             "Anybody who reaches this machine can ask for predictions and read the history (%s). Listen on "
             "127.0.0.1 (`bentoml serve --host 127.0.0.1`, %sGRPC_HOST), or make keys with "
-            "`python -m service.keys new NAME` and set %sAPI_KEYS_FILE, unless something in front of the "
+            "`python -m service.access new NAME` and set %sAPI_KEYS_FILE, unless something in front of the "
             "service decides who may.",
             " and ".join(open_to),
             PREFIX,

@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from service.metrics import FOLDER_VARIABLE
+from service.telemetry.metrics import FOLDER_VARIABLE
 from service.worker.address import url_host
 from service.worker.bentoml_internals import Listening, listening
 from service.worker.worker import Worker

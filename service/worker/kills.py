@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
 
-from service.metrics import FOLDER_VARIABLE
+from service.telemetry.metrics import FOLDER_VARIABLE
 
 _FOLDER = "worker-kills"
 

@@ -7,15 +7,15 @@ import logging
 import os
 from socket import socket
 
-from service.audit.logfile import LogFile
+from service.access.keyring import read_keys
+from service.audit.file.logfile import LogFile
 from service.errors import SettingInvalid
 from service.grpc.listening import check_certificate, claim
-from service.keys.keyring import read_keys
-from service.metrics import make_folder
 from service.settings import PREFIX, Settings, load_settings
+from service.telemetry.metrics import make_folder
 from service.worker import bentoml_internals
 from service.worker.address import hold_http, warn_if_anybody_can_ask
-from service.worker.circus_stop import keep_out_newcomers_after
+from service.worker.circus_internals import keep_out_newcomers_after
 from service.worker.kills import leave_kill
 from service.worker.supervision import Supervisor
 

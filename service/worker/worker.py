@@ -9,18 +9,18 @@ import signal
 from collections.abc import Callable
 from time import monotonic
 
+from service.access.keyring import Keyring
+from service.audit.keep.retention import Limits
 from service.audit.query.history_pages import HistoryPages
-from service.audit.retention import Limits
-from service.audit.writer import AuditLog
-from service.engine import Engine
-from service.keys.keyring import Keyring
-from service.loggers import settle_loggers
-from service.memory import settle_memory
-from service.metrics import Metrics, use_folder
-from service.model import PublishedModel, load_model
+from service.audit.write.audit_log import AuditLog
+from service.inference.engine import Engine
+from service.model.published import PublishedModel, load_model
 from service.settings import Settings
-from service.tracing import Tracing
-from service.vitals import BEAT_INTERVAL_S, Vitals
+from service.system.memory import settle_memory
+from service.telemetry.gauges import BEAT_INTERVAL_S, Vitals
+from service.telemetry.loggers import settle_loggers
+from service.telemetry.metrics import Metrics, use_folder
+from service.telemetry.tracing import Tracing
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, Said
 from service.worker.kills import take_kills

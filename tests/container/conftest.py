@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.image.engine import choose_engine
+from deploy.image.container_engine import choose_engine
 from tests.container.containers import Container, engine_run
 from tests.servers import PROJECT
 

@@ -136,7 +136,7 @@ def test_another_command_than_the_service_can_be_run(engine: str, image: str) ->
         image,
         "python",
         "-m",
-        "service.keys",
+        "service.access",
     ]
     done = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0

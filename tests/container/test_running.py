@@ -52,7 +52,7 @@ def test_the_log_is_backed_up_and_keys_are_made_inside(container: Container) -> 
     copy = ("python", "-m", "service.audit", "--db", "/var/lib/tabento/backup.db")
     assert container.exec(*copy, "verify").startswith("ok: ")
     assert answer.headers["x-request-id"] in container.exec(*copy, "export", "--format", "jsonl")
-    keys = ("python", "-m", "service.keys", "--file", "/var/lib/tabento/keys.json")
+    keys = ("python", "-m", "service.access", "--file", "/var/lib/tabento/keys.json")
     assert container.exec(*keys, "new", "reporting", "--scope", "predict").startswith("tabento_")
     assert container.exec(*keys, "list").startswith("reporting\tpredict\t")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.image.engine import choose_engine
+from deploy.image.container_engine import choose_engine
 from deploy.image.origin import Commit, Model, labels, read_commit
 from tests.servers import PROJECT
 

@@ -12,8 +12,8 @@ import apsw
 import httpx
 import pytest
 
-from service.audit.reader import AuditReader
-from service.audit.verify import verify
+from service.audit.prove.verify import verify
+from service.audit.query.reader import AuditReader
 from tests.e2e.mounts import CannotMount, Filesystem, small_filesystem
 from tests.iris import SETOSA
 from tests.servers import Serve, Server, metric

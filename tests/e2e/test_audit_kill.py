@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from service.audit.reader import AuditReader, LoggedRequest
-from service.audit.verify import verify
+from service.audit.prove.verify import verify
+from service.audit.query.reader import AuditReader, LoggedRequest
 from tests.e2e.traffic import Traffic, traffic
 from tests.servers import Serve, Server, workers
 

@@ -14,9 +14,9 @@ import pytest
 from load_tests.hostile.bodies import MAX_BATCH_ROWS, Hostile, hostile
 from load_tests.hostile.sending import Answered, send
 from load_tests.hostile.watcher import Watcher, watching
-from load_tests.inference import ModelInferResponse
-from service.grpc.protocol import INFER
-from service.observed import MAX_LISTED_FLAGS
+from load_tests.users.infer_messages import ModelInferResponse
+from service.model.reference_profile import MAX_LISTED_FLAGS
+from service.wire.protocol import INFER
 from tests.animals import CONTRACT
 from tests.keyed import new_key
 from tests.servers import Serve, Server, free_port

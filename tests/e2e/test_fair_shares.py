@@ -13,8 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from load_tests.bench_client import ONE_ROW, ask, request_bytes
-from service.contract_view import ShownContract
+from load_tests.bench.http_load import ONE_ROW, ask, request_bytes
+from service.model.contract_view import ShownContract
 from tests.iris import SETOSA, VIRGINICA
 from tests.oip import Transports
 from tests.servers import Serve, Server, children, free_port

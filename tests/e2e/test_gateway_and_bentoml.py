@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.audit.reader import AuditReader
+from service.audit.query.reader import AuditReader
 from tests.iris import SETOSA
 from tests.servers import Serve, Server
 

@@ -20,7 +20,7 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from service.grpc.protocol import INFER, METHODS, SERVICE
+from service.wire.protocol import INFER, METHODS, SERVICE
 from tests.animals import CONTRACT, DOG
 from tests.certificates import make_certificate
 from tests.keyed import new_key

@@ -10,10 +10,10 @@ import httpx
 import psutil
 import pytest
 
-from service.audit.reader import AuditReader
-from service.audit.verify import verify
+from service.audit.prove.verify import verify
+from service.audit.query.reader import AuditReader
+from service.audit.write.audit_log import CLOSE_TIMEOUT_S
 from service.audit.write.link import SILENCE_LIMIT_S
-from service.audit.writer import CLOSE_TIMEOUT_S
 from tests.e2e.mounts import CannotMount, Filesystem, small_filesystem
 from tests.iris import SETOSA
 from tests.servers import Serve, Server, children, metric, workers
@@ -33,7 +33,7 @@ def ready(server: Server) -> int:
 
 def writer_of(server: Server) -> psutil.Process:
     (worker,) = workers(server)
-    (writer,) = children(worker, "service.audit.process")
+    (writer,) = children(worker, "service.audit.write.writer_process")
     return writer
 
 

@@ -18,7 +18,7 @@ def revoke_key(file: Path, name: str) -> None:
 
 
 def keys_command(file: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "service.keys", "--file", str(file), *arguments]
+    command = [sys.executable, "-m", "service.access", "--file", str(file), *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -46,7 +46,7 @@ def test_each_key_opens_what_it_is_for_and_nothing_of_a_key_is_kept(
     assert entry["key_name"] == "robot"
     page = ask("GET", "/metrics", auditor).text
     assert 'status="401"} 1.0' in page
-    command = [sys.executable, "-m", "service.keys", "--file", str(file), "revoke", "robot"]
+    command = [sys.executable, "-m", "service.access", "--file", str(file), "revoke", "robot"]
     subprocess.run(command, cwd=PROJECT, check=True)
     until = time.monotonic() + 20
     while ask("POST", "/predict", robot).status_code == 200 and time.monotonic() < until:

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import closing
 from urllib.parse import urlsplit
 
-from load_tests.bench_client import ONE_ROW, ask, request_bytes
+from load_tests.bench.http_load import ONE_ROW, ask, request_bytes
 from tests.servers import Serve, Server, metric
 from tests.service.audit.logs import locked
 

@@ -7,7 +7,7 @@ import grpc
 import httpx
 import pytest
 
-from load_tests.inference import (
+from load_tests.users.infer_messages import (
     INFER,
     MODEL_METADATA,
     ModelInferRequest,
@@ -15,7 +15,7 @@ from load_tests.inference import (
     ModelMetadataRequest,
     ModelMetadataResponse,
 )
-from load_tests.tensors import as_tensors
+from load_tests.users.row_tensors import as_tensors
 from tests.animals import DOG
 from tests.servers import PROJECT, Server, free_port
 

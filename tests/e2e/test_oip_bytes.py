@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.grpc.protocol import INFER
-from service.oip.datatypes import DATATYPES
+from service.wire.datatypes import DATATYPES
+from service.wire.protocol import INFER
 from tests.animals import CONTRACT, DOG
 from tests.oip import HEADER, PROTOCOL, columns, infer_request, raw
 from tests.servers import Server

@@ -43,7 +43,7 @@ def test_where_keys_are_asked_for_one_is_needed(
     serve: Serve, iris: str, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
-    make = [sys.executable, "-m", "service.keys", "--file", str(keys), "new", "deployer"]
+    make = [sys.executable, "-m", "service.access", "--file", str(keys), "new", "deployer"]
     make += ["--scope", "predict", "--scope", "read"]
     made = subprocess.run(make, cwd=PROJECT, env=stores, capture_output=True, text=True, check=True)
     server = serve(model=iris, TABENTO_API_KEYS_FILE=str(keys))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.contract import Contract, Feature, Value
-from service.contract_view import ShownContract
+from service.model.contract import Contract, Feature, Value
+from service.model.contract_view import ShownContract
 from tests import animals
 from tests.oip import Row, Transports, datatype
 from tests.servers import Server, metric

@@ -43,7 +43,7 @@ def client(folder: Path, stores: dict[str, str], serve: Serve) -> Iterator[httpx
     train(*options, env=stores, cwd=folder)
     file = str(folder / "keys.json")
     for scope in ("read", "predict"):
-        command = [sys.executable, "-m", "service.keys", "--file", file, "new", scope, "--scope", scope]
+        command = [sys.executable, "-m", "service.access", "--file", file, "new", scope, "--scope", scope]
         made = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
         (folder / scope).write_text(made.stdout.strip())
     with httpx.Client(base_url=serve(model="withheld", TABENTO_API_KEYS_FILE=file).url, timeout=30) as client:

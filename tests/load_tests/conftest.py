@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from load_tests.bench_server import Service, serving_asgi
+from load_tests.bench.serving import Service, serving_asgi
 
 
 @pytest.fixture(scope="session")

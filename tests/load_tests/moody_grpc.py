@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from load_tests.inference import SERVICE
+from load_tests.users.infer_messages import SERVICE
 
 turns = count()
 

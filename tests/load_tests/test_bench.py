@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from load_tests import bench_audit_report as audit
 from load_tests.baselines.empty import BODY
-from load_tests.bench_client import ROWS, Measured, generator, load
-from load_tests.bench_forest import Forest
-from load_tests.bench_objectives import (
+from load_tests.bench import audit_cost_report
+from load_tests.bench.bench_page import as_markdown
+from load_tests.bench.compiled_forest import Forest
+from load_tests.bench.findings import (
     AUDIT_OFF,
     ECHO,
     EMPTY,
@@ -29,10 +29,10 @@ from load_tests.bench_objectives import (
     Load,
     verdicts,
 )
-from load_tests.bench_page import as_markdown
-from load_tests.bench_report import Verdict, provenance, table, write_report
-from load_tests.bench_rounds import Memory, in_turn
-from load_tests.bench_server import NotReady, Service, serving_asgi
+from load_tests.bench.http_load import ROWS, Measured, generator, load
+from load_tests.bench.provenance import Verdict, provenance, table, write_report
+from load_tests.bench.rounds import Memory, in_turn
+from load_tests.bench.serving import NotReady, Service, serving_asgi
 
 BESIDE_OTHERS = {OURS: 9_000, AUDIT_OFF: 14_000, EMPTY: 30_000, ON_LOOP: 600, IN_THREADS: 400, STOCK: 500}
 BY_THE_PROTOCOL = {V2: 6_300, V2_FEATURES: 6_300, V2_BINARY: 6_000, MLSERVER: 1_200}
@@ -158,17 +158,17 @@ def test_the_reports_tell_the_same_and_the_exit_code_whether_something_was_misse
 
 def test_the_cost_of_the_audit_log_is_judged_by_the_worst_share() -> None:
     rows = [
-        audit.Row("audit off", 1, measured(1_000), 1.0),
-        audit.Row("strict / full", 1, measured(600), 0.6),
-        audit.Row("strict / full", 2, measured(400), 0.4),
+        audit_cost_report.Row("audit off", 1, measured(1_000), 1.0),
+        audit_cost_report.Row("strict / full", 1, measured(600), 0.6),
+        audit_cost_report.Row("strict / full", 2, measured(400), 0.4),
     ]
     alone = {1: 1_000, 500: 60_000}
-    assert [str(verdict) for verdict in audit.verdicts(rows, alone)] == [
+    assert [str(verdict) for verdict in audit_cost_report.verdicts(rows, alone)] == [
         "missed: strict / full keeps 50% of audit off (40%)",
         "met: the writer alone commits 50,000 records a second (60,000)",
     ]
     told = {**report(), "connections": 64, "bytes_per_prediction": 800.0}
-    page = "\n".join(audit.as_markdown(told, rows, alone, Memory(1_000, 200, 210)))
+    page = "\n".join(audit_cost_report.as_markdown(told, rows, alone, Memory(1_000, 200, 210)))
     assert "| strict / full | 1 | 600 | 60% | 5.0 | 10.0 | 0 |" in page
     assert "200 MB after 100 requests, 210 MB after 1,000 more (+5.0%)" in page
 

@@ -10,15 +10,15 @@ from time import perf_counter
 import grpc
 import pytest
 
-from load_tests import bench_oip as oip
 from load_tests.baselines.grpc_echo import LABEL, PROBABILITIES
 from load_tests.baselines.mlserver import installed_version, serving_mlserver
-from load_tests.bench_client import BODY
-from load_tests.bench_grpc_client import Call, call_once, generator, load_grpc
-from load_tests.bench_server import NotReady, Service, free_ports, serving_grpc
-from load_tests.inference import ModelInferRequest, ModelInferResponse
+from load_tests.bench import infer_requests
+from load_tests.bench.grpc_load import Call, call_once, generator, load_grpc
+from load_tests.bench.http_load import BODY
+from load_tests.bench.serving import NotReady, Service, free_ports, serving_grpc
+from load_tests.users.infer_messages import ModelInferRequest, ModelInferResponse
 
-CALL = oip.one_tensor_call()
+CALL = infer_requests.one_tensor_call()
 
 
 @pytest.fixture(
@@ -95,13 +95,13 @@ def test_the_bare_server_answers_as_the_service_does_to_one_row(echo: str) -> No
 def test_every_form_of_the_request_has_the_same_row() -> None:
     row = json.loads(BODY)
     values = list(row.values())
-    assert json.loads(oip.one_tensor().body)["inputs"][0]["data"] == values
-    tensors = json.loads(oip.tensor_per_feature().body)["inputs"]
+    assert json.loads(infer_requests.one_tensor().body)["inputs"][0]["data"] == values
+    tensors = json.loads(infer_requests.tensor_per_feature().body)["inputs"]
     assert {tensor["name"]: tensor["data"] for tensor in tensors} == {name: [row[name]] for name in row}
-    binary = oip.binary_tensor()
+    binary = infer_requests.binary_tensor()
     end = int(dict(binary.headers)["Inference-Header-Content-Length"])
     assert list(struct.unpack("<4d", binary.body[end:])) == values
-    request = ModelInferRequest.FromString(oip.one_tensor_call("label").request)
+    request = ModelInferRequest.FromString(infer_requests.one_tensor_call("label").request)
     assert list(struct.unpack("<4d", request.raw_input_contents[0])) == values
     assert [output.name for output in request.outputs] == ["label"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load_tests.histogram import Histogram
+from load_tests.overload.histogram import Histogram
 
 times = st.lists(st.floats(0, 10_000), min_size=1, max_size=200)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from load_tests.bench_report import provenance
-from load_tests.bench_server import Service, serving_asgi
-from load_tests.histogram import Histogram
-from load_tests.open_loop import Arrivals, offer, schedule
-from load_tests.overload_recovery import Light, ask_lightly, recovery_s
-from load_tests.overload_report import Overload, as_json, as_markdown, verdicts
+from load_tests.bench.provenance import provenance
+from load_tests.bench.serving import Service, serving_asgi
+from load_tests.overload.histogram import Histogram
+from load_tests.overload.open_loop import Arrivals, offer, schedule
+from load_tests.overload.overload_report import Overload, as_json, as_markdown, verdicts
+from load_tests.overload.recovery import Light, ask_lightly, recovery_s
 from tests.servers import free_port
 
 
@@ -145,7 +145,11 @@ def test_what_an_overload_breaks_is_told(changes: dict[str, Any], sentence: str)
 
 
 def test_the_page_has_the_outcomes_and_who_took_the_processor() -> None:
-    asked = {"command": "python -m load_tests.overload", "arrivals": "poisson", "most_connections": 2_000}
+    asked = {
+        "command": "python -m load_tests.overload",
+        "arrivals": "poisson",
+        "most_connections": 2_000,
+    }
     report = {**provenance(), **asked, **as_json(overload())}
     page = "\n".join(as_markdown(report, overload()))
     for line in (

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from load_tests.bench_client import Measured, Work, load
-from load_tests.bench_report import provenance, write_report
-from load_tests.bench_server import Service
-from load_tests.overload_mixed import measure, neighbours
-from load_tests.overload_mixed_report import Beside, Neighbours, Round, as_json, as_markdown, verdicts
+from load_tests.bench.http_load import Measured, Work, load
+from load_tests.bench.provenance import provenance, write_report
+from load_tests.bench.serving import Service
+from load_tests.overload.mixed import measure, neighbours
+from load_tests.overload.mixed_report import Beside, Neighbours, Round, as_json, as_markdown, verdicts
 
 ALONE = Measured(6_000, 2.5, 6, 0, 36_000)
 OTHER = Measured(50, 1_000, 1_500, 300, 400)
@@ -64,7 +64,7 @@ def test_the_report_has_a_line_for_each_neighbour_and_fails_with_an_objective(tm
     found = [*beside(), *beside(BATCHES, p99_ms=300)]
     report = {
         **provenance(),
-        "command": "python -m load_tests.overload_mixed",
+        "command": "python -m load_tests.overload.mixed",
         "connections": 16,
         "rounds": 3,
         "seconds": 6.0,

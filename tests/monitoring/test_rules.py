@@ -9,8 +9,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.grpc.protocol import INFER, SERVICE
 from service.routes import BATCH, LABELS, PREDICT, V2_INFER
+from service.wire.protocol import INFER, SERVICE
 from tests.monitoring import expressions
 from tests.monitoring.conftest import Watched
 from tests.monitoring.prometheus import MONITORING, load, program, rules

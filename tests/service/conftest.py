@@ -12,9 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from service.contract import Contract, Feature, Target
-from service.model import Golden, Lineage
-from training.publish import publish
+from service.model.contract import Contract, Feature, Target
+from service.model.published import Golden, Lineage
+from training.publish.publication import publish
 
 PublishPicky = Callable[[str], str]
 

@@ -5,8 +5,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from service.batcher import Batcher
-from service.pace import Pace
+from service.inference.batcher import Batcher
+from service.inference.call_time import Pace
 
 FAILS = -1.0
 """A row that the model here fails on."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service.metrics import FOLDER_VARIABLE
+from service.telemetry.metrics import FOLDER_VARIABLE
 from tests.servers import PROJECT
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.admission import LARGE_AT_ONCE_BYTES, SINGLE_BODY_BYTES, Admission, Room
 from service.errors import DeadlineExceeded, Overloaded
+from service.inference.admission import LARGE_AT_ONCE_BYTES, SINGLE_BODY_BYTES, Admission, Room
 from tests.event_loop import turns, until
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batcher import ON_LOOP_S
 from service.errors import ClientGone, DeadlineExceeded, RowsFailed
-from service.pace import Pace
+from service.inference.batcher import ON_LOOP_S
+from service.inference.call_time import Pace
 from tests.service.echo_model import FAILS, NEVER, Gate, Result, ask, batching, echo
 
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from service.batcher import SLICE_S
-from service.pace import Pace
+from service.inference.batcher import SLICE_S
+from service.inference.call_time import Pace
 from tests.event_loop import until
 from tests.service.echo_model import Gate, ask, batching
 

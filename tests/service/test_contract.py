@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.contract import (
+from service.model.contract import (
     LARGEST_EXACT_INTEGER,
     LARGEST_NUMBER,
     MAX_TEXT_LENGTH,

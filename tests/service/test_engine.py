@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from service.contract import Contract, Feature, Matrix, Target, Values
-from service.engine import Engine, Predictions
 from service.errors import RowsFailed
-from service.metrics import Metrics
-from service.model import PublishedModel
-from service.observed import NO_FLAGS, Flag
+from service.inference.engine import Engine, Predictions
+from service.model.contract import Contract, Feature, Matrix, Target, Values
+from service.model.published import PublishedModel
+from service.model.reference_profile import NO_FLAGS, Flag
+from service.telemetry.metrics import Metrics
 from tests.service.conftest import lineage_of
 
 CONTRACT = Contract(

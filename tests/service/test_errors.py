@@ -6,8 +6,8 @@ import grpc
 
 import service.errors
 from service.errors import RequestError, TensorInvalid
-from service.errors.request import GRPC_CODES
-from service.oip.words import error_text
+from service.errors.error_text import error_text
+from service.errors.refusals import GRPC_CODES
 
 
 def request_errors() -> list[type[RequestError]]:

@@ -8,7 +8,7 @@ from tests.servers import PROJECT
 FAILING_CALLBACK = """
 import asyncio
 from bentoml._internal.log import configure_server_logging
-from service.loggers import settle_loggers
+from service.telemetry.loggers import settle_loggers
 
 async def run():
     asyncio.get_running_loop().call_soon(lambda: 1 / 0)

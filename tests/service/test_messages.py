@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.contract import Contract, Feature, Target, Values
-from service.engine import Predictions
 from service.errors import BodyMalformed, Finding, RowsInvalid, TooManyRows
+from service.inference.engine import Predictions
 from service.inference.row_check import MAX_FINDINGS
-from service.inference.steps import finish
-from service.messages import Messages, Parsed
-from service.model import Lineage
-from service.observed import NO_FLAGS, Flag, FlagKind, Flags
+from service.model.contract import Contract, Feature, Target, Values
+from service.model.published import Lineage
+from service.model.reference_profile import NO_FLAGS, Flag, FlagKind, Flags
+from service.native.messages import Messages, Parsed
+from service.system.steps import finish
 from tests.oip import in_steps
 
 CONTRACT = Contract(

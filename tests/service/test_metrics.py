@@ -11,16 +11,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.label import label_text
-from service.metrics import Metrics
-from service.observed import FlagKind, Flags
+from service.model.label import label_text
+from service.model.reference_profile import FlagKind, Flags
+from service.telemetry.metrics import Metrics
 from tests.servers import PROJECT
 from tests.service import metrics_worker
 
 WORKER = """
 import sys
 from prometheus_client import CollectorRegistry
-from service.metrics import Metrics, use_folder
+from service.telemetry.metrics import Metrics, use_folder
 use_folder()
 metrics = Metrics(CollectorRegistry())
 metrics.count_records(queued=3, written=1)

@@ -13,7 +13,7 @@ import pytest
 from bentoml._internal.models import ModelStore
 
 from service.errors import CompiledFormRefused, ModelNotPublished, ModelUnusable
-from service.model import (
+from service.model.published import (
     COMPILED_FILE,
     CONTRACT_FILE,
     ESTIMATOR_FILE,
@@ -140,7 +140,7 @@ class TestRuntime:
         self, stores: dict[str, str], iris: str
     ) -> None:
         program = (
-            "import sys; from service.model import load_model; load_model(sys.argv[1]);"
+            "import sys; from service.model.published import load_model; load_model(sys.argv[1]);"
             "print({'sklearn', 'skops', 'scipy', 'pandas', 'mlflow', 'onnx'} & set(sys.modules))"
         )
         command = [sys.executable, "-c", program, iris]

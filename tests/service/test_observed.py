@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import observed
-from service.contract import Contract, Feature, Target, Value
-from service.observed import MAX_LISTED_FLAGS, NO_FLAGS, Flag, FlagKind
+from service.model.contract import Contract, Feature, Target, Value
+from service.model.reference_profile import MAX_LISTED_FLAGS, NO_FLAGS, Flag, FlagKind
 from tests.flagged import flagged
 
 TARGET = Target(name="kind", type="text", classes=("a", "b"))
@@ -81,7 +80,7 @@ def test_no_flags_are_no_flags() -> None:
 @pytest.mark.parametrize("rows", [1, 3, 4, 5])
 def test_all_are_counted_where_the_first_alone_are_listed(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_LISTED_FLAGS >= 1_000
-    monkeypatch.setattr(observed, "MAX_LISTED_FLAGS", 7)
+    monkeypatch.setattr(reference_profile, "MAX_LISTED_FLAGS", 7)
     made = contract(
         Feature(name="x", type="float", observed_minimum=0, observed_maximum=1),
         Feature(name="a", type="category", categories=("b",)),

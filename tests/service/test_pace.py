@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.pace import Pace
+from service.inference.call_time import Pace
 
 sizes = st.lists(st.integers(1, 10_000), min_size=1, max_size=30)
 seconds = st.floats(1e-6, 1e-2)

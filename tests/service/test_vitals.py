@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.admission import Admission
-from service.audit.writer import AuditLog
+from service.audit.write.audit_log import AuditLog
 from service.errors import AuditUnavailable
-from service.vitals import Vitals
+from service.inference.admission import Admission
+from service.telemetry.gauges import Vitals
 from tests.service import metrics_worker
 from tests.service.audit.logs import ANSWERED, locked
 
@@ -20,10 +20,10 @@ WORKER = """
 import sys
 from pathlib import Path
 from prometheus_client import CollectorRegistry
-from service.admission import Admission
-from service.audit.writer import AuditLog
-from service.metrics import Metrics, use_folder
-from service.vitals import Vitals
+from service.inference.admission import Admission
+from service.audit.write.audit_log import AuditLog
+from service.telemetry.metrics import Metrics, use_folder
+from service.telemetry.gauges import Vitals
 use_folder()
 metrics, vitals = Metrics(CollectorRegistry()), Vitals(CollectorRegistry())
 vitals.begin(workers_wanted=2, rows_limit=100)

@@ -16,12 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from tests.training.tables import write_points
 from tests.training.trainings import Trainer
-from training.candidates import CANDIDATES
+from training.candidates.built_in import CANDIDATES
 from training.cli import TABLES
-from training.data import Dataset, load_dataset
-from training.evaluation import FITS
-from training.overrides import read_overrides
-from training.report import Narrator
+from training.evaluate.evaluation import FITS
+from training.evaluate.report import Narrator
+from training.table.dataset import Dataset, load_dataset
+from training.table.overrides import read_overrides
 from training.train import Settings, Training, train
 
 LIBRARIES_OWN_WARNINGS = (

@@ -12,7 +12,13 @@ import signal
 import sys
 from pathlib import Path
 
-IMPORTED = ("training.cli", "training.data", "training.train", "training.publish", "mlflow.pyfunc")
+IMPORTED = (
+    "training.cli",
+    "training.table.dataset",
+    "training.train",
+    "training.publish.publication",
+    "mlflow.pyfunc",
+)
 
 
 def train(folder: Path, outputs: Path, env: dict[str, str], arguments: list[str]) -> None:

@@ -7,10 +7,10 @@ from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from service.contract import Matrix
-from training.candidates import CANDIDATES, MAX_CATEGORIES, Candidate
-from training.data import Dataset, load_dataset
-from training.golden import json_rows
+from service.model.contract import Matrix
+from training.candidates.built_in import CANDIDATES, MAX_CATEGORIES, Candidate
+from training.publish.golden_rows import json_rows
+from training.table.dataset import Dataset, load_dataset
 
 each_candidate = pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda candidate: candidate.name)
 

@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from training.candidates import CANDIDATES
-from training.champion import choose_champion
-from training.evaluation import CrossValidation, Evaluation
+from training.candidates.built_in import CANDIDATES
+from training.evaluate.champion import choose_champion
+from training.evaluate.evaluation import CrossValidation, Evaluation
 from training.train import Training
 
 

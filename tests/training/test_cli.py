@@ -10,7 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from service.model import load_model
+from service.model.published import load_model
 from tests.servers import PROJECT, free_port
 from tests.training.tracking_server import tracking_server
 from training.cli import TABLES, main

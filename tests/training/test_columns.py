@@ -5,9 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from service.contract import FeatureType
-from training.columns import Column, read_column
-from training.errors import ColumnMistyped, ColumnUnsupported, IntegersInexact
+from service.model.contract import FeatureType
+from training.table.column import Column, read_column
+from training.training_errors import ColumnMistyped, ColumnUnsupported, IntegersInexact
 
 
 def read(*values: object, kind: pa.DataType | None = None, declared: FeatureType | None = None) -> Column:

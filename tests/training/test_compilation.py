@@ -8,15 +8,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from service.compiled import CompiledForm
-from service.contract import Contract
+from service.model.compiled import CompiledForm
+from service.model.contract import Contract
 from tests.flagged import flagged
 from tests.training.conftest import WriteCsv
-from training.candidates import CANDIDATES, Candidate
-from training.compilation import BATCHES, RANDOM_ROWS, compare, compile_champion
-from training.conversion import to_onnx
-from training.data import Dataset, load_dataset
-from training.random_rows import random_rows
+from training.candidates.built_in import CANDIDATES, Candidate
+from training.compile.compilation import BATCHES, RANDOM_ROWS, compare, compile_champion
+from training.compile.conversion import to_onnx
+from training.compile.random_rows import random_rows
+from training.table.dataset import Dataset, load_dataset
 
 LOGISTIC_REGRESSION, NEIGHBOURS, FOREST, BOOSTING = CANDIDATES
 ALWAYS_COMPILED = (LOGISTIC_REGRESSION, FOREST, BOOSTING)

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.data import Dataset, load_dataset
-from training.errors import (
+from training.table.dataset import Dataset, load_dataset
+from training.table.overrides import Overrides, read_overrides
+from training.training_errors import (
     ColumnUnknown,
     NoUsableFeature,
     OverridesInvalid,
@@ -16,7 +17,6 @@ from training.errors import (
     TargetContinuous,
     TargetDropped,
 )
-from training.overrides import Overrides, read_overrides
 
 Rows = Sequence[Sequence[object]]
 

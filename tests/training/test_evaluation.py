@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from training.candidates import CANDIDATES, Candidate
-from training.data import Dataset, Portion, Split
-from training.evaluation import FITS, CrossValidation, evaluate
+from training.candidates.built_in import CANDIDATES, Candidate
+from training.evaluate.evaluation import FITS, CrossValidation, evaluate
+from training.table.dataset import Dataset, Portion, Split
 from training.train import Training
 
 ACCURACY_PRECISION_RECALL_F1 = {

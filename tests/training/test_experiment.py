@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 
-from training.experiment import open_experiment
+from training.publish.experiment import open_experiment
 from training.train import Training
 
 pytestmark = pytest.mark.usefixtures("own_stores")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from training.data import Portion
-from training.evaluation import Evaluation
-from training.plots import draw_calibration, draw_confusion_matrix
+from training.evaluate.evaluation import Evaluation
+from training.evaluate.plots import draw_calibration, draw_confusion_matrix
+from training.table.dataset import Portion
 from training.train import Training
 
 

@@ -6,18 +6,18 @@ from pydantic import TypeAdapter
 from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from service.contract import Contract
-from service.model import Golden, Lineage, load_model, read_contract
-from service.runtime import NOT_COMPILED, Compilation
+from service.model.contract import Contract
+from service.model.published import Golden, Lineage, load_model, read_contract
+from service.model.runtime import NOT_COMPILED, Compilation
 from tests.flagged import flagged
-from training.candidates import CANDIDATES, Candidate
-from training.compilation import compile_champion
-from training.data import Dataset
-from training.errors import PublicationFailed, TrackingFailed
-from training.golden import golden_rows, json_rows
-from training.publish import publish
-from training.report import Narrator
+from training.candidates.built_in import CANDIDATES, Candidate
+from training.compile.compilation import compile_champion
+from training.evaluate.report import Narrator
+from training.publish.golden_rows import golden_rows, json_rows
+from training.publish.publication import publish
+from training.table.dataset import Dataset
 from training.train import Settings, Training, train
+from training.training_errors import PublicationFailed, TrackingFailed
 
 pytestmark = pytest.mark.usefixtures("own_stores")
 

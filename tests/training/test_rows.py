@@ -12,12 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from service.contract import LARGEST_EXACT_INTEGER, Matrix, Row
-from service.observed import NO_FLAGS
+from service.model.contract import LARGEST_EXACT_INTEGER, Matrix, Row
+from service.model.reference_profile import NO_FLAGS
 from tests.flagged import flagged
-from training.data import Dataset, load_dataset
-from training.errors import NoUsableFeature
-from training.golden import json_rows
+from training.publish.golden_rows import json_rows
+from training.table.dataset import Dataset, load_dataset
+from training.training_errors import NoUsableFeature
 
 COLUMNS = {
     "float": st.floats(-1e30, 1e30),

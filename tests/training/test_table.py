@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from training.errors import ColumnsDuplicated, TableUnreadable
-from training.table import read_table
+from training.table.table_file import read_table
+from training.training_errors import ColumnsDuplicated, TableUnreadable
 
 
 def write(path: Path, content: bytes) -> Path:

@@ -9,12 +9,12 @@ import bentoml
 import mlflow
 import pytest
 
-from service.model import load_model
-from training.candidates import CANDIDATES
-from training.data import Dataset
-from training.errors import PublicationFailed, TrackingFailed
-from training.report import Narrator
+from service.model.published import load_model
+from training.candidates.built_in import CANDIDATES
+from training.evaluate.report import Narrator
+from training.table.dataset import Dataset
 from training.train import Settings, Training, train
+from training.training_errors import PublicationFailed, TrackingFailed
 
 REFUSED = ("model_versions", "model_version_tags", "registered_model_aliases")
 """The tables that a publication writes, in this order."""

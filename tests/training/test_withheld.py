@@ -11,18 +11,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from service.contract_view import LISTED_CATEGORIES, shown
-from service.http.openapi import document
-from service.messages import Messages
-from service.model import load_model
-from service.observed import NO_FLAGS
+from service.http.openapi.document import document
+from service.model.contract_view import LISTED_CATEGORIES, shown
+from service.model.published import load_model
+from service.model.reference_profile import NO_FLAGS
+from service.native.messages import Messages
 from tests.flagged import flagged
-from training.candidates import CANDIDATES
-from training.data import Dataset, load_dataset
-from training.experiment import _input_example
-from training.golden import golden_rows
-from training.overrides import FeatureOverride, Overrides
-from training.report import Narrator
+from training.candidates.built_in import CANDIDATES
+from training.evaluate.report import Narrator
+from training.publish.experiment import _input_example
+from training.publish.golden_rows import golden_rows
+from training.table.dataset import Dataset, load_dataset
+from training.table.overrides import FeatureOverride, Overrides
 from training.train import Settings, train
 
 ROWS = 40

@@ -11,7 +11,7 @@ from pathlib import Path
 import mlflow
 from bentoml._internal.models import ModelStore
 
-from service.model import load_stored
+from service.model.published import load_stored
 from tests.servers import PROJECT
 from tests.training.tables import LABELLED
 

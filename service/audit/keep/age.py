@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import apsw
 
-from service.audit.record import utc_text
-from service.audit.stored import fetch_all, fetch_one
+from service.audit.file.raw_value import fetch_all, fetch_one
+from service.audit.write.record import utc_text
 
 _TOLERANCE = timedelta(hours=1)
 """Requests that were received earlier may be committed later: by no more than one takes."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import apsw
 
-from service.audit.stored import fetch_all
+from service.audit.file.raw_value import fetch_all
 
 _logger = logging.getLogger(__name__)
 

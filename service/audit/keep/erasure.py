@@ -26,9 +26,9 @@ from time import monotonic, sleep
 
 import apsw
 
-from service.audit.database import BUSY_TIMEOUT_MS, open_for_writing, refusing, waiting
-from service.audit.keep.pages import POINTER, TREE_PAGES, Overflow, Range, TreePage
-from service.audit.schema import APPLICATION_ID
+from service.audit.file.database import BUSY_TIMEOUT_MS, open_for_writing, refusing, waiting
+from service.audit.file.schema import APPLICATION_ID
+from service.audit.keep.page_bytes import POINTER, TREE_PAGES, Overflow, Range, TreePage
 from service.errors import AuditNotErased, AuditUnusable
 
 PATIENCE_S = 30.0

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import apsw
 
-from service.audit import schema
-from service.audit.stored import fetch_all, shown
+from service.audit.file import schema
+from service.audit.file.raw_value import fetch_all, shown
 
 _LOGS = "SELECT count(*) FROM log"
 _LABEL_OF_NONE = """

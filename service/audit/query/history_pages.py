@@ -9,7 +9,7 @@ import asyncio
 from pathlib import Path
 from typing import NoReturn
 
-from service.audit.history import HistoryFilters
+from service.audit.query.history import HistoryFilters
 from service.audit.query.history_process import HistoryProcess, PageFailed, ProcessEnded
 from service.errors import DeadlineExceeded, Overloaded
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from socket import socket, socketpair
 from threading import Thread
 
-from service.audit.channel import Channel
-from service.audit.framing import Inbox, framed
-from service.audit.history import HistoryFilters
-from service.audit.reader import AuditReader
+from service.audit.ipc.channel import Channel
+from service.audit.ipc.framing import Inbox, framed
+from service.audit.query.history import HistoryFilters
+from service.audit.query.reader import AuditReader
 
 NICENESS = 10
 """A tenth of the weight of a worker, as the kernel shares out the processor."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from service.audit.channel import Channel
-from service.audit.process import WriterEnd
+from service.audit.ipc.channel import Channel
+from service.audit.write.writer_process import WriterEnd
 from service.errors import AuditUnusable
 
 SILENCE_LIMIT_S = 5.0

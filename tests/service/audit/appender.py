@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from service.audit.writer import AuditLog
+from service.audit.write.audit_log import AuditLog
 from tests.service.audit.logs import ANSWERED
 
 

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import psutil
 
-from service.audit.writer import AuditLog
+from service.audit.write.audit_log import AuditLog
 from tests.service.audit.appender import append_all
 
 WRITERS = 2

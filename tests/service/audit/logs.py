@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 
-from service.audit.chain import SALT_BYTES
-from service.audit.entry import Entry, make_entry
-from service.audit.reader import AuditReader, LoggedRequest
-from service.audit.record import AuditRecord, Packed, pack
-from service.audit.writer import AuditLog
+from service.audit.file.entry import Entry, make_entry
+from service.audit.prove.chain import SALT_BYTES
+from service.audit.query.reader import AuditReader, LoggedRequest
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.record import AuditRecord, Packed, pack
 from tests.servers import children
 
 PROJECT = Path(__file__).parents[3]

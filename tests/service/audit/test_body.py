@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from service.audit.body import first_bytes, keep, length_bytes, show
+from service.audit.file.kept_body import first_bytes, keep, length_bytes, show
 
 
 @given(st.one_of(st.binary(), st.text().map(str.encode)))

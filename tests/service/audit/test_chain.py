@@ -10,10 +10,10 @@ from typing import Any
 import apsw
 import pytest
 
-from service.audit.anchor import take_anchor
-from service.audit.database import open_for_reading
-from service.audit.verify import verify
-from service.audit.writer import AuditLog
+from service.audit.file.database import open_for_reading
+from service.audit.prove.anchor import take_anchor
+from service.audit.prove.verify import verify
+from service.audit.write.audit_log import AuditLog
 from service.errors import AnchorUnusable
 from tests.service.audit.logs import ANSWERED, REFUSED, command, numbered, write
 

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from service.audit.reader import AuditReader
+from service.audit.query.reader import AuditReader
 from tests.service.audit.logs import ANSWERED, PROJECT, REFUSED, command, numbered, write
 from tests.service.audit.test_chain import statements
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from service.audit import schema
-from service.audit.database import open_for_reading, open_for_writing
-from service.audit.writer import AuditLog
+from service.audit.file import schema
+from service.audit.file.database import open_for_reading, open_for_writing
+from service.audit.write.audit_log import AuditLog
 from service.errors import AuditUnusable
 from tests.service.audit.logs import ANSWERED, locked, read, write
 

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.audit.database import open_for_reading, open_for_writing
+from service.audit.file.database import open_for_reading, open_for_writing
+from service.audit.file.logfile import LogFile
 from service.audit.keep.erasure import erase
-from service.audit.logfile import LogFile
-from service.audit.record import AuditRecord
-from service.audit.redaction import redact
-from service.audit.retention import Limits, prune_step
-from service.audit.verify import verify
-from service.audit.writer import AuditLog
+from service.audit.keep.redaction import redact
+from service.audit.keep.retention import Limits, prune_step
+from service.audit.prove.verify import verify
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.record import AuditRecord
 from service.errors import AuditNotErased
 from tests.service.audit.logs import ANSWERED, NINE, command, packed, read, write
 from tests.service.audit.test_upgrade import older_log

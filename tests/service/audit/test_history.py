@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.audit.database import open_for_reading
-from service.audit.history import (
+from service.audit.file.database import open_for_reading
+from service.audit.query.history import (
     HistoryFilters,
     facet_conditions,
     facet_statement,
@@ -21,10 +21,10 @@ from service.audit.history import (
     row_statement,
     walk_statement,
 )
-from service.audit.reader import PAGE_LIMIT_BYTES, AuditReader
-from service.audit.record import AuditRecord
+from service.audit.query.reader import PAGE_LIMIT_BYTES, AuditReader
+from service.audit.write.record import AuditRecord
 from service.errors import AuditUnusable
-from service.label import Label, label_text
+from service.model.label import Label, label_text
 from tests.service.audit.logs import ANSWERED, NINE, REFUSED, numbered, request_ids, write
 from tests.service.audit.test_chain import statements
 

@@ -14,9 +14,9 @@ import apsw
 import psutil
 import pytest
 
-from service.audit.verify import verify
+from service.audit.prove.verify import verify
+from service.audit.write.audit_log import CLOSE_TIMEOUT_S, AuditLog
 from service.audit.write.link import SILENCE_LIMIT_S
-from service.audit.writer import CLOSE_TIMEOUT_S, AuditLog
 from service.errors import AuditUnavailable, DeadlineExceeded
 from tests.service.audit.logs import appender, locked, numbered, read, request_ids, writing
 

@@ -18,8 +18,8 @@ import pytest
 
 from service.audit import read as read_rows
 from service.audit.__main__ import main
-from service.audit.export import TABLE
-from service.audit.verify import verify
+from service.audit.keep.export import TABLE
+from service.audit.prove.verify import verify
 from tests.service.audit.logs import ANSWERED, NINE, PROJECT, REFUSED, numbered, read, request_ids, write
 from tests.service.audit.test_chain import HARD
 

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from service.audit.verify import verify
+from service.audit.prove.verify import verify
 from tests.servers import run
 from tests.service.audit.logs import ANSWERED, PROJECT, read, request_ids, write
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.audit.lag import Lag
+from service.audit.write.lag import Lag
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from typing import Literal
 import apsw
 import pytest
 
-from service.audit.record import AuditRecord
-from service.audit.verify import verify
-from service.audit.writer import AuditLog
+from service.audit.prove.verify import verify
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.record import AuditRecord
 from tests.service.audit.logs import ANSWERED, REFUSED, read, request_ids, write
 from tests.service.audit.power import (
     Acknowledgement,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audit.record import by_label, utc_text
-from service.label import Label, label_from, label_text, label_type
+from service.audit.write.record import by_label, utc_text
+from service.model.label import Label, label_from, label_text, label_type
 
 LABELS = st.one_of(st.text(), st.integers(), st.booleans())
 

@@ -11,8 +11,8 @@ import apsw
 import psutil
 import pytest
 
-from service.audit.record import AuditRecord
-from service.audit.writer import AuditLog
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.record import AuditRecord
 from service.errors import AuditUnavailable, AuditUnusable
 from tests.service.audit.logs import locked, numbered, read, request_ids
 

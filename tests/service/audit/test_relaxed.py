@@ -11,13 +11,13 @@ from time import monotonic
 import apsw
 import pytest
 
-from service.audit.database import BUSY_TIMEOUT_MS
-from service.audit.framing import Inbox, framed
-from service.audit.process import Options, WriterProcess
-from service.audit.record import AuditRecord
-from service.audit.retention import Limits
-from service.audit.verify import verify
-from service.audit.writer import AuditLog
+from service.audit.file.database import BUSY_TIMEOUT_MS
+from service.audit.ipc.framing import Inbox, framed
+from service.audit.keep.retention import Limits
+from service.audit.prove.verify import verify
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.record import AuditRecord
+from service.audit.write.writer_process import Options, WriterProcess
 from tests.service.audit.logs import ANSWERED, NINE, locked, numbered, read, request_ids, writing
 from tests.service.audit.test_recovery import full_disk, wait_until_writable
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audit import schema
-from service.audit.database import open_for_writing
+from service.audit.file import schema
+from service.audit.file.database import open_for_writing
 from service.errors import AuditUnusable
 from tests.service.audit.logs import ANSWERED, write
 from tests.service.audit.test_chain import statements

@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from service.audit.verify import Report, verify
+from service.audit.prove.verify import Report, verify
 from tests.service.audit.logs import command, numbered, write
 from tests.service.audit.test_chain import statements
 

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from service.audit.write.succession import AWAKE_S, OUTCOME_AWAKE_S, Awake, Succession, processors
-from service.audit.writer import AuditLog
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.busy_wait import AWAKE_S, OUTCOME_AWAKE_S, Awake, Succession, processors
 from tests.service.audit.logs import numbered, read, request_ids, writing
 
 SOON = AWAKE_S / 2

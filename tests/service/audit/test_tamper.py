@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from service.audit.chain import Start, first_position
-from service.audit.database import open_for_writing
-from service.audit.logfile import LogFile
-from service.audit.redaction import redact
-from service.audit.retention import Limits, prune_step
-from service.audit.tail import ChainHead, Tail
-from service.audit.verify import Report, verify
+from service.audit.file.database import open_for_writing
+from service.audit.file.logfile import LogFile
+from service.audit.file.tail import ChainHead, Tail
+from service.audit.keep.redaction import redact
+from service.audit.keep.retention import Limits, prune_step
+from service.audit.prove.chain import Start, first_position
+from service.audit.prove.verify import Report, verify
 from tests.service.audit.logs import ANSWERED, NINE, REFUSED, entries, numbered, write
 from tests.service.audit.test_chain import HARD, anchor, rows
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import apsw
 import pytest
 
-from service.audit import schema
-from service.audit.database import open_for_reading, open_for_writing
-from service.audit.history import HistoryFilters
-from service.audit.reader import AuditReader
-from service.audit.verify import verify
+from service.audit.file import schema
+from service.audit.file.database import open_for_reading, open_for_writing
+from service.audit.prove.verify import verify
+from service.audit.query.history import HistoryFilters
+from service.audit.query.reader import AuditReader
 from service.errors import AuditMisuse, AuditUnusable
 from tests.service.audit.logs import PROJECT, numbered, read, request_ids, write
 
 START = """
 import sys
 from pathlib import Path
-from service.audit.writer import AuditLog
+from service.audit.write.audit_log import AuditLog
 AuditLog.open(Path(sys.argv[1])).close()
 """
 

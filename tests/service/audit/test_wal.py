@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.audit.wal import recoverable_frames
+from service.audit.prove.wal import recoverable_frames
 
 
 @pytest.fixture(params=[512, 4096, 65536])

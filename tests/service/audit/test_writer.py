@@ -13,10 +13,10 @@ import apsw
 import psutil
 import pytest
 
-from service.audit.body import REFUSED_BODY_LIMIT_BYTES
-from service.audit.record import AuditRecord
-from service.audit.verify import verify
-from service.audit.writer import AuditLog
+from service.audit.file.kept_body import REFUSED_BODY_LIMIT_BYTES
+from service.audit.prove.verify import verify
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.record import AuditRecord
 from service.errors import AuditUnavailable
 from tests.service.audit.logs import (
     ANSWERED,

@@ -4,10 +4,10 @@ from pathlib import Path
 from socket import socket, socketpair
 from threading import Thread
 
-from service.audit.database import BUSY_TIMEOUT_MS
-from service.audit.process import Options, serve
-from service.audit.retention import Limits
-from service.audit.writer import AuditLog, Sync
+from service.audit.file.database import BUSY_TIMEOUT_MS
+from service.audit.keep.retention import Limits
+from service.audit.write.audit_log import AuditLog, Sync
+from service.audit.write.writer_process import Options, serve
 
 
 class WriterThread:

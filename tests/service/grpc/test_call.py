@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from service.grpc.call import Context, GrpcCall
+from service.grpc.grpc_request import Context, GrpcCall
 
 
 def test_a_deadline_does_not_shrink_while_the_call_waits() -> None:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from load_tests.hostile.bodies import hostile
-from load_tests.hostile.models import CONTRACTS, WIDE
+from load_tests.hostile.hostile_models import CONTRACTS, WIDE
 from service.errors import InferenceInvalid, RequestError
 from service.grpc.long_message import check_tensor, take_apart
-from service.grpc.protocol import make_protocol
 from service.oip.inputs import Inputs
+from service.wire.protocol import make_protocol
 from tests.garbage import uncollected
 
 PROTOCOL = make_protocol()

@@ -12,10 +12,10 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.admission import Admission
 from service.errors import RequestError
-from service.http.connection import ADMISSION
-from service.http.exchange import Exchange, Reply
+from service.http.connection.fast_connection import ADMISSION
+from service.http.http_request import Exchange, Reply
+from service.inference.admission import Admission
 from tests.event_loop import turns
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"

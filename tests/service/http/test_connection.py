@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.admission import Admission
-from service.http.connection import FastConnection, use
-from service.http.exchange import ROOM
-from service.http.uvicorn_cycle import GuardedCycle
-from service.http.uvicorn_protocol import GuardedProtocol
+from service.http.connection.fast_connection import FastConnection, use
+from service.http.connection.uvicorn_cycle import GuardedCycle
+from service.http.connection.uvicorn_protocol import GuardedProtocol
+from service.http.http_request import ROOM
+from service.inference.admission import Admission
 from service.settings import Settings
 from tests.e2e.test_gateway_bytes import streams
 from tests.event_loop import turns, until

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.audit.reader import AuditReader
+from service.audit.query.reader import AuditReader
 from service.errors import SettingInvalid
 from service.http.cors import REQUEST_HEADERS
 from service.routes import ROUTES

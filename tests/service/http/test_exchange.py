@@ -10,8 +10,8 @@ from uuid import UUID
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from service.call import new_uuid7
-from service.http.exchange import Exchange, Reply
+from service.http.http_request import Exchange, Reply
+from service.inference.request import new_uuid7
 
 
 def test_ids_are_uuids_of_version_7_that_sort_by_time() -> None:

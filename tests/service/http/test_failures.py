@@ -10,7 +10,7 @@ import httpx
 import pytest
 from bentoml._internal.models import ModelStore
 
-from service.model import ESTIMATOR_FILE
+from service.model.published import ESTIMATOR_FILE
 from tests.iris import SETOSA
 from tests.servers import Serve, Server
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import SettingInvalid
-from service.http.forwarded import NOBODY, TrustedProxies
+from service.http.connection.forwarded import NOBODY, TrustedProxies
 from service.settings import load_settings
 
 PROXIES = TrustedProxies([ip_network("10.0.0.0/8"), ip_network("fd00::/8")])

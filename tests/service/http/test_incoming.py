@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.http.incoming import IncomingBodies
+from service.http.connection.incoming import IncomingBodies
 
 LIMIT = 10_000
 

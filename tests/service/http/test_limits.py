@@ -13,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import BodyTooLarge
-from service.http.connection import FastConnection
-from service.http.exchange import Exchange
-from service.http.incoming import IncomingBodies
-from service.http.limits import ConnectionLimits
-from service.http.message_size import HEAD_BYTES, HEAD_LINES
-from service.http.uvicorn_protocol import GuardedProtocol
+from service.http.connection.fast_connection import FastConnection
+from service.http.connection.incoming import IncomingBodies
+from service.http.connection.limits import ConnectionLimits
+from service.http.connection.message_size import HEAD_BYTES, HEAD_LINES
+from service.http.connection.uvicorn_protocol import GuardedProtocol
+from service.http.http_request import Exchange
 from tests.event_loop import until
 from tests.service.http.connections import REQUEST, App, accepted, connect, exchanging, heard, telling
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
 
-from service.contract import MAX_TEXT_LENGTH, Contract, Feature, Target, Values
 from service.errors import BodyMalformed, Finding, RequestError, RowsInvalid, TooManyRows
-from service.http.native_reader import NativeReader
 from service.inference.row_check import MAX_FINDINGS
-from service.inference.steps import finish
+from service.model.contract import MAX_TEXT_LENGTH, Contract, Feature, Target, Values
+from service.native.native_reader import NativeReader
+from service.system.steps import finish
 from tests.garbage import uncollected
 
 TARGET = Target(name="t", type="text", classes=("a", "b"))

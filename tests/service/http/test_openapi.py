@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from service.contract import Contract, Feature, Target, Value
-from service.http.openapi import document
-from service.inference.steps import finish
-from service.messages import Messages
-from service.oip import body
+from service.http.openapi.document import document
+from service.model.contract import Contract, Feature, Target, Value
+from service.native.messages import Messages
+from service.oip import json_body
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
 from service.routes import ROUTES
+from service.system.steps import finish
 from tests.animals import CONTRACT
 
 Found = Iterator[tuple[str, dict[str, Any]]]
@@ -96,7 +96,7 @@ def test_the_examples_of_requests_are_rows_that_the_contract_takes(contract: Con
     values = contract.row_type.model_validate(row).features
     assert found["POST /predict/batch request application/json"] == {"instances": [row]}
     tensors = found["POST /v2/models/{model}/infer request application/json"]
-    (read,) = finish(body.read(tensors, memoryview(b""), Inputs(contract, 100), Outputs(contract))).rows
+    (read,) = finish(json_body.read(tensors, memoryview(b""), Inputs(contract, 100), Outputs(contract))).rows
     # An empty text is a missing value, where there may be any and it is no category.
     assert [value or None for value in read] == [value or None for value in values]
 

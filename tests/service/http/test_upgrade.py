@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.http.connection import FastConnection
-from service.http.uvicorn_protocol import GuardedProtocol
+from service.http.connection.fast_connection import FastConnection
+from service.http.connection.uvicorn_protocol import GuardedProtocol
 from tests.service.http.connections import heard, telling
 
 PROTOCOLS = (GuardedProtocol, FastConnection)

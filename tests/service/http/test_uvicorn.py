@@ -17,9 +17,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server, ServerState
 
-from service.http.connection import FastConnection
-from service.http.uvicorn_cycle import GuardedCycle
-from service.http.uvicorn_protocol import GuardedProtocol
+from service.http.connection.fast_connection import FastConnection
+from service.http.connection.uvicorn_cycle import GuardedCycle
+from service.http.connection.uvicorn_protocol import GuardedProtocol
 
 
 async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.keys.keyring import Keyring, make_key, read_keys, write_keys
+from service.access.keyring import Keyring, make_key, read_keys, write_keys
 from tests.servers import PROJECT
 
 NOBODY = 65534
 COMMANDS = """
 import sys
-from service.keys.__main__ import main
+from service.access.__main__ import main
 for course in sys.argv[2:]:
     for name in course.split(","):
         step, name = name.split(":")

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from service.access.authorization import admit
+from service.access.keyring import Keyring, make_key, read_keys, write_keys
 from service.errors import KeyInvalid, KeysUnusable, ScopeMissing
-from service.keys.access import admit
-from service.keys.keyring import Keyring, make_key, read_keys, write_keys
 from service.routes import ANY_KEY, SCOPES, Scope
 from tests.servers import PROJECT
 
 
 def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "service.keys", *map(str, arguments)],
+        [sys.executable, "-m", "service.access", *map(str, arguments)],
         cwd=PROJECT,
         env={**os.environ, **environment},
         capture_output=True,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.keys.keyring import Key, Keyring, make_key, write_keys
+from service.access.keyring import Key, Keyring, make_key, write_keys
 
 MANY = 10_000
 characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"

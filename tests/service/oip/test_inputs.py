@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.contract import Contract, Feature, Target
 from service.errors import (
     BodyMalformed,
     HeaderInvalid,
@@ -21,11 +20,12 @@ from service.errors import (
     TensorInvalid,
     TooManyRows,
 )
-from service.inference.steps import Steps, finish
-from service.oip import body
-from service.oip.datatypes import DATATYPES
+from service.model.contract import Contract, Feature, Target
+from service.oip import json_body
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
+from service.system.steps import Steps, finish
+from service.wire.datatypes import DATATYPES
 from tests.oip import in_steps
 
 TARGET = Target(name="t", type="text", classes=("a", "b"))
@@ -64,9 +64,9 @@ def read(
 ) -> list[tuple[object, ...]]:
     content = json.dumps({"inputs": inputs, **members}).encode()
     inputs = Inputs(contract, 100)
-    request = finish(in_steps(body.parse(content, len(content), inputs)))
-    body.id_of(request)
-    return list(finish(body.read(request, memoryview(raw), inputs, Outputs(contract))).rows)
+    request = finish(in_steps(json_body.parse(content, len(content), inputs)))
+    json_body.id_of(request)
+    return list(finish(json_body.read(request, memoryview(raw), inputs, Outputs(contract))).rows)
 
 
 def refused(inputs: object, contract: Contract = MIXED, raw: bytes = b"", **members: Any) -> str:
@@ -204,8 +204,8 @@ def test_what_is_no_request_is_said(request_: object) -> None:
     inputs = Inputs(MIXED, 100)
 
     def read_whole() -> Steps[object]:
-        members = yield from in_steps(body.parse(content, len(content), inputs))
-        return (yield from body.read(members, memoryview(b""), inputs, Outputs(MIXED)))
+        members = yield from in_steps(json_body.parse(content, len(content), inputs))
+        return (yield from json_body.read(members, memoryview(b""), inputs, Outputs(MIXED)))
 
     with pytest.raises(InferenceInvalid):
         finish(read_whole())
@@ -233,19 +233,19 @@ def test_a_member_that_cannot_be_used_is_refused(members: dict[str, Any]) -> Non
 
 
 def test_the_time_of_a_request_is_in_microseconds_and_0_is_none() -> None:
-    assert [body.timeout_s(given) for given in (None, 0, 1_500)] == [math.inf, math.inf, 0.0015]
+    assert [json_body.timeout_s(given) for given in (None, 0, 1_500)] == [math.inf, math.inf, 0.0015]
 
 
 @pytest.mark.parametrize("header", [b"", b"-1", b"x", b"1.5", b"99", b"9" * 100])
 def test_a_header_that_is_no_length_within_the_body_is_refused(header: bytes) -> None:
     with pytest.raises(HeaderInvalid, match="Inference-Header-Content-Length"):
-        body.json_length(header, b"{}")
+        json_body.json_length(header, b"{}")
 
 
 def test_what_is_not_json_is_malformed() -> None:
     for content in (b"", b"{", b"\xff", b"[" * 100_000):
         with pytest.raises(BodyMalformed):
-            finish(in_steps(body.parse(content, len(content), Inputs(MIXED, 100))))
+            finish(in_steps(json_body.parse(content, len(content), Inputs(MIXED, 100))))
 
 
 def in_raw(name: str, datatype: str, raw: bytes, rows: int = 1, size: object = None) -> dict[str, object]:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.contract import Contract, Feature, Target
 from service.errors import RequestError
-from service.inference.steps import finish
-from service.oip import body
+from service.model.contract import Contract, Feature, Target
+from service.oip import json_body
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
+from service.system.steps import finish
 from tests.garbage import uncollected
 from tests.oip import in_steps
 
@@ -37,8 +37,8 @@ MAX_ROWS = 40
 def read(contract: Contract, content: bytes, raw: bytes, piece_bytes: int) -> list[Any] | tuple[int, str]:
     inputs = Inputs(contract, MAX_ROWS)
     try:
-        members = finish(in_steps(body.parse(content, len(content), inputs, piece_bytes=piece_bytes)))
-        return list(finish(body.read(members, memoryview(raw), inputs, Outputs(contract))).rows)
+        members = finish(in_steps(json_body.parse(content, len(content), inputs, piece_bytes=piece_bytes)))
+        return list(finish(json_body.read(members, memoryview(raw), inputs, Outputs(contract))).rows)
     except RequestError as error:
         return int(error.status), str(error)
 
@@ -181,8 +181,8 @@ def longest_step_s(steps: Generator[None, None, object]) -> tuple[float, Request
 
 def whole_reading(contract: Contract, content: bytes) -> Generator[None, None, None]:
     inputs = Inputs(contract, 10_000)
-    members = yield from in_steps(body.parse(content, len(content), inputs))
-    yield from body.read(members, memoryview(b""), inputs, Outputs(contract))
+    members = yield from in_steps(json_body.parse(content, len(content), inputs))
+    yield from json_body.read(members, memoryview(b""), inputs, Outputs(contract))
 
 
 @pytest.mark.parametrize("name", HOSTILE)

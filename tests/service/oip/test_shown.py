@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.oip.shown import show_message
+from service.audit.query.display import show_message
 from tests.animals import CONTRACT, DOG
 from tests.oip import infer_request
 

@@ -13,7 +13,7 @@ from typing import IO
 import psutil
 import pytest
 
-from service.metrics import FOLDER_VARIABLE
+from service.telemetry.metrics import FOLDER_VARIABLE
 from service.worker.kills import leave_kill, take_kills
 from tests.servers import PROJECT
 from tests.service.worker.supervised import SILENCE_LIMIT_S

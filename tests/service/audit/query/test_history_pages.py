@@ -13,7 +13,7 @@ import pytest
 
 from service.audit.query.history_pages import MOST_AT_ONCE, REJECTIONS_PER_S, HistoryPages
 from service.audit.query.history_process import NICENESS, PageFailed
-from service.audit.reader import AuditReader, HistoryFilters
+from service.audit.query.reader import AuditReader, HistoryFilters
 from service.errors import DeadlineExceeded, Overloaded
 from tests.event_loop import until
 from tests.servers import children
@@ -186,7 +186,7 @@ def test_a_log_that_cannot_be_read_fails_the_page_alone_and_says_why(tmp_path: P
 WORKER = """
 import asyncio, sys
 from pathlib import Path
-from service.audit.history import HistoryFilters
+from service.audit.query.history import HistoryFilters
 from service.audit.query.history_pages import HistoryPages
 
 async def ask():

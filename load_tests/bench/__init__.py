@@ -1,0 +1,1 @@
+"""Benchmarks: the service beside other servers, and variants of itself, in interleaved rounds."""

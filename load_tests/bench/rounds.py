@@ -1,0 +1,64 @@
+"""How the benchmarks measure: in turn, in rounds, so that what else the machine does falls on all alike."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple, TypeVar
+
+from load_tests.bench.http_load import Measured, load
+from load_tests.bench.serving import Service
+
+CONNECTIONS = 64
+"""Of the loads that objectives are about."""
+
+_LOAD_S = 10
+
+Subject = TypeVar("Subject", bound=Hashable)
+
+
+class Memory(NamedTuple):
+    """The resident memory of a service's worker while it answers."""
+
+    requests: int
+    first_mb: float
+    """After a tenth as many requests had been answered before."""
+    last_mb: float
+
+    @property
+    def growth(self) -> float:
+        """As a share of the first."""
+        return self.last_mb / self.first_mb - 1
+
+    def __str__(self) -> str:
+        """In a clause."""
+        return (
+            f"{self.first_mb:.0f} MB after {self.requests // 10:,} requests, "
+            f"{self.last_mb:.0f} MB after {self.requests:,} more ({self.growth:+.1%})"
+        )
+
+
+def in_turn(
+    subjects: Sequence[Subject], rounds: int, measure: Callable[[Subject], Measured]
+) -> dict[Subject, Measured]:
+    """Measure each subject in every round, every other round in reverse; gives each one's medians."""
+    found: dict[Subject, list[Measured]] = {subject: [] for subject in subjects}
+    for number in range(rounds):
+        for subject in subjects if number % 2 == 0 else reversed(subjects):
+            found[subject].append(measure(subject))
+    return {subject: Measured.medians(all_) for subject, all_ in found.items()}
+
+
+def watch_memory(service: Service, requests: int) -> Memory:
+    """The worker's memory over so many requests, once a tenth as many have warmed it up."""
+    _load_for(service, requests // 10)
+    first_mb = service.resident_mb
+    answered = _load_for(service, requests)
+    return Memory(answered, first_mb, service.resident_mb)
+
+
+def _load_for(service: Service, requests: int) -> int:
+    answered = 0
+    while answered < requests:
+        measured = load(service.url, CONNECTIONS, _LOAD_S)
+        answered += round(measured.per_second * _LOAD_S)
+        if measured.errors:
+            raise SystemExit(f"{measured.errors} requests failed")
+    return answered

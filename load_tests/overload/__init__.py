@@ -1,0 +1,1 @@
+"""More load than the service can take: what is refused, what is answered, and the recovery."""

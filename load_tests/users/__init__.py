@@ -1,0 +1,1 @@
+"""What clients do, as locust users, over HTTP and gRPC."""

@@ -1,0 +1,36 @@
+"""Whether a request's API key is good for what it asks; routes.py has the scope of each route."""
+
+from collections.abc import Mapping, Sequence
+
+from service.access.keyring import Key, Keyring
+from service.errors import KeyInvalid, ScopeMissing
+from service.routes import ANY_KEY, AnyKey, Scope
+
+
+def admit(keyring: Keyring, scope: Scope | AnyKey | None, headers: Mapping[bytes, bytes]) -> Key | None:
+    """The key that the request came with, none for what is open to all.
+
+    It is sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``, over gRPC as metadata of these names.
+    Raises KeyInvalid or ScopeMissing.
+    """
+    if scope is None:
+        return None
+    given = headers.get(b"x-api-key", b"")
+    kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+    if kind.lower() == b"bearer":
+        given = token.strip()
+    key = keyring.find(given) if given else None
+    if key is None:
+        raise KeyInvalid
+    if scope != ANY_KEY and not key.may(scope):
+        raise ScopeMissing(key.name, scope)
+    return key
+
+
+def may_predict(keyring: Keyring, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a request with these headers may ask for a prediction."""
+    try:
+        admit(keyring, "predict", dict(headers))
+    except (KeyInvalid, ScopeMissing):
+        return False
+    return True

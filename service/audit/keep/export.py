@@ -1,0 +1,175 @@
+"""The export: the log as JSON lines, CSV or Parquet, oldest first, in memory that does not grow.
+
+JSON lines have every request with its bodies as values. CSV and Parquet have a row for each request and
+label, or one without label for a request that was not answered, in the columns of ``TABLE``. In CSV a text
+that a spreadsheet would take for a formula begins with an apostrophe.
+"""
+
+import csv
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import JsonValue
+from pydantic_core import to_json
+
+from service.audit.file.permissions import PRIVATE
+from service.audit.query.reader import LoggedRequest
+from service.errors import AuditMisuse
+from service.model.label import label_text
+
+FORMATS = ("jsonl", "csv", "parquet")
+
+TABLE = {
+    "id": "int64",
+    "request_id": "string",
+    "received_utc": "timestamp",
+    "transport": "string",
+    "route": "string",
+    "status": "int64",
+    "duration_ms": "double",
+    "client": "string",
+    "key_name": "string",
+    "model_name": "string",
+    "model_version": "string",
+    "label": "string",
+    "rows": "int64",
+    "min_confidence": "double",
+    "max_confidence": "double",
+    "flags": "int64",
+    "request_json": "string",
+    "request_cut_bytes": "int64",
+    "response_json": "string",
+}
+"""Columns and their types; ``label`` to ``max_confidence`` are empty where there was no answer."""
+
+_FORMULA = re.compile("'|\"*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""What a text begins with that a spreadsheet takes for a formula, also behind a quote, or that was marked."""
+
+_PARQUET_ROWS = 10_000
+
+Rows = Iterable[LoggedRequest]
+
+
+def export(requests: Rows, format_: str, output: Path | None) -> None:
+    """Write the requests to a file, or to stdout; raises AuditMisuse."""
+    write = _WRITERS[format_]
+    if format_ == "parquet":
+        _pyarrow()  # Before anything is made.
+        if output is None:
+            raise AuditMisuse("Parquet is not for a terminal; name a file with --output")
+    with _opened(output) as file:
+        write(requests, file)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    part = output.with_name(f"{output.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE), "wb") as file:
+            yield file
+        part.replace(output)  # What has the name is whole.
+    except OSError as error:
+        raise AuditMisuse(f"{output} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_jsonl(requests: Rows, file: BinaryIO) -> None:
+    for request in requests:
+        file.write(request.model_dump_json().encode() + b"\n")
+
+
+def _write_csv(requests: Rows, file: BinaryIO) -> None:
+    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text)
+    writer.writerow(TABLE)
+    for request in requests:
+        received_utc = request.received_utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        for row in _rows(request):
+            writer.writerow([*map(as_cell, (*row[:2], received_utc, *row[3:]))])
+    text.detach()
+
+
+def as_cell(value: object) -> object:
+    """A value for a spreadsheet, which would run a text that begins like a formula.
+
+    Such a text gets an apostrophe before it, and so does one that begins with an apostrophe: without the
+    first apostrophe of those that have one, all are as they were.
+    """
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def _write_parquet(requests: Rows, file: BinaryIO) -> None:
+    pyarrow, parquet = _pyarrow()
+    types = {"timestamp": pyarrow.timestamp("us", tz="UTC"), "double": pyarrow.float64()}
+    schema = pyarrow.schema(
+        [(name, types.get(type_) or getattr(pyarrow, type_)()) for name, type_ in TABLE.items()]
+    )
+    rows = (row for request in requests for row in _rows(request))
+    with parquet.ParquetWriter(file, schema) as writer:
+        while chunk := [*islice(rows, _PARQUET_ROWS)]:
+            columns = zip(zip(*chunk, strict=True), schema, strict=True)
+            arrays = [pyarrow.array(values, field.type) for values, field in columns]
+            writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+
+
+def _rows(request: LoggedRequest) -> Iterator[tuple[object, ...]]:
+    about = (
+        request.id,
+        request.request_id,
+        request.received_utc,
+        request.transport,
+        request.route,
+        request.status,
+        request.duration_ms,
+        request.client,
+        request.key_name,
+        request.model_name,
+        request.model_version,
+    )
+    bodies = (
+        request.flags,
+        _json(request.request),
+        request.request_cut_bytes,
+        _json(request.response),
+    )
+    for one in request.predictions:
+        yield *about, label_text(one.label), one.rows, one.min_confidence, one.max_confidence, *bodies
+    if not request.predictions:
+        yield *about, None, None, None, None, *bodies
+
+
+def _json(value: JsonValue) -> str:
+    # A tensor can hold what JSON has no number for; JSON lines have null there, too.
+    return to_json(value, inf_nan_mode="null").decode()
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    # Loaded here alone: it is no part of what serving installs.
+    from importlib import import_module
+
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise AuditMisuse(
+            "Parquet needs pyarrow, which serving does not install (`pip install pyarrow`); "
+            "csv and jsonl need nothing more"
+        ) from error
+
+
+_WRITERS: dict[str, Callable[[Rows, BinaryIO], None]] = {
+    "jsonl": _write_jsonl,
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+}

@@ -1,0 +1,45 @@
+"""Redaction: the content of a request removed for privacy, and the proof kept.
+
+Gone are both bodies, the client's address, the labels with their confidences, and the salt of the
+content's hash, without which that hash tells nothing about the content. What stays is when which model
+answered or refused under which request id, and the chain, whole. The redaction is an event of the log.
+"""
+
+from service.audit.file.logfile import LogFile
+from service.audit.keep.erasure import PATIENCE_S, erase
+from service.audit.keep.removal import remove_labels, remove_unused_facets
+from service.audit.prove.verified_entry import content_hashes
+
+_REDACT = """
+    UPDATE request SET request_json = '', response_json = '', client = NULL, salt = NULL, content_sha256 = ?
+    WHERE id = ?
+"""
+_REDACTED = "SELECT count(*) FROM request WHERE request_id = ? AND salt IS NULL"
+
+
+def redact(file: LogFile, request_id: str, reason: str | None, patience_s: float = PATIENCE_S) -> int:
+    """Remove the content of every request of that id, and every trace of it; how many had some.
+
+    Raises AuditNotErased if it is removed, and a reader that does not end keeps it from being overwritten.
+    Where all of it was redacted before, only the traces are removed.
+    """
+    with file.transaction() as (connection, tail):
+        found = content_hashes(connection, request_id)
+        remove_labels(connection, [id_ for id_, _ in found])
+        remove_unused_facets(connection)
+        for id_, content in found:
+            connection.execute(_REDACT, (content, id_))
+            detail: dict[str, object] = {"content_sha256": content.hex()}
+            if reason is not None:
+                detail["reason"] = reason
+            tail.add_event("redaction", detail, id_)
+        is_redacted = bool(connection.execute(_REDACTED, (request_id,)).get)
+    if is_redacted:
+        erase(file.path, patience_s)
+    return len(found)
+
+
+def redacted(file: LogFile, request_id: str) -> int:
+    """How many requests of that id have no content any more."""
+    with file.transaction() as (connection, _):
+        return int(connection.execute(_REDACTED, (request_id,)).get)

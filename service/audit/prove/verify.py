@@ -1,0 +1,253 @@
+"""Verification: every chain walked from its beginning, and the first thing wrong with each.
+
+All chains are walked at once, in the order of the ids, so each row is read once and nothing is kept but
+the place in each chain. It is done in short transactions, because a long one would keep the WAL from being
+reset: the log may be written, pruned and redacted meanwhile, and what is written after the start is left
+for the next time. Only SQLite's own check of a table against its indexes takes one that is as long as it is.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+
+from service.audit.file.database import open_for_reading, refusing
+from service.audit.file.raw_value import fetch_all, fetch_one, plain_bytes, shown, whole
+from service.audit.keep.retention import bases_sha256
+from service.audit.prove.anchor import Anchor, read_anchor
+from service.audit.prove.chain import Position, Start, first_position
+from service.audit.prove.structure import damage, row_flaws, schema_flaws, tables, unused_facets
+from service.audit.prove.verified_entry import Checked, FacetKey, read_chunk, stray_facets
+
+_CHUNK_ROWS = 2_000
+
+_LAST_ID = """
+    SELECT max(coalesce((SELECT max(id) FROM request), 0), coalesce((SELECT max(id) FROM event), 0))
+"""
+_CHAINS = """
+    SELECT id, writer, started_utc, follows_seq, follows_hash, head_seq, head_hash, base_seq, base_hash
+    FROM chain ORDER BY id
+"""
+
+
+class Problem(NamedTuple):
+    """The first thing that is wrong with a chain, or something wrong beside the chains."""
+
+    kind: str
+    """changed, removed, inserted, reordered; missing or different, against an anchor or another chain;
+    damaged, where the file contradicts itself."""
+    what: str
+    writer: str | None = None
+    seq: int | None = None
+    id: int | None = None
+
+    def __str__(self) -> str:
+        return self.what if self.writer is None else f"chain {self.writer}, entry {self.seq}: {self.what}"
+
+
+@dataclass
+class Report:
+    """What a verification found."""
+
+    log_id: str
+    chains: int = 0
+    records: int = 0
+    redacted: int = 0
+    events: int = 0
+    pruned: int = 0
+    """Entries that a checkpoint stands for."""
+    unused_facets: int = 0
+    """Facets that no request has."""
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+class _Walk:
+    """A chain, as far as it was walked."""
+
+    def __init__(self, start: Start, head: Position, base: Position) -> None:
+        first = first_position(start)
+        self.start, self.head, self.base = start, head, base
+        self.place = base if base.seq else first
+        self.misbegun = base.seq == 0 and base != first
+        self.broken = False
+        self.known: dict[int, list[tuple[bytes, str]]] = {}
+        """Hashes that entries must have, and who says so."""
+
+
+def _walk(log_id: str, number: int, *row: Any) -> _Walk:
+    writer, started_utc, *follows = row[:4]
+    start = Start(log_id, number, shown(writer), shown(started_utc), *_position(*follows))
+    return _Walk(start, _position(*row[4:6]), _position(*row[6:]))
+
+
+def _position(seq: Any, hash_: Any) -> Position:
+    return Position(whole(seq), plain_bytes(hash_))
+
+
+def verify(path: Path, anchor: Path | None = None) -> Report:
+    """Walk every chain of the log; raises AuditUnusable, or AnchorUnusable for one of another log."""
+    with closing(open_for_reading(path)) as connection, refusing(path):
+        with connection:
+            flaws = [Problem(*flaw) for flaw in schema_flaws(connection)]
+        try:
+            report = _Verification(connection, anchor).run()
+        except apsw.SQLError:  # What it asks for need not be there.
+            if not flaws:
+                raise
+            report = Report("")
+    report.problems[:0] = flaws
+    return report
+
+
+class _Verification:
+    def __init__(self, connection: apsw.Connection, anchor: Path | None) -> None:
+        self._connection = connection
+        with connection:
+            log_id = shown(fetch_one(connection, "SELECT log_id FROM log"))
+            self._last: int = connection.execute(_LAST_ID).get
+            self._walks = {row[0]: _walk(log_id, *row) for row in fetch_all(connection, _CHAINS)}
+        self._anchor = None if anchor is None else read_anchor(anchor, log_id)
+        self._report = Report(log_id, chains=len(self._walks))
+
+    def run(self) -> Report:
+        for number, walk in self._walks.items():
+            self._expect_chain(number, walk)
+        if self._anchor is not None:
+            self._expect_anchor(self._anchor)
+        for walk in self._walks.values():
+            self._compare(walk)
+        seen = -(2**63)
+        while seen < self._last:
+            with self._connection:
+                seen = self._chunk(seen)
+        for walk in self._walks.values():
+            self._check_end(walk)
+        self._check_facets()
+        with self._connection:
+            self._check_bases()
+            self._report.problems += [Problem(*flaw) for flaw in row_flaws(self._connection)]
+            self._report.unused_facets = unused_facets(self._connection)
+        for table in tables():
+            if flaw := damage(self._connection, table):
+                self._report.problems.append(Problem(*flaw))
+        return self._report
+
+    def _expect_chain(self, number: int, walk: _Walk) -> None:
+        before = self._walks.get(number - 1)
+        if walk.misbegun:
+            self._break(walk, Problem("changed", "how the chain began was changed", seq=0))
+        elif before is not None:
+            says = f"chain {walk.start.writer}, which began after it,"
+            before.known.setdefault(walk.start.follows_seq, []).append((walk.start.follows_hash, says))
+        elif walk.start.follows_seq:
+            self._break(walk, Problem("removed", "the chain before it was removed", seq=0))
+
+    def _expect_anchor(self, anchor: Anchor) -> None:
+        by_writer = {walk.start.writer: walk for walk in self._walks.values()}
+        for head in anchor.heads:
+            walk = by_writer.get(head.writer)
+            if walk is None:
+                what = "the anchor has this chain, and the log does not"
+                self._report.problems.append(Problem("missing", what, head.writer, head.seq))
+            elif walk.head.seq < head.seq:
+                what = f"the anchor has it, and the chain ends at entry {walk.head.seq}"
+                self._break(walk, Problem("missing", what, seq=head.seq))
+            else:
+                walk.known.setdefault(head.seq, []).append((bytes.fromhex(head.hash), "the anchor"))
+
+    def _chunk(self, seen: int) -> int:
+        for number, *base in fetch_all(self._connection, "SELECT id, base_seq, base_hash FROM chain"):
+            walk, place = self._walks.get(number), _position(*base)
+            if walk is not None and place.seq > walk.place.seq:  # It was pruned since the start.
+                walk.base = walk.place = place
+        upto, entries, stray_labels = read_chunk(self._connection, seen, self._last, _CHUNK_ROWS)
+        for entry in entries:
+            self._report.records += entry.kind == "record"
+            self._report.events += entry.kind == "event"
+            self._report.redacted += entry.redacted
+            walk = self._walks.get(entry.chain)
+            if walk is None:
+                what = f"{entry.kind} {entry.id} is of a chain that the log does not have"
+                self._report.problems.append(Problem("inserted", what, id=entry.id))
+            elif not walk.broken:
+                self._follow(walk, entry)
+        for id_ in stray_labels[:1]:
+            self._report.problems.append(Problem("removed", f"record {id_} has labels, and is gone", id=id_))
+        return upto
+
+    def _follow(self, walk: _Walk, entry: Checked) -> None:
+        expected, name = walk.place.seq + 1, f"{entry.kind} {entry.id}"
+        if entry.seq == expected:
+            place = entry.place_after(walk.place)
+            if place.hash == entry.hash and not entry.flaw:
+                walk.place = place
+                self._compare(walk, entry.id)
+            elif self._count(walk, expected) > 1:
+                self._break(walk, Problem("inserted", f"{name} or its twin was inserted", id=entry.id))
+            else:
+                why = f": {entry.flaw}" if entry.flaw else ""
+                self._break(walk, Problem("changed", f"{name} was changed{why}", id=entry.id))
+        elif entry.seq < expected:
+            self._break(walk, Problem("inserted", f"{name} was inserted", seq=entry.seq, id=entry.id))
+        elif self._count(walk, expected):
+            what = f"{name} was reordered: entry {expected} comes after it"
+            self._break(walk, Problem("reordered", what, id=entry.id))
+        else:
+            self._break(walk, Problem("removed", f"removed, with what came up to {name}"))
+
+    def _check_end(self, walk: _Walk) -> None:
+        self._report.pruned += walk.base.seq
+        if walk.place.seq < walk.head.seq:
+            self._break(walk, Problem("removed", "removed, with all that followed"))
+        elif walk.place.seq > max(walk.head.seq, walk.base.seq):
+            what = f"the head of the chain was changed: it ends at entry {walk.place.seq}"
+            self._break(walk, Problem("changed", what, seq=walk.head.seq))
+        elif walk.place.seq == walk.head.seq and walk.place.hash != walk.head.hash:
+            self._break(walk, Problem("changed", "the hash of the head was changed", seq=walk.head.seq))
+        for seq in sorted(walk.known):
+            if seq > walk.place.seq:
+                what = f"{walk.known[seq][0][1]} has seen it, and it is gone"
+                self._break(walk, Problem("missing", what, seq=seq))
+
+    def _check_facets(self) -> None:
+        after: FacetKey | None = FacetKey(-1, "", 0)
+        while after is not None:
+            with self._connection:
+                stray, after = stray_facets(self._connection, after, _CHUNK_ROWS)
+            if stray is not None:
+                what = f"the facets of record {stray.request} are not those of its labels"
+                self._report.problems.append(Problem("inserted", what, id=stray.request))
+
+    def _check_bases(self) -> None:
+        # Up to where chains were pruned is stated by the last prune event, which lies in a chain itself.
+        stated, found = bases_sha256(self._connection)
+        if stated != found:
+            what = "the log was pruned further, or otherwise, than its last prune event states"
+            self._report.problems.append(Problem("removed", what))
+
+    def _compare(self, walk: _Walk, id_: int | None = None) -> None:
+        for hash_, who in walk.known.pop(walk.place.seq, ()):
+            if hash_ != walk.place.hash:
+                what = f"{who} has another hash for it"
+                self._break(walk, Problem("different", what, seq=walk.place.seq, id=id_))
+
+    def _count(self, walk: _Walk, seq: int) -> int:
+        statement = """
+            SELECT (SELECT count(*) FROM request WHERE (chain, seq) = (:chain, :seq))
+                 + (SELECT count(*) FROM event WHERE (chain, seq) = (:chain, :seq))
+        """
+        return int(self._connection.execute(statement, {"chain": walk.start.chain, "seq": seq}).get)
+
+    def _break(self, walk: _Walk, problem: Problem) -> None:
+        # What comes after the first is most often only its consequence.
+        if not walk.broken:
+            walk.broken = True
+            seq = walk.place.seq + 1 if problem.seq is None else problem.seq
+            self._report.problems.append(problem._replace(writer=walk.start.writer, seq=seq))

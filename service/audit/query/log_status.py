@@ -1,0 +1,58 @@
+"""What state the log is in, for ``python -m service.audit status``."""
+
+from pathlib import Path
+from typing import Any
+
+import apsw
+from pydantic import BaseModel, ConfigDict
+
+from service.audit.file import schema
+from service.audit.keep.retention import used_bytes
+
+
+class LogStatus(BaseModel):
+    """A log's size, its contents and its chains."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    log_id: str
+    schema_number: int
+    file_bytes: int
+    used_bytes: int
+    wal_bytes: int
+    requests: int
+    by_status: dict[str, int]
+    oldest_utc: str | None
+    newest_utc: str | None
+    chains: int
+    pruned_entries: int
+    events: dict[str, int]
+    dropped_records: int
+
+
+def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
+    """The state of the log of that connection, of one moment."""
+    by_status = _counts(connection, "SELECT status, count(*) FROM request GROUP BY status")
+    wal = path.with_name(f"{path.name}-wal")
+    return LogStatus(
+        path=str(path),
+        log_id=connection.execute("SELECT log_id FROM log").get,
+        schema_number=schema.schema_number(connection),
+        file_bytes=path.stat().st_size,
+        used_bytes=used_bytes(connection),
+        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        requests=sum(by_status.values()),
+        by_status=by_status,
+        oldest_utc=connection.execute("SELECT received_utc FROM request ORDER BY id LIMIT 1").get,
+        newest_utc=connection.execute("SELECT received_utc FROM request ORDER BY id DESC LIMIT 1").get,
+        chains=connection.execute("SELECT count(*) FROM chain").get,
+        pruned_entries=connection.execute("SELECT coalesce(sum(base_seq), 0) FROM chain").get,
+        events=_counts(connection, "SELECT kind, count(*) FROM event GROUP BY kind"),
+        dropped_records=connection.execute("SELECT coalesce(sum(records), 0) FROM gap").get,
+    )
+
+
+def _counts(connection: apsw.Connection, statement: str) -> dict[str, int]:
+    found: list[Any] = connection.execute(statement).fetchall()
+    return {str(name): count for name, count in found}

@@ -1,0 +1,26 @@
+"""Rows of the log for whoever analyses it, safely beside those who write it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from service.audit.file.database import open_for_reading
+from service.errors import AuditMisuse
+
+Value = str | bytes | int | float | None
+
+
+def read_rows(statement: str, values: Sequence[Value], path: Path) -> Iterator[dict[str, Value]]:
+    """The rows that a SELECT gives, of one moment, by the names of their columns."""
+    with closing(open_for_reading(path)) as connection, connection:
+        try:
+            cursor = connection.execute(statement, values)
+            names = [name for name, *_ in cursor.get_description()]
+            for row in cursor:
+                yield dict(zip(names, row, strict=True))
+        except apsw.ExecutionCompleteError:  # A SELECT without rows has no names to give.
+            return
+        except (apsw.Error, UnicodeDecodeError) as error:
+            raise AuditMisuse(f"The log {path} cannot be asked {statement!r}: {error}") from error

@@ -1,0 +1,134 @@
+"""The process that writes the log of one worker: ``python -m service.audit.write.writer_process``.
+
+It lives as long as the worker's end of the socket is open: a worker that stops closes it and waits, one that
+is killed has it closed by the system, and either way what was sent is written first. So it takes no signal
+that means the service: SIGINT from a terminal, SIGTERM from a supervisor that asks every process. Where it
+cannot write, it ends some seconds after the worker all the same (write/alone.py).
+"""
+
+import json
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socket import socket, socketpair
+from typing import NamedTuple, Protocol
+
+from service.audit.file.logfile import LogFile
+from service.audit.ipc.framing import framed
+from service.audit.keep.retention import Limits
+from service.audit.write.committer import Committer, Mode
+from service.audit.write.orphaned import end_with
+from service.system.memory import settle_memory
+
+_ROOT = Path(__file__).parents[3]
+"""Where this very ``service`` lies, whatever the working folder has under that name."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Options(NamedTuple):
+    """What the process is told when it is started."""
+
+    path: str
+    mode: Mode
+    busy_timeout_ms: int
+    sync: str
+    limits: Limits
+
+
+class WriterEnd(Protocol):
+    """Whoever commits what comes over a socket."""
+
+    def start(self) -> socket:
+        """Begin, and give this end of the socket."""
+
+    def kill(self) -> None:
+        """End it, whatever it is doing."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has ended, or was never begun, within that time; 0 does not wait."""
+
+
+class WriterProcess:
+    """The process, started as often as need be."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> socket:
+        """Start it, where the one before has ended, and give the worker's end; raises OSError.
+
+        The first that comes over it is ``opened``, or ``unusable`` with the error.
+        """
+        self._tell_how_it_ended()
+        ours, theirs = socketpair()
+        with theirs, _closed_on_error(ours):
+            command = [sys.executable, "-P", "-m", "service.audit.write.writer_process", str(theirs.fileno())]
+            paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+            self._running = subprocess.Popen(  # noqa: S603 - this Python, and what is of its own making
+                [*command, json.dumps(self._options)],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        return ours
+
+    def kill(self) -> None:
+        """End it, whatever it is doing."""
+        if self._running is not None:
+            self._running.kill()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has ended, or was never begun, within that time; 0 does not wait."""
+        if self._running is None or self._running.poll() is not None:
+            return True
+        with suppress(subprocess.TimeoutExpired):
+            self._running.wait(timeout_s)
+        return self._running.returncode is not None
+
+    def _tell_how_it_ended(self) -> None:
+        if self._running is not None and (code := self._running.returncode):
+            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+            _logger.warning("the process that wrote the audit log %s ended %s", self._options.path, how)
+        self._running = None
+
+
+@contextmanager
+def _closed_on_error(end: socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        end.close()
+        raise
+
+
+def serve(worker: socket, options: Options) -> None:
+    """Open the log and commit what comes over the socket, until its other end is closed."""
+    try:
+        file = LogFile(Path(options.path), options.busy_timeout_ms, options.sync, Limits(*options.limits))
+    except Exception as error:
+        worker.sendall(framed(("unusable", pickle.dumps(error))))
+        return
+    worker.sendall(framed(("opened",)))
+    settle_memory()
+    Committer(worker, file, options.mode).run()
+
+
+def main() -> None:
+    """Serve the worker that started this process."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with socket(fileno=int(sys.argv[1])) as worker, suppress(BrokenPipeError):  # It was killed at its start.
+        end_with(worker)
+        serve(worker, Options(*json.loads(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

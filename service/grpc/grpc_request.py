@@ -1,0 +1,67 @@
+"""One gRPC call, as the door has it."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, ClassVar, cast
+from urllib.parse import unquote
+
+from grpc.aio import ServicerContext
+
+from service.inference.request import Call
+
+Context = ServicerContext[Any, Any]
+
+
+class GrpcCall(Call):
+    """A call on its way through the service."""
+
+    __slots__ = ("_context", "_remaining_s")
+
+    transport: ClassVar[str] = "grpc"
+
+    def __init__(self, path: str, context: Context) -> None:
+        self._context = context
+        super().__init__(
+            # What gRPC is over HTTP/2.
+            method="POST",
+            path=path,
+            route=path,
+            client=_address(context.peer()),
+            request_id=self._sent_id(),
+        )
+        # Asked now, for it goes down while the call waits for its turn. Its type does not say so, but a call
+        # need not have a deadline.
+        self._remaining_s = cast("float | None", context.time_remaining())
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The metadata that came with it, as HTTP has them."""
+        return {
+            name.encode(): value if isinstance(value, bytes) else value.encode()
+            for name, value in self._metadata()
+        }
+
+    def deadline(self, limit_ms: int) -> float:
+        """When it must be answered, by the clock ``time.monotonic``."""
+        limit_s = limit_ms / 1e3
+        return self.started + (limit_s if self._remaining_s is None else min(limit_s, self._remaining_s))
+
+    def client_is_gone(self) -> bool:
+        """Whether the call was cancelled, or its connection lost."""
+        return self._context.cancelled()
+
+    def _metadata(self) -> Iterable[tuple[str, str | bytes]]:
+        return cast("Iterable[tuple[str, str | bytes]]", self._context.invocation_metadata() or ())
+
+    def _sent_id(self) -> str:
+        for name, value in self._metadata():
+            if name == "x-request-id" and isinstance(value, str):
+                return value
+        return ""
+
+
+@lru_cache
+def _address(peer: str) -> str:
+    """The address in what gRPC calls a peer: ``ipv4:127.0.0.1:5000``, ``ipv6:%5B::1%5D:5000``."""
+    kind, _, address = peer.partition(":")
+    return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else peer

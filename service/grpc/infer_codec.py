@@ -1,0 +1,199 @@
+"""The protocol's messages over gRPC <-> rows and predictions.
+
+The tensors' values are typed, in each tensor's ``contents``, or raw, in ``raw_input_contents`` for all of
+them. Raw is answered to raw.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
+from itertools import repeat
+from typing import Any, NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from service.errors import InferenceInvalid, RequestError
+from service.errors.error_text import error_text
+from service.grpc.grpc_request import GrpcCall
+from service.grpc.long_message import SHORT_BYTES, check_tensor, take_apart
+from service.inference.dataplane import Asked
+from service.inference.engine import Predictions
+from service.model.contract import Values as RowValues
+from service.oip.inputs import Got, Inputs
+from service.oip.json_body import refuse_unserved, timeout_s
+from service.oip.outputs import NAMES, Outputs, OutputTensor, flag_parameters
+from service.oip.served_model import ServedModel
+from service.system.steps import Steps, finish_in_turns
+from service.wire.datatypes import BYTES, Datatype
+from service.wire.protocol import Protocol
+from service.wire.tensors import Head, Values, from_raw, from_typed
+
+_CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+"""Where each datatype's values stand; those of FP16 only come raw."""
+
+_VALUES_A_STEP = 1_024
+"""Values of a tensor, from which on the event loop serves others before the next tensor is read."""
+
+_FEW = 64
+"""Fields that contents may have beyond one for each row: packed, all values are one."""
+
+_DESCRIPTIONS = 256
+"""Of answers' tensors, that are kept."""
+
+
+class GrpcReply(NamedTuple):
+    """What is said to a call."""
+
+    status: int
+    body: bytes
+    """The message; of a refusal, its code and words as JSON, for the audit log."""
+    error: RequestError | None = None
+
+
+class GrpcForm:
+    """The messages of ModelInfer."""
+
+    def __init__(self, protocol: Protocol, inputs: Inputs, outputs: Outputs, model: ServedModel) -> None:
+        self._request = protocol.messages["ModelInferRequest"]
+        self._tensor = protocol.messages["ModelInferRequest.InferInputTensor"]
+        self._response = protocol.messages["ModelInferResponse"]
+        self._inputs = inputs
+        self._outputs = outputs
+        self._model = model
+        self._described = lru_cache(_DESCRIPTIONS)(self._describe)
+
+    async def receive(self, call: GrpcCall) -> bytes:
+        """The message's bytes, which gRPC has read."""
+        return call.body or b""
+
+    async def read(self, call: GrpcCall) -> Asked[GrpcReply]:
+        """Read the message; raises RequestError."""
+        body = call.body or b""
+        long = take_apart(body, self._inputs.most_tensors) if len(body) > SHORT_BYTES else None
+        request = self._parsed(self._request, body if long is None else long.rest)
+        call.identify(request.id)
+        self._model.check(request.model_name, request.model_version)
+        names = self._names(request)
+        limit_s = timeout_s(_timeout(request.parameters) if request.parameters else None)
+        raws = [*request.raw_input_contents] if long is None else long.raws
+        tensors = request.inputs if long is None else map(self._long_tensor, long.tensors)
+        count = len(request.inputs if long is None else long.tensors)
+        rows = await finish_in_turns(self._rows(tensors, count, raws))
+        is_raw = bool(raws)
+        answer = partial(self._answer, names, is_raw, request.id or call.request_id)
+        return Asked(rows, answer, ("rows",), limit_s)
+
+    def refusal(self, call: GrpcCall, error: RequestError) -> GrpcReply:
+        """What answers a call that raised the error."""
+        del call
+        said = {"code": error.grpc_code, "message": error_text(error)}
+        return GrpcReply(int(error.status), json.dumps(said).encode(), error)
+
+    def _parsed(self, kind: Any, message: bytes) -> Any:
+        try:
+            return kind.FromString(message)
+        except DecodeError:
+            raise InferenceInvalid("it is no ModelInferRequest") from None
+
+    def _long_tensor(self, tensor: memoryview) -> Any:
+        if len(tensor) > SHORT_BYTES:
+            check_tensor(tensor, self._inputs.most_values(None), self._inputs.max_rows + _FEW)
+        return self._parsed(self._tensor, bytes(tensor))
+
+    def _rows(
+        self, tensors: Iterable[Any], count: int, raws: Sequence[bytes | memoryview]
+    ) -> Steps[Sequence[RowValues]]:
+        if not count:
+            raise InferenceInvalid("it has no inputs")
+        if raws and len(raws) != count:
+            raise InferenceInvalid(f"it has {count} inputs, but {len(raws)} raw_input_contents")
+        got: dict[str, Got] = {}
+        for tensor, raw in zip(tensors, raws or repeat(None), strict=False):
+            head = self._inputs.head(tensor.name, tensor.datatype, [*tensor.shape], got)
+            if tensor.parameters:
+                refuse_unserved(head.name, tensor.parameters)
+            got[head.name] = Got(head, (yield from _values(head, tensor, raw)))
+            if head.size >= _VALUES_A_STEP:
+                yield
+        return (yield from self._inputs.rows(got))
+
+    def _names(self, request: Any) -> Sequence[str]:
+        names: list[str] = []
+        for output in request.outputs:
+            names.append(self._outputs.check(output.name, names))
+            if output.parameters:
+                refuse_unserved(output.name, output.parameters)
+        return names or NAMES
+
+    def _answer(self, names: Sequence[str], is_raw: bool, id_: str, predictions: Predictions) -> GrpcReply:
+        tensors = self._outputs.tensors(predictions, names)
+        if is_raw:
+            # Messages one after the other are one message: what is the same for all answers is made once.
+            same = self._described(len(predictions.labels), *names)
+            response = self._response(id=id_, raw_output_contents=[tensor.raw for tensor in tensors])
+        else:
+            same = b""
+            response = self._described_by(tensors)
+            response.id = id_
+            for tensor, output in zip(tensors, response.outputs, strict=True):
+                _fill(output.contents, tensor.datatype, tensor.values)
+        if predictions.flags.listed:
+            for name, value in flag_parameters(predictions.flags).items():
+                if isinstance(value, str):
+                    response.parameters[name].string_param = value
+                else:
+                    response.parameters[name].int64_param = value
+        return GrpcReply(200, same + response.SerializeToString())
+
+    def _describe(self, rows: int, *names: str) -> bytes:
+        described: bytes = self._described_by(self._outputs.shapes(rows, names)).SerializeToString()
+        return described
+
+    def _described_by(self, tensors: Iterable[OutputTensor]) -> Any:
+        response = self._response(model_name=self._model.name, model_version=self._model.version)
+        for tensor in tensors:
+            response.outputs.add(name=tensor.name, datatype=tensor.datatype.name, shape=tensor.shape)
+        return response
+
+
+def _values(head: Head, tensor: Any, raw: bytes | memoryview | None) -> Steps[Values]:
+    there = [field.name for field, _ in tensor.contents.ListFields()] if tensor.HasField("contents") else []
+    if raw is not None:
+        if there:
+            head.refuse("has typed contents beside the raw_input_contents")
+        return from_raw(head, raw)
+    name = _CONTENTS.get(head.datatype.name)
+    if name is None:
+        head.refuse(f"has datatype {head.datatype.name}, which only raw_input_contents can have")
+    for other in there:
+        if other != name:
+            head.refuse(f"has datatype {head.datatype.name}, so its values belong in {name}, not {other}")
+    return (yield from from_typed(head, getattr(tensor.contents, name)))
+
+
+def _fill(contents: Any, datatype: Datatype, values: Sequence[Any]) -> None:
+    if datatype is BYTES:
+        contents.bytes_contents.extend([str(value).encode() for value in values])
+    else:
+        contents.fp64_contents.extend(values)
+
+
+def _timeout(parameters: Any) -> object:
+    if "timeout" not in parameters:
+        return None
+    parameter = parameters["timeout"]
+    choice = parameter.WhichOneof("parameter_choice")
+    return getattr(parameter, choice) if choice else None

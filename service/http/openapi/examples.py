@@ -1,0 +1,202 @@
+"""Examples of the native API's messages, for the OpenAPI document, which is open to anybody.
+
+They are made from the contract's names, types, limits and examples. What only training saw (categories that
+are merely observed, the lineage) is not in them: a key may be needed for that.
+"""
+
+from collections.abc import Mapping
+from math import ceil, floor
+
+from pydantic import JsonValue
+
+from service.errors import (
+    AuditUnavailable,
+    BodyMalformed,
+    BodyTooLarge,
+    DeadlineExceeded,
+    Finding,
+    InferenceInvalid,
+    InternalFailure,
+    KeyInvalid,
+    MediaTypeUnsupported,
+    ModelUnknown,
+    Overloaded,
+    QueryInvalid,
+    RequestError,
+    RowsInvalid,
+    ScopeMissing,
+)
+from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Value
+from service.model.contract_view import shown
+from service.model.label import Label, label_text
+from service.model.published import Lineage
+from service.native.messages import Health
+
+Example = dict[str, JsonValue]
+
+REQUEST_ID = "01a20ac6-5831-7467-b8cb-96eb918aceba"
+VERSION = "1"
+CONFIDENCE = 0.9
+_MOMENT = "2026-07-04T09:30:00.000000Z"
+_LAST_MOMENT_CURSOR = f"{_MOMENT}~41"
+_TAG_VERSION = "4vdr5axhtwswwax4"
+_MILLISECONDS = 1.204
+
+METRICS = (
+    "# HELP tabento_requests_total Requests answered.\n"
+    "# TYPE tabento_requests_total counter\n"
+    'tabento_requests_total{method="POST",route="/predict",status="200"} 1.0\n'
+)
+
+
+def row(contract: Contract) -> dict[str, Value]:
+    """A row that fits the contract."""
+    return {feature.name: _value(feature) for feature in contract.features}
+
+
+def probabilities(contract: Contract) -> list[float]:
+    """Of one row whose label is the first class."""
+    others = len(contract.target.classes) - 1
+    return [CONFIDENCE, *[round((1 - CONFIDENCE) / others, 6)] * others]
+
+
+def answer(contract: Contract, model: str) -> Example:
+    """The answer to that row, of a model of that name."""
+    return {
+        "predictions": [contract.target.classes[0]],
+        "probabilities": [[*probabilities(contract)]],
+        "model_name": model,
+        "model_version": VERSION,
+        "processing_time_ms": _MILLISECONDS,
+        "timestamp": _MOMENT,
+        "request_id": REQUEST_ID,
+    }
+
+
+def history(contract: Contract, model: str) -> Example:
+    """A page of the history, on which is that answer."""
+    label: Label = contract.target.classes[0]
+    item: Example = {
+        "id": 42,
+        "request_id": REQUEST_ID,
+        "received_utc": _MOMENT,
+        "transport": "http",
+        "route": "/predict",
+        "status": 200,
+        "duration_ms": _MILLISECONDS,
+        "client": "127.0.0.1",
+        "key_name": None,
+        "model_name": model,
+        "model_version": VERSION,
+        "rows": 1,
+        "predictions": [
+            {"label": label, "rows": 1, "min_confidence": CONFIDENCE, "max_confidence": CONFIDENCE}
+        ],
+        "flags": 0,
+        "request": {**row(contract)},
+        "request_cut_bytes": 0,
+        "response": answer(contract, model),
+    }
+    return {"items": [item], "next_before": _LAST_MOMENT_CURSOR}
+
+
+def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
+    """What is told of a model of that name."""
+    features = [
+        Feature(name=feature.name, type=feature.type, nullable=feature.nullable, unit=feature.unit)
+        for feature in contract.features
+    ]
+    target = contract.target
+    return {
+        "tag": f"{model}:{_TAG_VERSION}",
+        "model_name": model,
+        "model_version": VERSION,
+        "classes": [*target.classes],
+        "contract": shown(Contract(features=tuple(features), target=target)).model_dump(mode="json"),
+        "lineage": _lineage(model).model_dump(mode="json"),
+        "runtime": "ONNX Runtime 1.32.0",
+        "max_batch_rows": max_batch_rows,
+    }
+
+
+def health(model: str, status: str) -> Example:
+    """The state of a worker that serves a model of that name."""
+    state = Health(
+        status=status,
+        model=f"{model}:{_TAG_VERSION}",
+        model_name=model,
+        model_version=VERSION,
+        runtime="ONNX Runtime 1.32.0",
+        audit_mode="strict",
+        audit_writable=status == "ok",
+        audit_dropped=0,
+        uptime_s=86_400.5,
+    )
+    return state.model_dump(mode="json")
+
+
+def refusals(contract: Contract, model: str) -> Mapping[type[RequestError], RequestError]:
+    """One of each kind that an operation documents, by the kinds."""
+    value = Finding((contract.features[0].name,), "Field required")
+    errors = (
+        BodyMalformed("expected value at line 1 column 1"),
+        QueryInvalid([Finding(("limit",), "Input should be less than or equal to 200")]),
+        InferenceInvalid("it has no list of inputs"),
+        KeyInvalid(),
+        ScopeMissing("robot", "read"),
+        ModelUnknown("another", "", model, VERSION),
+        BodyTooLarge(33_554_432),
+        MediaTypeUnsupported("text/plain"),
+        RowsInvalid([value]),
+        Overloaded(),
+        InternalFailure(),
+        AuditUnavailable(),
+        DeadlineExceeded(),
+    )
+    return {type(error): error for error in errors}
+
+
+def label(contract: Contract) -> str:
+    """The first class, as text."""
+    return label_text(contract.target.classes[0])
+
+
+def _lineage(model: str) -> Lineage:
+    return Lineage(
+        model_name=model,
+        model_version=VERSION,
+        registered_model=model,
+        candidate="logistic_regression",
+        alias="champion",
+        run_id="0" * 32,
+        experiment=model,
+        trained_utc="2026-07-01T12:00:00+00:00",
+        seed=42,
+        data_name="table.csv",
+        data_sha256="0" * 64,
+        data_rows=10_000,
+        metrics={"test_accuracy": 0.93},
+        libraries={"scikit-learn": "1.9.1"},
+    )
+
+
+def _value(feature: Feature) -> Value:
+    if feature.open_example is not None:
+        return feature.open_example
+    if feature.type == "boolean":
+        return True
+    if feature.type == "category":
+        return feature.categories[0] if feature.closed else "text"
+    return _number(feature)
+
+
+def _number(feature: Feature) -> Value:
+    largest = LARGEST_NUMBER if feature.type == "float" else LARGEST_EXACT_INTEGER
+    lowest = -largest if feature.minimum is None else max(feature.minimum, -largest)
+    highest = largest if feature.maximum is None else min(feature.maximum, largest)
+    low = lowest if feature.observed_minimum is None else feature.observed_minimum
+    high = highest if feature.observed_maximum is None else feature.observed_maximum
+    middle = min(max(low / 2 + high / 2, lowest), highest)
+    if feature.type == "float":
+        return middle
+    return min(max(round(middle), ceil(lowest)), floor(highest))

@@ -1,0 +1,124 @@
+"""The engine: rows in, predictions out. The one door that every transport goes through."""
+
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice, repeat
+from math import isfinite
+from time import monotonic
+from typing import NamedTuple
+
+import numpy as np
+
+from service.errors import RowsFailed
+from service.inference.admission import Admission
+from service.inference.batcher import SHARE_ROWS, Batcher, never
+from service.inference.call_time import Pace
+from service.model.contract import Values
+from service.model.label import Label
+from service.model.published import PublishedModel
+from service.model.reference_profile import NO_FLAGS, Codes, Flags, Observed
+from service.telemetry.metrics import Metrics
+
+_Result = tuple[Label, list[float], float, Codes | None]
+"""Of one row: label, probabilities, confidence, flags."""
+
+
+class Predictions(NamedTuple):
+    """What the model says of the rows of one request, in their order."""
+
+    labels: Sequence[Label]
+    probabilities: Sequence[list[float]]
+    """A list per row, in the contract's class order."""
+    confidences: Sequence[float]
+    """The probability of each row's label."""
+    flags: Flags
+
+
+class Engine:
+    """A model, its batcher and its metrics. It belongs to one event loop."""
+
+    def __init__(
+        self,
+        model: PublishedModel,
+        metrics: Metrics,
+        *,
+        max_call_rows: int,
+        max_queued_rows: int,
+        max_large_bytes: float = float("inf"),
+        patience_s: float = float("inf"),
+        workers: int = 1,
+    ) -> None:
+        self.model = model
+        self._metrics = metrics
+        self._classes = model.contract.target.classes
+        self._observed = Observed(model.contract)
+        self._batcher: Batcher[Values, _Result] = Batcher(
+            self._results,
+            max_call_rows=max_call_rows,
+            on_call=metrics.count_call,
+            pace=self._measure(),
+            share_rows=SHARE_ROWS * workers,
+        )
+        self.admission = Admission(
+            max_queued_rows,
+            at_once=lambda: self._batcher.enough_requests,
+            patience_s=patience_s,
+            max_large_bytes=max_large_bytes,
+        )
+        metrics.name_model(model)
+
+    async def predict(
+        self, rows: Sequence[Values], deadline: float = float("inf"), gone: Callable[[], bool] = never
+    ) -> Predictions:
+        """Predict the values of validated rows before the deadline, of the clock ``time.monotonic``.
+
+        Raises RowsFailed for those that the model fails on, DeadlineExceeded, or ClientGone where ``gone``
+        says that nobody waits any more.
+        """
+        try:
+            results = await self._batcher.predict(rows, deadline, gone)
+        except RowsFailed as error:
+            self._metrics.failed_rows.inc(len(error.rows))
+            raise
+        if len(results) == 1:  # Most requests by far.
+            ((label, of_classes, confidence, codes),) = results
+            flags = NO_FLAGS if codes is None else self._observed.flags((codes,))
+            self._metrics.count_prediction(label, confidence, flags)
+            return Predictions((label,), (of_classes,), (confidence,), flags)
+        labels, probabilities, confidences, flagged = zip(*results, strict=True)
+        flags = self._observed.flags(flagged)
+        self._metrics.count_predictions(labels, confidences, flags)
+        return Predictions(labels, probabilities, confidences, flags)
+
+    async def close(self) -> None:
+        """Answer what is queued and stop."""
+        await self._batcher.close()
+
+    def _results(self, rows: Sequence[Values]) -> list[_Result | None]:
+        contract, classes = self.model.contract, self._classes
+        matrix = contract.matrix_of(rows)
+        # A model that returns too few rows would answer one client with another's probabilities.
+        probabilities = self.model.predict_proba(matrix).reshape(len(rows), len(classes))
+        labels = [classes[best] for best in probabilities.argmax(axis=1).tolist()]
+        confidences = probabilities.max(axis=1)
+        flagged = self._observed.codes(matrix)
+        codes = map(flagged.get, range(len(rows))) if flagged else repeat(None)
+        results: list[_Result | None] = list(
+            zip(labels, probabilities.tolist(), confidences.tolist(), codes, strict=False)
+        )
+        # The sum is a number only if each of them is.
+        if not isfinite(probabilities.sum()):
+            for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist():
+                results[row] = None
+        return results
+
+    def _measure(self) -> Pace:
+        """The pace of the model, from calls that nobody asked for; the first of all is slower than any."""
+        pace = Pace()
+        sample = [tuple(row) for row in self.model.sample.tolist()]
+        self._results(sample)
+        for size in (1, 32, 256) * 3:
+            rows = list(islice(cycle(sample), size))
+            started = monotonic()
+            self._results(rows)
+            pace.learn(size, monotonic() - started)
+        return pace

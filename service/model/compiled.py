@@ -1,0 +1,121 @@
+"""The compiled form of an estimator: an ONNX graph that ONNX Runtime computes, without scikit-learn.
+
+The graph takes numbers and the codes of categories, both in 64 bits, and gives the probabilities. How a
+row becomes numbers and codes travels in the graph's own metadata, so the form is one file. Training writes
+it; whether it may serve is in the model's lineage (``service/model/runtime.py``).
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from service.model.contract import Matrix, Value
+from service.model.label import Label
+
+COMPILER = "ONNX Runtime"
+LAYOUT_KEY = "tabento.layout"
+"""Where the layout lies in the graph's metadata."""
+
+NUMBERS, CODES, PROBABILITIES = "numbers", "codes", "probabilities"
+"""The graph's inputs, of which it has those that it needs, and its output."""
+
+CALL_ROWS = 256
+"""Rows that one call of the graph takes at most, so that its memory stays small and flat."""
+
+
+class Coding(BaseModel):
+    """The codes of one category's values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    position: int
+    """Of the feature in the contract."""
+    codes: Mapping[str, int]
+    missing: int
+    unknown: int
+
+    @cached_property
+    def table(self) -> dict[Value, int]:
+        """The codes, with that of a missing value under None."""
+        table: dict[Value, int] = {None: self.missing}
+        table.update(self.codes)
+        return table
+
+
+class Layout(BaseModel):
+    """How a row of the contract becomes the graph's inputs, and what the graph's columns mean."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    numbers: tuple[int, ...]
+    """Positions in the contract of the features that are no categories."""
+    categories: tuple[Coding, ...]
+    classes: tuple[Label, ...]
+    """In the order of the probabilities."""
+
+
+class CompiledForm:
+    """A loaded compiled form. One thread at a time may call it."""
+
+    def __init__(self, graph: bytes) -> None:
+        # Imported here, so that a process that only supervises or trains does not carry it.
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        # Memory goes back after every call: the arena would keep that of the largest call for good.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        options.log_severity_level = 3  # errors
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._layout = Layout.model_validate_json(
+            self._session.get_modelmeta().custom_metadata_map[LAYOUT_KEY]
+        )
+        self._inputs = frozenset(each.name for each in self._session.get_inputs())
+        self.name = f"{COMPILER} {version('onnxruntime')}"
+
+    @classmethod
+    def read(cls, path: Path) -> "CompiledForm":
+        """Load the form from its file."""
+        return cls(path.read_bytes())
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """In the order of the probabilities."""
+        return self._layout.classes
+
+    def predict_proba(self, matrix: Matrix, /) -> NDArray[np.float64]:
+        """Probabilities ``(n_rows, n_classes)`` of rows ``(n_rows, n_features)``."""
+        if len(matrix) <= CALL_ROWS:
+            return self._call(matrix)
+        starts = range(0, len(matrix), CALL_ROWS)
+        return np.concatenate([self._call(matrix[start : start + CALL_ROWS]) for start in starts])
+
+    def _call(self, matrix: Matrix) -> NDArray[np.float64]:
+        inputs: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
+        if NUMBERS in self._inputs:
+            inputs[NUMBERS] = self._numbers(matrix)
+        if CODES in self._inputs:
+            inputs[CODES] = self._codes(matrix)
+        probabilities: NDArray[np.float64] = self._session.run((PROBABILITIES,), inputs)[0]
+        return probabilities
+
+    def _numbers(self, matrix: Matrix) -> NDArray[np.float64]:
+        if matrix.dtype == np.float64:
+            return matrix.astype(np.float64, copy=False)
+        # A missing number is None among objects, which becomes NaN.
+        return matrix[:, self._layout.numbers].astype(np.float64)
+
+    def _codes(self, matrix: Matrix) -> NDArray[np.int64]:
+        codes = np.empty((len(matrix), len(self._layout.categories)), dtype=np.int64)
+        for place, coding in enumerate(self._layout.categories):
+            table, unknown = coding.table, coding.unknown
+            codes[:, place] = [table.get(value, unknown) for value in matrix[:, coding.position].tolist()]
+        return codes

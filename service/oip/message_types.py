@@ -1,0 +1,140 @@
+"""The protocol's JSON messages as types: what the service says of itself, and what OpenAPI tells.
+
+An inference request is read without its type (body.py), which takes a fraction of the time and names the
+tensor that is wrong; the document's tests hold one against the other.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
+
+from service.model.contract import Contract
+from service.oip.inputs import tensor_names
+from service.oip.outputs import NAMES
+from service.wire.datatypes import DATATYPES
+
+Parameters = dict[str, JsonValue]
+
+
+class ErrorMessage(BaseModel):
+    """What is wrong with a request, or went wrong with it."""
+
+    error: str
+
+
+class Liveness(BaseModel):
+    """Whether the process lives."""
+
+    live: bool
+
+
+class Readiness(BaseModel):
+    """Whether requests may be sent."""
+
+    ready: bool
+
+
+class ModelReadiness(BaseModel):
+    """Whether requests for the model may be sent."""
+
+    name: str
+    ready: bool
+
+
+class ServerMetadata(BaseModel):
+    """The server, and what it takes beside the protocol's core."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(BaseModel):
+    """What a tensor has to be, or will be."""
+
+    name: str
+    datatype: str
+    shape: list[int] = Field(description="-1 for a length that a request decides.")
+
+
+class ModelMetadata(BaseModel):
+    """The model and its tensors."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+    properties: dict[str, str] = Field(description="`classes`: the order of the probabilities, as JSON.")
+
+
+class OutputTensor(BaseModel):
+    """A tensor of an answer."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[str] | list[float] | None = Field(
+        default=None, description="Flat, in row-major order; left out where the tensor is raw."
+    )
+    parameters: Parameters | None = Field(
+        default=None, description="`binary_data_size` of a tensor that is raw, in bytes."
+    )
+
+
+class InferenceResponse(BaseModel):
+    """The tensors that were asked for."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    model_version: str
+    id: str
+    outputs: list[OutputTensor]
+    parameters: Parameters | None = Field(
+        default=None,
+        description="`flags`: values outside what the training table held, as JSON; "
+        "`flags_total`: how many there are, where not all of them are listed.",
+    )
+
+
+class RequestedOutput(BaseModel):
+    """A tensor that is asked for."""
+
+    name: Literal[NAMES]  # type: ignore[valid-type]
+    parameters: Parameters | None = Field(default=None, description="`binary_data`: whether it is to be raw.")
+
+
+class InputTensor(BaseModel):
+    """A tensor of a request."""
+
+    name: str
+    shape: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=2)
+    datatype: Literal[tuple(DATATYPES)]  # type: ignore[valid-type]
+    data: list[JsonValue] = Field(
+        default=...,
+        min_length=1,
+        description="Flat, or nested as the shape is; not there where `parameters.binary_data_size` says "
+        "that the tensor's bytes are behind the JSON.",
+    )
+    parameters: Parameters | None = None
+
+
+class InferenceRequest(BaseModel):
+    """Rows as tensors: one for each feature, or all features as one."""
+
+    id: str = ""
+    inputs: list[InputTensor] = Field(min_length=1)
+    outputs: list[RequestedOutput] | None = Field(default=None, description="All, where there is none.")
+    parameters: Parameters | None = Field(
+        default=None,
+        description="`timeout`, in µs; `binary_data_output`: whether outputs are raw that do not say it.",
+    )
+
+
+def request_type(contract: Contract) -> type[InferenceRequest]:
+    """The request with the names of the contract's tensors."""
+    names: Any = Literal[tuple(tensor_names(contract))]
+    tensor = create_model("InputTensor", __base__=InputTensor, name=(names, ...))
+    inputs = (list[tensor], Field(min_length=1))
+    return create_model("InferenceRequest", __base__=InferenceRequest, inputs=inputs)

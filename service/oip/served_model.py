@@ -1,0 +1,71 @@
+"""The model as the protocol's clients know it.
+
+Its name is that of the BentoML model, which is what it is served by; its one version is that of its lineage,
+which every answer and record has. What a client asks for by another name or version is not there.
+"""
+
+from pydantic_core import to_json
+
+from service.errors import ModelUnknown
+from service.model.compiled import CompiledForm
+from service.model.contract import Contract, Feature
+from service.model.published import PublishedModel
+from service.oip.inputs import MATRIX
+from service.oip.message_types import ModelMetadata, TensorMetadata
+from service.oip.outputs import LABEL, PROBABILITIES
+from service.wire.datatypes import BYTES, FP64
+
+SERVER_NAME = "tabento"
+SERVER_VERSION = "0.1.0"
+BINARY_EXTENSION = "binary_tensor_data"
+
+ANY = -1
+"""The length of a dimension that a request decides."""
+
+
+class ServedModel:
+    """The names, versions and tensors of a published model."""
+
+    def __init__(self, model: PublishedModel) -> None:
+        self.name = model.tag.partition(":")[0]
+        self.version = model.lineage.model_version
+        platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
+        self.metadata = metadata(model.contract, self.name, self.version, platform)
+
+    def check(self, name: str, version: str) -> None:
+        """Raise ModelUnknown unless that is the model; no version is any."""
+        if name != self.name or (version and version != self.version):
+            raise ModelUnknown(name, version, self.name, self.version)
+
+
+def metadata(contract: Contract, name: str, version: str, platform: str) -> ModelMetadata:
+    """The metadata of a model of that contract."""
+    classes = contract.target.classes
+    return ModelMetadata(
+        name=name,
+        versions=[version],
+        platform=platform,
+        inputs=_inputs(contract),
+        outputs=[_tensor(LABEL, BYTES.name, ANY), _tensor(PROBABILITIES, FP64.name, ANY, len(classes))],
+        # What the protocol has no place for: the order of the probabilities.
+        properties={"classes": to_json(classes).decode()},
+    )
+
+
+def _inputs(contract: Contract) -> list[TensorMetadata]:
+    inputs = [_tensor(feature.name, _datatype(feature), ANY, 1) for feature in contract.features]
+    if contract.is_numeric:
+        inputs.append(_tensor(MATRIX, FP64.name, ANY, len(contract.features)))
+    return inputs
+
+
+def _tensor(name: str, datatype: str, *shape: int) -> TensorMetadata:
+    return TensorMetadata(name=name, datatype=datatype, shape=list(shape))
+
+
+def _datatype(feature: Feature) -> str:
+    if feature.type == "category":
+        return BYTES.name
+    if feature.type == "float" or feature.nullable:  # For NaN.
+        return FP64.name
+    return "INT64" if feature.type == "integer" else "BOOL"

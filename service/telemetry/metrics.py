@@ -1,0 +1,274 @@
+"""Every Prometheus metric of the service, and the page that shows them.
+
+Labels are bounded: routes are those that exist (anything else is ``other``), labels and features are the
+contract's. All workers of a service write memory-mapped files in one folder, made by the supervising
+process before they start, and whichever worker is asked for /metrics adds them up.
+
+The folder is the service's own: BentoML's default, one per BentoML home, is emptied whenever another
+service starts on the same home.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
+from itertools import product
+from pathlib import Path
+from time import time
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from service.model.label import Label, label_text
+from service.model.published import PublishedModel
+from service.model.reference_profile import Flags
+
+FOLDER_VARIABLE = "TABENTO_METRICS_DIR"
+_FOLDER_PREFIX = "tabento-metrics-"
+_NEW_S = 60
+"""Age of a folder below which its service may not have come so far as to hold it."""
+_CLIENT_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4, 8, 16)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 10_000)
+CONFIDENCE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+AUDIT_OUTCOMES = ("written", "failed", "dropped")
+
+
+def make_folder() -> None:
+    """Make the folder that the workers of this service share; it goes when this process ends.
+
+    A process that is killed leaves its folder behind; the next service that starts removes it.
+    """
+    parent = _memory() or Path(tempfile.gettempdir())
+    for folder in parent.glob(f"{_FOLDER_PREFIX}*"):
+        _remove_if_left(folder)
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
+    # Held until the process ends, however it does.
+    flock(os.open(folder, os.O_RDONLY), LOCK_EX)
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _remove_if_left(folder: Path) -> None:
+    with suppress(OSError):  # Another user's, or gone by now.
+        if time() - folder.stat().st_mtime < _NEW_S:
+            return
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            flock(held, LOCK_EX | LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(held)
+
+
+def _memory() -> Path | None:
+    # On a disk, a page that is changed while it is written out holds up whoever changes it, which is the
+    # event loop: a full disk elsewhere on the same device kept it for seconds.
+    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp's names cannot be foreseen
+    return memory if memory.is_dir() and os.access(memory, os.W_OK | os.X_OK) else None
+
+
+def use_folder() -> None:
+    """Let this worker's metrics be kept in the folder that its supervisor made, if it did."""
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        os.environ[_CLIENT_VARIABLE] = folder
+
+
+class BulkHistogram(Histogram):
+    """A histogram that takes many values for the price of one."""
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Observe each of the values.
+
+        ``observe`` writes two numbers into the shared file for every value; this one two for every bucket.
+        """
+        counts = Counts(bisect_left(self._upper_bounds, value) for value in values)
+        self._sum.inc(sum(values))
+        for bucket, count in counts.items():
+            self._buckets[bucket].inc(count)
+
+
+class Metrics:
+    """The metrics of one worker.
+
+    Requests and predictions are gathered and written by ``flush``, for many at once.
+    """
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
+        self._counted: dict[str, int] = {}
+        self._requests: Counts[tuple[str, str, int]] = Counts()
+        self._seconds: dict[str, list[float]] = {}
+        self._calls: list[tuple[int, float]] = []
+        self._labels: Counts[Label] = Counts()
+        self._confidences: list[float] = []
+        self.requests = Counter(
+            "tabento_requests", "Requests answered.", ["route", "method", "status"], registry=registry
+        )
+        self.duration = BulkHistogram(
+            "tabento_request_duration_seconds",
+            "From the request's first byte read to its answer handed over.",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.call_rows = BulkHistogram(
+            "tabento_batch_rows", "Rows per call of the model.", buckets=ROWS, registry=registry
+        )
+        self.call_seconds = BulkHistogram(
+            "tabento_model_call_seconds", "Time of a call of the model.", buckets=SECONDS, registry=registry
+        )
+        self.predictions = Counter(
+            "tabento_predictions", "Rows predicted, by label.", ["label"], registry=registry
+        )
+        self.confidence = BulkHistogram(
+            "tabento_confidence",
+            "Probability of the predicted label.",
+            buckets=CONFIDENCE,
+            registry=registry,
+        )
+        self.failed_rows = Counter(
+            "tabento_model_failed_rows", "Rows that the model failed on.", registry=registry
+        )
+        self.flagged = Counter(
+            "tabento_flagged_values",
+            "Values answered although the training table held nothing like them.",
+            ["feature", "reason"],
+            registry=registry,
+        )
+        self.audit_records = Counter(
+            "tabento_audit_records",
+            "Audit records: written, failed (no answer left), dropped (one did).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.audit_queue = Gauge(
+            "tabento_audit_queue_records",
+            "Audit records that wait to be committed.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.model_info = Gauge(
+            "tabento_model_info",
+            "The model that is served; always 1.",
+            ["model_name", "model_version", "tag", "run_id", "data_sha256"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+
+    def name_model(self, model: PublishedModel) -> None:
+        """Show which model is served, and every label it can give from the start, at 0."""
+        lineage = model.lineage
+        self.model_info.labels(
+            lineage.model_name, lineage.model_version, model.tag, lineage.run_id, lineage.data_sha256
+        ).set(1)
+        for label in model.contract.target.classes:
+            self.predictions.labels(label_text(label))
+
+    def expect(self, routes: Iterable[str], statuses: Iterable[int]) -> None:
+        """Show these answers from the start, at 0.
+
+        Of a series that begins with the first failure, nobody can tell that it rose.
+        """
+        for route, status in product(routes, statuses):
+            self.requests.labels(route, "POST", str(int(status)))
+        for outcome in AUDIT_OUTCOMES:
+            self.audit_records.labels(outcome)
+
+    def count_call(self, rows: int, seconds: float) -> None:
+        """Count a call of the model."""
+        self._calls.append((rows, seconds))
+
+    def count_predictions(self, labels: Iterable[Label], confidences: Iterable[float], flags: Flags) -> None:
+        """Count predicted rows."""
+        self._labels.update(labels)
+        self._confidences += confidences
+        self._count_flags(flags)
+
+    def count_prediction(self, label: Label, confidence: float, flags: Flags) -> None:
+        """Count one predicted row."""
+        self._labels[label] += 1
+        self._confidences.append(confidence)
+        self._count_flags(flags)
+
+    def _count_flags(self, flags: Flags) -> None:
+        for (feature, reason), count in flags.counts.items():
+            self.flagged.labels(feature, reason).inc(count)
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self._requests[route, method, status] += 1
+        self._seconds.setdefault(route, []).append(seconds)
+
+    def flush(self) -> None:
+        """Write what was gathered, for whichever worker is asked for the page."""
+        for (route, method, status), count in self._requests.items():
+            known = method if method in METHODS else OTHER
+            self.requests.labels(route, known, str(status)).inc(count)
+        for route, seconds in self._seconds.items():
+            self.duration.labels(route).observe_all(seconds)
+        if self._calls:
+            rows, call_seconds = zip(*self._calls, strict=True)
+            self.call_rows.observe_all(rows)
+            self.call_seconds.observe_all(call_seconds)
+        for label, count in self._labels.items():
+            self.predictions.labels(label_text(label)).inc(count)
+        if self._confidences:
+            self.confidence.observe_all(self._confidences)
+        self._requests, self._seconds, self._calls = Counts(), {}, []
+        self._labels, self._confidences = Counts(), []
+
+    def count_records(self, *, queued: int, **outcomes: int) -> None:
+        """Show how many audit records wait, and how many came to each outcome since the start."""
+        for outcome, total in outcomes.items():
+            if new := total - self._counted.get(outcome, 0):
+                self.audit_records.labels(outcome).inc(new)
+                self._counted[outcome] = total
+        self.audit_queue.set(queued)
+
+    def page(self) -> bytes:
+        """The metrics of all workers in Prometheus' text format, as they were flushed."""
+        folder = os.environ.get(_CLIENT_VARIABLE)
+        if folder is None:
+            return generate_latest(self.registry)
+        _forget_dead_workers(Path(folder))
+        merged = CollectorRegistry()
+        MultiProcessCollector(merged, path=folder)  # type: ignore[no-untyped-call]
+        return generate_latest(merged)
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    # A worker that was killed cannot take its gauges along; its counters must stay, they did happen.
+    if not Path("/proc/self/stat").exists():
+        return
+    for file in folder.glob("gauge_live*.db"):
+        if _has_ended(int(file.stem.rpartition("_")[2])):
+            file.unlink(missing_ok=True)
+
+
+def _has_ended(pid: int) -> bool:
+    # Its parent may leave it for seconds as what the system still knows of a process that has ended.
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return status.rpartition(")")[2].split()[0] in ("Z", "X")

@@ -1,0 +1,1 @@
+"""What competes in a training."""

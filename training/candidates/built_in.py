@@ -1,0 +1,118 @@
+"""The pipelines that compete, as data.
+
+All that stands between a row of the contract and a probability is in the one Pipeline that is logged
+and published: imputation, scaling, encoding, and what becomes of a category that training never saw. So
+training and serving cannot differ.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import ClassifierMixin, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from service.model.contract import Contract
+
+MAX_CATEGORIES = 50
+"""Columns that one category becomes at most; its rarer values share the last."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kind of classifier, with the hyperparameters that it competes with."""
+
+    name: str
+    title: str
+    """Its name as a sentence has it."""
+    complexity: int
+    """Its rank: where two candidates cannot be told apart by their scores, the lower one is preferred."""
+    classifier: type[ClassifierMixin]
+    parameters: Mapping[str, object]
+    takes_seed: bool = True
+
+    def pipeline(self, contract: Contract, seed: int) -> Pipeline:
+        """The unfitted pipeline from rows of the contract to probabilities."""
+        seeded = {"random_state": seed} if self.takes_seed else {}
+        return Pipeline(
+            [
+                # An array from here on, so that the service's arrays and a dataframe are one to the rest.
+                ("array", FunctionTransformer(np.asarray)),
+                ("prepare", preparation(contract)),
+                ("classify", self.classifier(**self.parameters, **seeded)),
+            ]
+        )
+
+
+CANDIDATES: tuple[Candidate, ...] = (
+    Candidate("logistic_regression", "logistic regression", 1, LogisticRegression, {"max_iter": 1000}),
+    Candidate(
+        "k_nearest_neighbours",
+        "k-nearest neighbours",
+        2,
+        KNeighborsClassifier,
+        # Exact, and no search tree in the published file, whose types are allowed one by one.
+        {"n_neighbors": 5, "algorithm": "brute"},
+        takes_seed=False,
+    ),
+    Candidate("random_forest", "random forest", 3, RandomForestClassifier, {"n_estimators": 100}),
+    Candidate(
+        "gradient_boosting",
+        "gradient boosting",
+        4,
+        HistGradientBoostingClassifier,
+        {"max_iter": 100},
+    ),
+)
+
+
+def preparation(contract: Contract) -> TransformerMixin:
+    """What every classifier needs done to a row first: gaps filled, numbers scaled, categories encoded."""
+    blocks = [
+        ("numbers", StandardScaler(), _positions(contract, categories=False, nullable=False)),
+        ("numbers_with_gaps", _scaled_with_gaps(), _positions(contract, categories=False, nullable=True)),
+        ("categories", _one_hot(), _positions(contract, categories=True, nullable=False)),
+        ("categories_with_gaps", _one_hot_with_gaps(), _positions(contract, categories=True, nullable=True)),
+    ]
+    blocks = [block for block in blocks if block[2]]
+    if len(blocks) == 1:
+        return blocks[0][1]
+    return ColumnTransformer(blocks)
+
+
+def _positions(contract: Contract, *, categories: bool, nullable: bool) -> list[int]:
+    return [
+        position
+        for position, feature in enumerate(contract.features)
+        if (feature.type == "category") == categories and feature.nullable == nullable
+    ]
+
+
+def _scaled_with_gaps() -> Pipeline:
+    # A fold may hold no value of a sparse column: keep_empty_features keeps the column's place then.
+    fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    return Pipeline([("fill", fill), ("scale", StandardScaler())])
+
+
+def _one_hot() -> OneHotEncoder:
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False
+    )
+
+
+def _one_hot_with_gaps() -> Pipeline:
+    # Missing is a category of its own, written "" because no category is (an empty text is read as a gap).
+    # It is None in a row of the service, and NaN in a dataframe of texts, so both are filled.
+    return Pipeline(
+        [
+            ("fill_nan", SimpleImputer(strategy="constant", fill_value="")),
+            ("fill_none", SimpleImputer(missing_values=None, strategy="constant", fill_value="")),
+            ("encode", _one_hot()),
+        ]
+    )

@@ -1,0 +1,220 @@
+"""A fitted pipeline becomes an ONNX graph, step by step as ``candidates.py`` puts it together.
+
+All of it is in 64-bit floats and in the order in which scikit-learn computes, so that what comes out is
+equal to the last bits. A step that is not known here is refused, never approximated; whether the graph
+is right is not for this module to say, but for the check in ``compilation.py``.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.base import ClassifierMixin, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from service.model.compiled import Coding, Layout
+from service.model.contract import Contract
+from training.compile import trees
+from training.compile.onnx_graph import DOUBLE, Graph, Tensor
+from training.training_errors import ConversionRefused
+
+_MOST_NEIGHBOURS_VALUES = 100_000
+"""Values of the neighbours, rows times columns, up to which the graph is faster than scikit-learn."""
+
+
+def to_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
+    """The graph of a fitted pipeline from rows of the contract to probabilities.
+
+    Raises ConversionRefused where a step has no equal.
+    """
+    graph = Graph()
+    preparation = _Preparation(graph, contract)
+    *steps, (_, classifier) = pipeline.steps
+    if steps and _is_array(steps[0][1]):
+        del steps[0]
+    columns = range(len(contract.features))
+    rows = preparation.prepared(Pipeline(steps) if steps else None, columns)
+    probabilities = _classified(graph, rows, classifier)
+    classes = tuple(classifier.classes_.tolist())
+    layout = Layout(numbers=preparation.numbers, categories=tuple(preparation.categories), classes=classes)
+    return graph.write(probabilities, layout)
+
+
+def _is_array(step: object) -> bool:
+    return isinstance(step, FunctionTransformer) and step.func is np.asarray
+
+
+class _Preparation:
+    """The part of a graph that comes before the classifier."""
+
+    def __init__(self, graph: Graph, contract: Contract) -> None:
+        self._graph = graph
+        features = contract.features
+        is_category = [feature.type == "category" for feature in features]
+        self.numbers = tuple(place for place, is_so in enumerate(is_category) if not is_so)
+        self.categories: list[Coding] = []
+        self._number_input = graph.numbers(len(self.numbers)) if self.numbers else None
+        self._code_input = graph.codes(sum(is_category)) if any(is_category) else None
+
+    def prepared(self, step: TransformerMixin | None, columns: Sequence[int]) -> Tensor:
+        """What a step makes of columns of the contract, ``(n_rows, n_outputs)``."""
+        steps = _flat(step)
+        if len(steps) == 1 and isinstance(steps[0], ColumnTransformer):
+            blocks = [
+                self.prepared(block, positions)
+                for _, block, positions in steps[0].transformers_
+                if not isinstance(block, str)
+            ]
+            return self._graph.add("Concat", *blocks, axis=1)
+        if steps and isinstance(steps[-1], OneHotEncoder):
+            return self._encoded(steps, columns)
+        return self._scaled(steps, columns)
+
+    def _scaled(self, steps: Sequence[TransformerMixin], columns: Sequence[int]) -> Tensor:
+        graph = self._graph
+        if self._number_input is None or not set(columns) <= set(self.numbers):
+            raise ConversionRefused("a category as a number")
+        rows = self._number_input
+        if tuple(columns) != self.numbers:
+            places = [self.numbers.index(column) for column in columns]
+            rows = graph.add("Gather", rows, graph.constant(places), axis=1)
+        for step in steps:
+            if isinstance(step, SimpleImputer):
+                rows = self._filled(step, rows)
+            elif isinstance(step, StandardScaler) and step.with_mean and step.with_std:
+                centred = graph.add("Sub", rows, graph.constant(step.mean_))
+                rows = graph.add("Div", centred, graph.constant(step.scale_))
+            else:
+                raise ConversionRefused(repr(step))
+        return rows
+
+    def _filled(self, imputer: SimpleImputer, rows: Tensor) -> Tensor:
+        graph = self._graph
+        is_missing = graph.add("IsNaN", rows)
+        filled = graph.add("Where", is_missing, graph.constant(imputer.statistics_.astype(np.float64)), rows)
+        if not imputer.add_indicator:
+            return filled
+        shown = graph.add("Gather", is_missing, graph.constant(imputer.indicator_.features_), axis=1)
+        return graph.add("Concat", filled, graph.add("Cast", shown, to=DOUBLE), axis=1)
+
+    def _encoded(self, steps: Sequence[TransformerMixin], columns: Sequence[int]) -> Tensor:
+        graph, encoder = self._graph, steps[-1]
+        missing = _missing_text(steps[:-1])
+        blocks = []
+        for column, known, infrequent in zip(
+            columns, encoder.categories_, encoder.infrequent_categories_, strict=True
+        ):
+            coding, width = _coding(column, known, infrequent, encoder.handle_unknown, missing)
+            place = len(self.categories)
+            self.categories.append(coding)
+            if self._code_input is None:
+                raise ConversionRefused("a number as a category")
+            codes = graph.add("Gather", self._code_input, graph.constant(np.int64(place)), axis=1)
+            # A code past the last column is of a value that has none.
+            table = np.eye(width + 1, width)
+            blocks.append(graph.add("Gather", graph.constant(table), codes, axis=0))
+        return blocks[0] if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
+
+
+def _flat(step: TransformerMixin | None) -> list[TransformerMixin]:
+    """The steps of a pipeline, and of those in it."""
+    if isinstance(step, Pipeline):
+        return [inner for _, each in step.steps for inner in _flat(each)]
+    return [] if step is None else [step]
+
+
+def _missing_text(imputers: Sequence[TransformerMixin]) -> str | None:
+    """What a missing category is filled with, if it is."""
+    texts = set()
+    for each in imputers:
+        if not isinstance(each, SimpleImputer) or each.strategy != "constant" or each.add_indicator:
+            raise ConversionRefused(f"{each!r} before categories are encoded")
+        texts.add(each.fill_value)
+    if len(texts) > 1:
+        raise ConversionRefused("different fillings of one category")
+    return texts.pop() if texts else None
+
+
+def _coding(
+    position: int,
+    known: np.ndarray,
+    infrequent: np.ndarray | None,
+    handle_unknown: str,
+    missing: str | None,
+) -> tuple[Coding, int]:
+    """The codes of a category, each the column that the encoder sets, and the number of columns."""
+    if handle_unknown not in ("ignore", "infrequent_if_exist") or not all(
+        isinstance(value, str) for value in known
+    ):
+        raise ConversionRefused("categories that are not all known texts")
+    rare = set() if infrequent is None else set(infrequent.tolist())
+    frequent = [value for value in known.tolist() if value not in rare]
+    # Infrequent values share the last column; without it, a value that is not known sets none.
+    shared = len(frequent)
+    codes = dict.fromkeys(rare, shared) | {value: place for place, value in enumerate(frequent)}
+    coding = Coding(position=position, codes=codes, missing=codes.get(missing or "", shared), unknown=shared)
+    return coding, shared + bool(rare)
+
+
+def _classified(graph: Graph, rows: Tensor, classifier: ClassifierMixin) -> Tensor:
+    if isinstance(classifier, LogisticRegression):
+        return _logistic(graph, rows, classifier)
+    if isinstance(classifier, RandomForestClassifier):
+        return trees.forest(graph, rows, classifier)
+    if isinstance(classifier, HistGradientBoostingClassifier):
+        return trees.boosting(graph, rows, classifier)
+    if isinstance(classifier, KNeighborsClassifier):
+        return _neighbours(graph, rows, classifier)
+    raise ConversionRefused(f"a {type(classifier).__name__}")
+
+
+def _logistic(graph: Graph, rows: Tensor, classifier: LogisticRegression) -> Tensor:
+    weights, intercept = classifier.coef_.T, classifier.intercept_
+    if len(intercept) == 1:
+        # Of two classes the first has no score: the softmax of (0, x) is the logistic function of x.
+        weights = np.hstack([np.zeros_like(weights), weights])
+        intercept = np.append(0.0, intercept)
+    product = graph.add("MatMul", rows, graph.constant(weights))
+    return graph.softmax(graph.add("Add", product, graph.constant(intercept)), len(intercept))
+
+
+def _neighbours(graph: Graph, rows: Tensor, classifier: KNeighborsClassifier) -> Tensor:
+    fitted = np.asarray(classifier._fit_X)
+    if classifier.effective_metric_ != "euclidean" or classifier.weights != "uniform":
+        raise ConversionRefused(repr(classifier))
+    if fitted.size > _MOST_NEIGHBOURS_VALUES:
+        raise ConversionRefused(f"neighbours among {fitted.size} values")
+    distances = _squared_distances(graph, rows, fitted)
+    k = classifier.n_neighbors
+    _, nearest = graph.add_all("TopK", distances, graph.constant([k]), outputs=2, axis=1, largest=0)
+    votes = np.eye(len(classifier.classes_))[classifier._y]
+    counts = graph.add(
+        "ReduceSum",
+        graph.add("Gather", graph.constant(votes), graph.add("Transpose", nearest, perm=[1, 0]), axis=0),
+        graph.constant([0]),
+        keepdims=0,
+    )
+    return graph.add("Div", counts, graph.constant(float(k)))
+
+
+def _squared_distances(graph: Graph, rows: Tensor, others: np.ndarray) -> Tensor:
+    """Of every row from every other, ``(n_rows, n_others)``, added up column by column.
+
+    That is how scikit-learn does it where it counts votes. A product of matrices would be faster and round
+    otherwise, and so break ties otherwise.
+    """
+    n_columns = others.shape[1]
+    columns = graph.add_all("Split", rows, outputs=n_columns, axis=1, num_outputs=n_columns)
+    total = None
+    for column, other in zip(columns, others.T, strict=True):
+        apart = graph.add("Sub", column, graph.constant(np.ascontiguousarray(other[np.newaxis])))
+        square = graph.add("Mul", apart, apart)
+        total = square if total is None else graph.add("Add", total, square)
+    if total is None:
+        raise ConversionRefused("neighbours by no column")
+    return total

@@ -1,0 +1,95 @@
+"""Random rows of a contract: anything that the service would let through, the awkward most of all.
+
+Numbers in the observed range and beyond it, up to the limits; the table's own values, their neighbours
+among floats and the points halfway between them, where trees split; gaps and unknown categories.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Matrix, Value
+
+_GAPS = 0.15
+"""The share of missing values, where a feature may miss one."""
+
+_UNKNOWN = 0.15
+"""The share of unknown categories, where they are let through."""
+
+_EXTREME = 0.005
+"""The share of numbers of any magnitude."""
+
+_UNKNOWN_TEXTS = ("", " ", "?", "unheard of", "ünbekannt", "nan", "None", "0", "a\0b", "長" * 99)
+
+_Column = list[Value]
+
+
+def random_rows(contract: Contract, table: Matrix, n_rows: int, seed: int) -> Matrix:
+    """Rows ``(n_rows, n_features)`` as the service hands them to a model, drawn with the table's help."""
+    random = np.random.default_rng(seed)
+    columns = [
+        _column(feature, table[:, place].tolist(), n_rows, random)
+        for place, feature in enumerate(contract.features)
+    ]
+    names = [feature.name for feature in contract.features]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    adapter = TypeAdapter(list[contract.row_type])  # type: ignore[name-defined]
+    return contract.matrix(adapter.validate_python(rows))
+
+
+def _column(feature: Feature, observed: Sequence[Value], n_rows: int, random: np.random.Generator) -> _Column:
+    if feature.type == "category":
+        values = _categories(feature, observed, n_rows, random)
+    elif feature.type == "boolean":
+        values = (random.random(n_rows) < 0.5).tolist()
+    else:
+        values = _numbers(feature, observed, n_rows, random)
+    if feature.nullable:
+        gaps = (random.random(n_rows) < _GAPS).tolist()
+        values = [None if gap else value for gap, value in zip(gaps, values, strict=True)]
+    return values
+
+
+def _categories(
+    feature: Feature, observed: Sequence[Value], n_rows: int, random: np.random.Generator
+) -> _Column:
+    seen = feature.categories or sorted({str(value) for value in observed if value is not None})
+    known = [seen[place] for place in random.integers(len(seen), size=n_rows)]
+    if feature.closed:
+        return list(known)
+    # A known value with something at its end is unknown, and only just.
+    unknown = [*_UNKNOWN_TEXTS, *(f"{value}\0" for value in seen[:3])]
+    places = random.integers(len(unknown), size=n_rows).tolist()
+    is_unknown = (random.random(n_rows) < _UNKNOWN).tolist()
+    return [
+        unknown[place] if other else value
+        for value, place, other in zip(known, places, is_unknown, strict=True)
+    ]
+
+
+def _numbers(
+    feature: Feature, observed: Sequence[Value], n_rows: int, random: np.random.Generator
+) -> _Column:
+    known = np.unique([float(value) for value in observed if value is not None and value == value])
+    middles = (known[:-1] + known[1:]) / 2
+    places = np.concatenate([known, middles, np.nextafter(known, np.inf), np.nextafter(known, -np.inf)])
+    low, high = known[0], known[-1]
+    width = high - low or 1.0
+    drawn = random.uniform(low - width, high + width, n_rows)
+    inside = random.uniform(low, high, n_rows)
+    exact = random.choice(places, n_rows)
+    extreme = random.choice([-1.0, 1.0], n_rows) * 10 ** random.uniform(-30, 30, n_rows)
+    kind = random.choice(4, n_rows, p=[0.3, 0.3 - _EXTREME, 0.4, _EXTREME])
+    numbers = np.select([kind == 0, kind == 1, kind == 2], [drawn, inside, exact], extreme)
+    return _within_limits(feature, numbers)
+
+
+def _within_limits(feature: Feature, numbers: np.ndarray) -> _Column:
+    is_integer = feature.type == "integer"
+    largest = LARGEST_EXACT_INTEGER if is_integer else LARGEST_NUMBER
+    lowest = max(-largest if feature.minimum is None else feature.minimum, -largest)
+    highest = min(largest if feature.maximum is None else feature.maximum, largest)
+    if is_integer:
+        return [int(n) for n in np.clip(np.rint(numbers), np.ceil(lowest), np.floor(highest))]
+    return list(np.clip(numbers, lowest, highest).tolist())

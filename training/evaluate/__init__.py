@@ -1,0 +1,1 @@
+"""Cross-validation, metrics and plots of each candidate, the choice of the champion, and the report."""

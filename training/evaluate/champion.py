@@ -1,0 +1,45 @@
+"""The one rule that picks the winner, and the sentence that says why.
+
+The best mean score of cross-validation wins, unless a simpler candidate is within one standard error of
+it: scores that close cannot be told apart, and then the model that is easier to explain, faster to serve
+and less prone to overfit is the better one. This is the one-standard-error rule of Breiman et al.,
+*Classification and Regression Trees* (1984), with the standard error of ``evaluation.py``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from training.evaluate.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The champion, and why it is that."""
+
+    champion: Evaluation
+    reason: str
+
+
+def choose_champion(evaluations: Sequence[Evaluation]) -> Choice:
+    """The simplest candidate within one standard error of the best."""
+    best = max(evaluations, key=lambda each: (each.cross_validation.score, -each.candidate.complexity))
+    lowest = best.cross_validation.score - best.cross_validation.standard_error
+    level = [each for each in evaluations if each.cross_validation.score >= lowest]
+    champion = min(level, key=_complexity)
+    simplest = min(evaluations, key=_complexity)
+    return Choice(champion, _reason(champion, best, simplest))
+
+
+def _complexity(evaluation: Evaluation) -> int:
+    return evaluation.candidate.complexity
+
+
+def _reason(champion: Evaluation, best: Evaluation, simplest: Evaluation) -> str:
+    error = f"one standard error ({best.cross_validation.standard_error:.4f}) of it"
+    won = f"{best.candidate.title.capitalize()} has the best mean macro F1, {best.cross_validation.score:.4f}"
+    if champion is simplest is best:
+        return f"{won}, and is the simplest candidate."
+    if champion is best:
+        return f"{won}, and no simpler candidate is within {error}."
+    own = f"{champion.candidate.title} has {champion.cross_validation.score:.4f}"
+    return f"{won}; {own}, which is within {error}, and is the simpler model."

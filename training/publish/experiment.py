@@ -1,0 +1,243 @@
+"""A training in MLflow: one run for the table, with a nested run for each candidate.
+
+A candidate's run holds what it takes to repeat and to judge it: parameters, metrics, pictures, the
+dataset with its SHA-256, and the fitted pipeline with its signature and an input example.
+"""
+
+import fcntl
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import mlflow
+import mlflow.sklearn
+import pandas as pd
+from mlflow.data.pandas_dataset import PandasDataset, from_pandas
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+from service.model.contract import Contract, Feature
+from service.model.runtime import TRUSTED_TYPES
+from training.evaluate.evaluation import Evaluation
+from training.evaluate.plots import draw_calibration, draw_confusion_matrix
+from training.table.dataset import Dataset
+from training.training_errors import TrackingFailed
+
+CONTRACT_ARTIFACT = "contract.json"
+MODEL_ARTIFACT = "model"
+TRAINING_TAG = "tabento.training"
+INPUT_EXAMPLE_ROWS = 3
+
+_DIGEST_LENGTH = 36
+"""Characters that MLflow keeps of a dataset's digest; the whole of it is logged as a parameter."""
+
+_SERVED_BY = ("numpy", "scikit-learn", "skops")
+_NUMBER_TYPES = {"float": DataType.double, "integer": DataType.long, "boolean": DataType.boolean}
+_LABEL_TYPES = {"text": DataType.string, "integer": DataType.long, "boolean": DataType.boolean}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Where the runs of one training are logged to."""
+
+    name: str
+    experiment_id: str
+    tracking_uri: str
+    training_id: str = field(default_factory=lambda: uuid4().hex)
+    """A tag of all its runs, by which they are found even where their making was interrupted."""
+
+
+@dataclass(frozen=True)
+class LoggedCandidate:
+    """A candidate in MLflow."""
+
+    evaluation: Evaluation
+    run_id: str
+    model_id: str
+
+
+def tracking_uri(folder: Path) -> str:
+    """What ``MLFLOW_TRACKING_URI`` names, else ``mlflow.db`` in the folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.absolute() / 'mlflow.db'}"
+
+
+def open_experiment(name: str, folder: Path) -> Experiment:
+    """The experiment of that name, made if need be; its store is MLflow's global one from here on."""
+    uri = tracking_uri(folder)
+    mlflow.set_tracking_uri(uri)
+    beside = _folder_of_database(uri, folder)
+    try:
+        with _alone_in(beside):
+            return Experiment(name, _experiment_id(name, beside), uri)
+    except Exception as error:
+        # A database that cannot be opened or upgraded fails with the errors of SQLAlchemy or alembic.
+        raise TrackingFailed(uri, str(error)) from error
+
+
+def _experiment_id(name: str, beside: Path | None) -> str:
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return found.experiment_id
+    # Beside the database; a server has its own. Said outright, since MLflow's default follows the cwd.
+    location = None if beside is None else (beside / "mlartifacts").as_uri()
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return found.experiment_id  # Another training was faster.
+
+
+def _folder_of_database(uri: str, folder: Path) -> Path | None:
+    address = urlsplit(uri)
+    if address.scheme != "sqlite":
+        return None
+    return (folder / address.path.removeprefix("/")).absolute().parent
+
+
+@contextmanager
+def _alone_in(folder: Path | None) -> Iterator[None]:
+    """Be the only training that opens a database there: MLflow's way of making its tables takes one alone."""
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)  # As MLflow does.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def training_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[str, object]) -> Iterator[str]:
+    """The run of a whole training, open while its candidates are logged; gives its id.
+
+    Where a signal ends it, no run of it is left running.
+    """
+    try:
+        with _logged_run(experiment, dataset, parameters) as run_id:
+            yield run_id
+    except Exception:
+        raise
+    except BaseException as error:
+        try:
+            _kill_runs(experiment)
+        except Exception:
+            error.add_note("MLflow did not answer when the runs were to be marked as killed.")
+        raise
+
+
+def _kill_runs(experiment: Experiment) -> None:
+    client = mlflow.MlflowClient()
+    ours = f"tags.`{TRAINING_TAG}` = '{experiment.training_id}'"
+    for run in client.search_runs([experiment.experiment_id], ours):
+        if run.info.status != "FINISHED":
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+@contextmanager
+def _logged_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[str, object]) -> Iterator[str]:
+    with mlflow.start_run(
+        experiment_id=experiment.experiment_id,
+        run_name=experiment.name,
+        tags={TRAINING_TAG: experiment.training_id},
+    ) as run:
+        mlflow.log_params(
+            {
+                "data": dataset.table.name,
+                "data_sha256": dataset.table.sha256,
+                "data_rows": len(dataset.labels),
+                "target": dataset.contract.target.name,
+                **parameters,
+            }
+        )
+        mlflow.log_input(_mlflow_dataset(dataset), context="training")
+        mlflow.log_text(dataset.contract.model_dump_json(indent=2), CONTRACT_ARTIFACT)
+        yield run.info.run_id
+
+
+def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experiment) -> LoggedCandidate:
+    """Log a candidate as a run nested in the one that is open."""
+    classifier = evaluation.pipeline.named_steps["classify"]
+    # A nested run does not follow its parent into an experiment.
+    with mlflow.start_run(
+        experiment_id=experiment.experiment_id,
+        run_name=evaluation.candidate.name,
+        nested=True,
+        tags={TRAINING_TAG: experiment.training_id},
+    ) as run:
+        mlflow.set_tag("candidate", evaluation.candidate.name)
+        mlflow.log_params({"data_sha256": dataset.table.sha256, **classifier.get_params()})
+        mlflow.log_metrics(evaluation.metrics)
+        mlflow.log_input(_mlflow_dataset(dataset), context="training")
+        mlflow.log_figure(draw_confusion_matrix(evaluation), "plots/confusion_matrix.png")
+        mlflow.log_figure(draw_calibration(evaluation), "plots/calibration.png")
+        model = mlflow.sklearn.log_model(
+            evaluation.pipeline,
+            name=MODEL_ARTIFACT,
+            signature=signature_of(dataset.contract),
+            input_example=_input_example(dataset),
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED_TYPES),
+            # Named, because finding them out takes MLflow several seconds.
+            pip_requirements=[f"{package}=={version(package)}" for package in _SERVED_BY],
+        )
+        return LoggedCandidate(evaluation, run.info.run_id, model.model_id)
+
+
+def log_champion(champion: Evaluation, reason: str) -> None:
+    """Note in the open run which candidate won, why, and how good it is."""
+    mlflow.set_tags({"champion": champion.candidate.name, "champion_reason": reason})
+    mlflow.log_metrics(champion.metrics)
+
+
+def signature_of(contract: Contract) -> ModelSignature:
+    """What MLflow's users send and get, in the types that pandas reads the table's columns as."""
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(_column_type(feature), feature.name, required=not feature.nullable)
+        for feature in contract.features
+    ]
+    return ModelSignature(Schema(inputs), Schema([ColSpec(_LABEL_TYPES[contract.target.type])]))
+
+
+def _column_type(feature: Feature) -> DataType:
+    if feature.type == "category":
+        return DataType.string
+    # With gaps, integers and booleans are floats to pandas.
+    return DataType.double if feature.nullable else _NUMBER_TYPES[feature.type]
+
+
+def _input_example(dataset: Dataset) -> pd.DataFrame:
+    features = dataset.contract.features
+    numbers = {
+        feature.name: _column_type(feature).to_pandas() for feature in features if feature.type != "category"
+    }
+    rows = dataset.frame.head(INPUT_EXAMPLE_ROWS).copy()
+    for feature in features:
+        if feature.withheld:
+            rows[feature.name] = rows[feature.name].where(rows[feature.name].isna(), feature.example)
+    return rows.astype(numbers)
+
+
+def _mlflow_dataset(dataset: Dataset) -> PandasDataset:
+    target = dataset.contract.target.name
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        # MLflow registers its own class for local files twice, and warns that it has to pick one.
+        return from_pandas(
+            dataset.frame.assign(**{target: dataset.labels}),
+            source=str(dataset.table.path.absolute()),
+            targets=target,
+            name=dataset.table.name,
+            digest=dataset.table.sha256[:_DIGEST_LENGTH],
+        )

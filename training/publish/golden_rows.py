@@ -1,0 +1,101 @@
+"""Golden rows: what a published model is held against, wherever it is loaded.
+
+Rows of the test split, which are like what will come, and rows that are made to be unlike: with every
+gap, unknown category and out-of-range number that the contract lets through, because it is there that two
+versions of a library differ.
+"""
+
+from collections.abc import Iterable, Iterator
+from math import ceil, floor
+
+import numpy as np
+from pydantic import TypeAdapter
+from sklearn.pipeline import Pipeline
+
+from service.model.compiled import CompiledForm
+from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Matrix, Value
+from service.model.published import Golden
+from training.table.features import to_value
+
+SEARCHED_ROWS = 1000
+TEST_ROWS = 16
+ROWS_WITH_GAPS = 8
+ALTERED_ROWS = 4
+"""Rows of the test split that are altered in each way."""
+
+JsonRow = dict[str, Value]
+
+
+def golden_rows(pipeline: Pipeline, contract: Contract, test: Matrix, graph: bytes | None = None) -> Golden:
+    """A few tens of rows with the probabilities that the pipeline gives them, as the service asks it.
+
+    And with those that its compiled form gives, where there is one.
+    """
+    rows = [_without_withheld(contract, row) for row in json_rows(contract, test[:SEARCHED_ROWS])]
+    with_gaps = [row for row in rows if None in row.values()]
+    chosen = [*rows[:TEST_ROWS], *with_gaps[:ROWS_WITH_GAPS], *_altered(contract, rows[:ALTERED_ROWS])]
+    distinct = [row for place, row in enumerate(chosen) if row not in chosen[:place]]
+    adapter = TypeAdapter(list[contract.row_type])  # type: ignore[name-defined]
+    matrix = contract.matrix(adapter.validate_python(distinct))
+    return Golden(
+        rows=distinct,
+        probabilities=np.asarray(pipeline.predict_proba(matrix)).tolist(),
+        compiled_probabilities=None if graph is None else CompiledForm(graph).predict_proba(matrix).tolist(),
+    )
+
+
+def json_rows(contract: Contract, matrix: Matrix) -> list[JsonRow]:
+    """Rows as a client sends them, from rows ``(n_rows, n_features)`` as the estimator takes them."""
+    return [
+        {
+            feature.name: to_value(value, feature.type)
+            for feature, value in zip(contract.features, row, strict=True)
+        }
+        for row in matrix.tolist()
+    ]
+
+
+def _without_withheld(contract: Contract, row: JsonRow) -> JsonRow:
+    """The row, with what the contract keeps out of sight replaced by the example."""
+    made_up = {feature.name: feature.example for feature in contract.features if feature.withheld}
+    return {name: value if value is None else made_up.get(name, value) for name, value in row.items()}
+
+
+def _altered(contract: Contract, rows: Iterable[JsonRow]) -> Iterator[JsonRow]:
+    for row in rows:
+        for alter in (_missing, _unknown, _below, _above):
+            yield {feature.name: alter(feature, row[feature.name]) for feature in contract.features}
+
+
+def _missing(feature: Feature, value: Value) -> Value:
+    return None if feature.nullable else value
+
+
+def _unknown(feature: Feature, value: Value) -> Value:
+    if feature.type != "category" or feature.closed or feature.withheld:
+        return value
+    # Longer than any that is known, hence none of them.
+    return "?" * (1 + max(map(len, feature.categories)))
+
+
+def _below(feature: Feature, value: Value) -> Value:
+    return _beyond(feature, value, -1)
+
+
+def _above(feature: Feature, value: Value) -> Value:
+    return _beyond(feature, value, +1)
+
+
+def _beyond(feature: Feature, value: Value, direction: int) -> Value:
+    """A number outside the observed range by that range's width, or as far as the limits let it."""
+    low, high = feature.observed_minimum, feature.observed_maximum
+    if low is None or high is None:
+        return value
+    width = high - low or 1.0
+    largest = LARGEST_NUMBER if feature.type == "float" else LARGEST_EXACT_INTEGER
+    lowest = max(-largest if feature.minimum is None else feature.minimum, -largest)
+    highest = min(largest if feature.maximum is None else feature.maximum, largest)
+    number = max(low - width, lowest) if direction < 0 else min(high + width, highest)
+    if feature.type == "float":
+        return float(number)
+    return ceil(number) if direction < 0 else floor(number)

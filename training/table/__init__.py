@@ -1,0 +1,1 @@
+"""A file in, a validated dataset and its contract out."""

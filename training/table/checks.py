@@ -1,0 +1,108 @@
+"""The checks that a table passes before anything is fitted to it, as pandera schemas.
+
+What breaks a rule is refused, with its rows; what is only doubtful is noted, for a person to judge.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+import pandera.pandas as pa
+
+from service.model.contract import LARGEST_NUMBER, Contract, Feature
+from training.table.column import Column, looks_like_identifier
+from training.table.features import to_value
+from training.training_errors import TableInvalid, Violation
+
+
+def check_labels(labels: pd.Series, target: str, folds: int) -> None:
+    """Raise TableInvalid unless every row has a label and every class has a row for each fold."""
+    schema = pa.SeriesSchema(
+        name=target,
+        checks=[
+            pa.Check(_has_two_classes, error="has only one class; there is nothing to tell apart"),
+            pa.Check(
+                lambda known: known.map(known.value_counts()) >= folds,
+                error=f"is of a class with fewer than the {folds} rows that cross-validation needs",
+            ),
+        ],
+    )
+    _validate(schema, labels.rename(target))
+
+
+def check_numbers(columns: Mapping[str, Column]) -> None:
+    """Raise TableInvalid where a number is infinite, or larger than the service takes one."""
+    largest = pa.Check(
+        lambda numbers: numbers.abs() <= LARGEST_NUMBER, error=f"is infinite or beyond {LARGEST_NUMBER:g}"
+    )
+    numbers = {name: column.values for name, column in columns.items() if column.type == "float"}
+    schema = pa.DataFrameSchema({name: pa.Column("float64", largest, nullable=True) for name in numbers})
+    _validate(schema, pd.DataFrame(numbers))
+
+
+def check_features(frame: pd.DataFrame, contract: Contract) -> None:
+    """Raise TableInvalid unless the contract takes every row of the table that it was inferred from."""
+    schema = pa.DataFrameSchema(
+        {feature.name: _column_schema(feature) for feature in contract.features}, strict=True
+    )
+    _validate(schema, frame, missing="is missing, though the override file says that it never is,")
+
+
+def _has_two_classes(labels: pd.Series) -> bool:
+    return labels.nunique() > 1
+
+
+def _column_schema(feature: Feature) -> pa.Column:
+    limits = []
+    if feature.minimum is not None:
+        limits.append(pa.Check.ge(feature.minimum, error=f"is below its minimum of {feature.minimum:g}"))
+    if feature.maximum is not None:
+        limits.append(pa.Check.le(feature.maximum, error=f"is above its maximum of {feature.maximum:g}"))
+    held = "object" if feature.type == "category" else "float64"
+    return pa.Column(held, limits, nullable=feature.nullable)
+
+
+def _validate(
+    schema: pa.DataFrameSchema | pa.SeriesSchema,
+    values: pd.DataFrame | pd.Series,
+    missing: str = "is missing",
+) -> None:
+    try:
+        schema.validate(values, lazy=True)  # type: ignore[arg-type]
+    except pa.errors.SchemaErrors as error:
+        raise TableInvalid(list(_violations(error.failure_cases, missing))) from error
+
+
+def _violations(failures: pd.DataFrame, missing: str) -> Iterator[Violation]:
+    for (column, rule), cases in failures.groupby(["column", "check"], sort=False):
+        # A check of the column as a whole has no index.
+        placed = cases.dropna(subset="index").sort_values("index")
+        rows = [int(row) + 1 for row in placed["index"]]
+        if rule == "not_nullable":
+            yield Violation(str(column), missing, [], rows)
+        else:
+            yield Violation(str(column), str(rule), placed["failure_case"].tolist(), rows)
+
+
+def unusable(column: Column) -> str | None:
+    """Why nothing can be learned from a column, if so."""
+    values = column.values
+    if values.isna().all():
+        return "has no values"
+    if values.nunique(dropna=False) == 1:
+        return f"has only one value, {to_value(values.iloc[0], column.type)!r}"
+    return None
+
+
+def doubts(columns: Mapping[str, Column], labels: pd.Series) -> Iterator[str]:
+    """What a person should look at: columns that look like identifiers, rows that stand twice."""
+    for name, column in columns.items():
+        if looks_like_identifier(column):
+            yield (
+                f"{name!r} looks like an identifier, from which nothing carries over to new rows; "
+                f"leave it out with --drop {name!r} if it is one"
+            )
+    rows = pd.concat([*(column.values for column in columns.values()), labels], axis=1)
+    copies = int(rows.duplicated().sum())
+    if copies:
+        which = "1 row is a copy of another" if copies == 1 else f"{copies} rows are copies of others"
+        yield f"{which}; where copies fall on both sides of the split, the test flatters the model"
