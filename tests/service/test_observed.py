@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.model import reference_profile
 from service.model.contract import Contract, Feature, Target, Value
 from service.model.reference_profile import MAX_LISTED_FLAGS, NO_FLAGS, Flag, FlagKind
 from tests.flagged import flagged
