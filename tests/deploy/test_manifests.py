@@ -13,8 +13,9 @@ from deploy.kubernetes.check import RELEASES, check, faults
 from deploy.kubernetes.manifests import HERE, TARGETS, Manifest, render
 from service import routes
 from service.settings import PREFIX, Settings, load_settings
+from tests.servers import PROJECT
 
-PAGE = HERE.with_suffix(".md")
+PAGE = PROJECT / "docs" / "how-to" / "kubernetes.md"
 HTTP_PORT = BentoMLContainer.http.port.get()
 GRPC_PORT = Settings.model_fields["grpc_port"].default if "grpc_port" in Settings.model_fields else 3001
 OVERLAYS = TARGETS[:2]

@@ -17,7 +17,7 @@ from tests.monitoring.prometheus import MONITORING, load, program, rules
 from tests.servers import PROJECT
 
 UNIT_TESTS = sorted(Path(__file__).with_name("rules").glob("*.yaml"))
-RUNBOOK = (PROJECT / "deploy" / "runbook.md").read_text()
+RUNBOOK = (PROJECT / "docs" / "how-to" / "runbook.md").read_text()
 
 
 def promtool(*arguments: object, cwd: Path = PROJECT) -> str:
