@@ -37,7 +37,8 @@ class ByWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/training/"):
             return "trainings"
-        if nodeid.startswith(("tests/e2e/", "tests/monitoring/", "tests/service/http/", "tests/test_")):
+        of_servers = ("tests/e2e/", "tests/monitoring/", "tests/service/http/", "tests/docs/", "tests/test_")
+        if nodeid.startswith(of_servers):
             return "servers"
         return nodeid.partition("::")[0]
 
