@@ -291,7 +291,7 @@ def test_the_operators_page_gives_the_times_of_the_manifests(target: str, settin
     text = PAGE.read_text()
     assert f"at most {grace_s} s: {before_s} s in which" in text
     assert f"{settings.drain_seconds:.0f} s of drain" in text
-    assert f"up to {settings.deadline_ms / 1_000:.0f} s for those in hand" in text
+    assert f"up to {settings.deadline_ms / 1_000:.0f} s for those in progress or queued" in text
 
 
 def test_the_operators_page_names_the_releases_that_are_checked() -> None:
