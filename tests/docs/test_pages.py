@@ -2,13 +2,11 @@
 
 A page's blocks are run in their order, in a folder of its own. Where it shows requests to localhost:3000, a
 page that says what is served gets that. One that looks into the log gets a service with a log of its own, any
-other the Iris service that the tests share. A page that looks into a log without a request of its own finds
-one of three predictions and a refusal.
+other the Iris service that the tests share.
 """
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +18,6 @@ from tests.docs.running import name_of, run_blocks
 from tests.docs.scripts import run_script
 from tests.docs.session import Session
 from tests.servers import Serve, Server, free_port
-from tests.service.audit.logs import REFUSED, numbered, write
 
 STEPS = {path: read_page(path) for path in PAGES}
 BLOCKS = [(path, step) for path, steps in STEPS.items() for step in steps if isinstance(step, Block)]
@@ -91,8 +88,6 @@ def prepare(
         start(session, Served(0, IRIS, {}))
     elif asks:
         session.lead_to(request.getfixturevalue("iris_server"))
-    elif reads:
-        write(session.folder / "tabento-audit.db", *numbered(3), replace(REFUSED, request_id="r-4"))
 
 
 @pytest.mark.parametrize("path", RUN_PAGES, ids=name_of)
