@@ -13,7 +13,7 @@ from service.routes import ROUTES
 from service.settings import PREFIX, Settings
 from service.telemetry.gauges import Gauges
 from service.telemetry.metrics import Metrics
-from tests.servers import PROJECT
+from tests.support.servers import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 CURLS = re.findall(r"^\$ curl localhost:3000(\S+) .*?-d '(.*?)'\n(.*?)$", README, re.MULTILINE | re.DOTALL)
