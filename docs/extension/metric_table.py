@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry
 
 from docs.extension.markdown_table import markdown_table
-from service.telemetry.gauges import Vitals
+from service.telemetry.gauges import Gauges
 from service.telemetry.metrics import Metrics
 
 
@@ -19,7 +19,7 @@ def _rows() -> Iterator[tuple[str, str, str, str]]:
     labels = {
         # From inside the metric: a registry knows the labels of samples, of which there are none yet.
         metric._name: metric._labelnames
-        for owner in (Metrics(registry), Vitals(registry))
+        for owner in (Metrics(registry), Gauges(registry))
         for metric in vars(owner).values()
         if hasattr(metric, "_labelnames")
     }
