@@ -19,7 +19,7 @@ from tests.training.trainings import Trainer
 from training.candidates.built_in import CANDIDATES
 from training.cli import TABLES
 from training.evaluate.evaluation import FITS
-from training.evaluate.report import Narrator
+from training.progress import Progress
 from training.table.dataset import Dataset, load_dataset
 from training.table.overrides import read_overrides
 from training.train import Settings, Training, train
@@ -74,9 +74,9 @@ def own_stores(store_folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def narrator() -> Iterator[Narrator]:
-    with Narrator(Console(quiet=True), fits=0) as narrator:
-        yield narrator
+def progress() -> Iterator[Progress]:
+    with Progress(Console(quiet=True), fits=0) as progress:
+        yield progress
 
 
 @pytest.fixture
@@ -142,8 +142,8 @@ def mixed_training(mixed_dataset: Dataset, store_folder: Path) -> Training:
 
 def _trained(name: str, dataset: Dataset, folder: Path) -> Training:
     settings = Settings(name, test_size=0.2, seed=42, folder=folder)
-    with stores_in(folder), Narrator(Console(quiet=True), fits=len(CANDIDATES) * FITS) as narrator:
-        return train(dataset, dataset.split(0.2, 42), settings, narrator)
+    with stores_in(folder), Progress(Console(quiet=True), fits=len(CANDIDATES) * FITS) as progress:
+        return train(dataset, dataset.split(0.2, 42), settings, progress)
 
 
 @pytest.fixture(scope="session")
