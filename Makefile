@@ -12,6 +12,7 @@ ROUNDS ?= 50
 SECONDS ?= 300
 PREDICTIONS ?= 5000000
 MLSERVER ?= 1.7.1
+TEST_PROCESSES ?= 2
 
 BIN := .venv/bin
 SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollback
@@ -20,7 +21,7 @@ SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollbac
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install clients serve train test lint format load kill-test bench load-tools bench-audit bench-hostile bench-history overload overload-mixed image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
+.PHONY: help install clients serve train test test-fast lint format load kill-test bench load-tools bench-audit bench-hostile bench-history overload overload-mixed image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
 
 ##@ Use it
 
@@ -59,11 +60,10 @@ clients: .venv-clients/installed ## install the clients of the Open Inference Pr
 	@sh .ci/install-kubectl $(BIN)
 
 test: install clients $(BIN)/kubectl ## run every test
-	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
-	@# All that HTTP does is done without the fast connection, too.
-	@TABENTO_FAST_CONNECTION=off $(BIN)/pytest --numprocesses 2 --no-cov tests/service/http tests/e2e/test_gateway_bytes.py \
-		tests/e2e/test_gateway_and_bentoml.py tests/e2e/test_oip_bytes.py tests/e2e/test_transports.py tests/e2e/test_line.py \
-		tests/e2e/test_keys.py tests/e2e/test_openapi.py tests/e2e/test_stopping.py tests/e2e/test_last_connections.py
+	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --cov --cov-report=term
+
+test-fast: install ## the tests that need no server and no training: those of tests/unit and of the house
+	@$(BIN)/pytest --numprocesses 2 tests/unit tests/test_house.py
 
 lint: install $(BIN)/kubectl docs ## check style, types, scripts, workflows, manifests and the documentation; needs no network
 	@$(BIN)/ruff check
@@ -134,7 +134,7 @@ overload-mixed: install ## measure single rows beside large batches, history que
 	@$(BIN)/python -m load_tests.overload.mixed
 
 kill-test: install ## kill workers, and the whole service, under load, ROUNDS=50 times; look for lost records
-	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/test_audit_kill.py
+	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/audit/test_kill_under_load.py
 
 # Load generators in Python take processor time away from what is measured.
 load-tools: ## install wrk and h2load, where it is root on Debian or Ubuntu
