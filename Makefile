@@ -8,6 +8,7 @@ ROUNDS ?= 50
 SECONDS ?= 300
 PREDICTIONS ?= 5000000
 MLSERVER ?= 1.7.1
+TEST_PROCESSES ?= 2
 
 BIN := .venv/bin
 SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollback
@@ -16,7 +17,7 @@ SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollbac
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit bench-hostile overload overload-mixed history-at-scale image sbom test-image audit smoke watch rollout rollback candidate accept-candidate lock clean
+.PHONY: install clients serve train test test-fast lint format load kill-test bench load-tools bench-audit bench-hostile overload overload-mixed history-at-scale image sbom test-image audit smoke watch rollout rollback candidate accept-candidate lock clean
 
 install: .venv/installed
 
@@ -46,11 +47,10 @@ clients: .venv-clients/installed ## the environment of the protocol's clients, w
 	@sh .ci/install-kubectl $(BIN)
 
 test: install clients $(BIN)/kubectl ## run every test
-	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
-	@# All that HTTP does is done without the fast connection, too.
-	@TABENTO_FAST_CONNECTION=off $(BIN)/pytest --numprocesses 2 --no-cov tests/service/http tests/e2e/test_gateway_bytes.py \
-		tests/e2e/test_gateway_and_bentoml.py tests/e2e/test_oip_bytes.py tests/e2e/test_transports.py tests/e2e/test_line.py \
-		tests/e2e/test_keys.py tests/e2e/test_openapi.py tests/e2e/test_stopping.py tests/e2e/test_last_connections.py
+	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --cov --cov-report=term
+
+test-fast: install ## the tests that need no server and no training: those of tests/unit and of the house
+	@$(BIN)/pytest --numprocesses 2 tests/unit tests/test_house.py
 
 lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifests; asks nobody outside
 	@$(BIN)/ruff check
@@ -94,7 +94,7 @@ accept-candidate: install ## take the model of the candidate in dist/
 	@MODEL=$(MODEL) .ci/candidate import
 
 kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times
-	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/test_audit_kill.py
+	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/audit/test_kill_under_load.py
 
 bench: install load-tools ## the service beside bare servers, FastAPI, stock BentoML and MLServer; needs wrk, h2load
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from service.audit.file.database import open_for_writing
 from service.audit.file.schema import MIGRATIONS
-from tests.servers import PROJECT
-from tests.service.audit.logs import REFUSED, numbered, write
+from tests.support.audit.logs import REFUSED, numbered, write
+from tests.support.servers import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 SECTION = README.partition("## The audit log\n")[2].partition("\n## ")[0]

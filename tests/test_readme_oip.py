@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.servers import PROJECT, Server
+from tests.support.servers import PROJECT, Server
 
 README = (PROJECT / "README.md").read_text()
 SECTION = README[README.index("## Open Inference Protocol") : README.index("## The audit log")]

@@ -17,7 +17,7 @@ from service.model.published import load_model
 from service.model.reference_profile import NO_FLAGS
 from service.native.messages import Messages
 from service.settings import Settings as ServiceSettings
-from tests.flagged import flagged
+from tests.support.row_flags import flagged
 from training.candidates.built_in import CANDIDATES
 from training.progress import Progress
 from training.publish.experiment import _input_example
