@@ -151,7 +151,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "load_tests": ("load",),
     "deploy": ("image", "dev"),
     "requirements": ("dev",),
-    "tests": ("training", "load", "image", "dev", "clients"),
+    "docs": ("docs",),
+    "tests": ("training", "load", "docs", "image", "dev", "clients"),
 }
 """The extras, beside the dependencies proper, that each part is installed with."""
 

@@ -9,7 +9,7 @@ from service.inference.dataplane import DataPlane, ParsedRequest
 from service.inference.engine import Predictions
 from service.model.published import Lineage
 from service.native.messages import Messages, Parsed
-from service.system.steps import finish_in_turns
+from service.system.steps import finish_in_steps
 
 
 class NativeCodec:
@@ -37,7 +37,7 @@ class NativeCodec:
     async def read(self, request: HttpRequest) -> ParsedRequest[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
         body = await self.receive(request) if request.body is None else request.body
-        rows = await finish_in_turns(self._parse(body))
+        rows = await finish_in_steps(self._parse(body))
         return ParsedRequest(rows, partial(self._answer, request), self._rows_at)
 
     def _answer(self, request: HttpRequest, predictions: Predictions) -> Reply:

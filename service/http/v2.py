@@ -18,7 +18,7 @@ from service.oip.inputs import Inputs
 from service.oip.message_types import Liveness, ModelReadiness, Readiness, ServerMetadata
 from service.oip.outputs import Outputs
 from service.oip.served_model import BINARY_EXTENSION, SERVER_NAME, SERVER_VERSION, ServedModel
-from service.system.steps import finish_in_turns
+from service.system.steps import finish_in_steps
 
 BINARY = b"application/octet-stream"
 _MEDIA_TYPES = (JSON, BINARY, b"")
@@ -44,11 +44,11 @@ class V2Codec:
         """Read the body; raises RequestError, or ClientGone."""
         content = await self.receive(request) if request.body is None else request.body
         end = json_body.json_length(request.headers.get(_HEADER), content)
-        members = await finish_in_turns(json_body.parse(content, end, self._inputs))
+        members = await finish_in_steps(json_body.parse(content, end, self._inputs))
         id_ = json_body.id_of(members)
         request.identify(id_)
         raw = memoryview(content)[end:]
-        infer = await finish_in_turns(json_body.read(members, raw, self._inputs, self._outputs))
+        infer = await finish_in_steps(json_body.read(members, raw, self._inputs, self._outputs))
         answer = partial(self._answer, infer, id_ or request.request_id)
         return ParsedRequest(infer.rows, answer, ("rows",), infer.timeout_s)
 

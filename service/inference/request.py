@@ -14,7 +14,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from service.access.keyring import Key
 from service.errors import RequestError
 from service.inference.admission import Slot
-from service.system.random_bytes import HexChance
+from service.system.random_bytes import RandomHex
 from service.telemetry.tracing import NO_TRACE, NoTrace, Trace
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
@@ -22,7 +22,7 @@ _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 """Two bits of a hexadecimal digit are the variant's, two are random."""
 
-_random = HexChance()
+_random = RandomHex()
 
 
 def new_uuid7() -> str:

@@ -3,7 +3,7 @@
 import logging
 
 
-def settle_loggers() -> None:
+def configure_loggers() -> None:
     """Let errors within the event loop be heard, and uvicorn be quiet about each request."""
     # It says what failed in a callback, where nobody else would hear of it. It is older than BentoML's
     # configuration, which disables what it does not name.

@@ -18,9 +18,9 @@ from service.inference.engine import Engine
 from service.inference.readiness import WorkerReadiness
 from service.model.published import PublishedModel, load_model
 from service.settings import Settings
-from service.system.memory import settle_memory
+from service.system.memory import tune_memory
 from service.telemetry.gauges import GAUGE_INTERVAL_S, Gauges
-from service.telemetry.loggers import settle_loggers
+from service.telemetry.loggers import configure_loggers
 from service.telemetry.metrics import Metrics, use_folder
 from service.telemetry.metrics_page import MetricsPage
 from service.telemetry.tally import Tally
@@ -72,8 +72,8 @@ class Worker:
         self._start_data_plane()
         stop_at_once = self._stop_at_once()
         Drain(self.readiness, settings.drain_seconds).begin_on_sigterm()
-        settle_loggers()
-        settle_memory()
+        configure_loggers()
+        tune_memory()
         self._has_started = True
         gauges = Gauges()
         gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)

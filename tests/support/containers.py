@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.servers import PROJECT
 
-README = (PROJECT / "deploy" / "README.md").read_text()
+PAGE = (PROJECT / "docs" / "how-to" / "container.md").read_text()
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 20
 
@@ -30,7 +30,7 @@ def engine_run(engine: str, *arguments: str) -> str:
 
 def documented_options() -> list[str]:
     """The options of the page's ``podman run``, without those that are of the example."""
-    (command,) = re.findall(r"^\$ podman run ((?:.*\\\n)*.*)$", README, re.MULTILINE)
+    (command,) = re.findall(r"^\$ podman run ((?:.*\\\n)*.*)$", PAGE, re.MULTILINE)
     *options, image = shlex.split(command.replace("\\\n", ""))
     assert image == "tabento/iris_classifier:latest"
     for example in ("--name", "--publish", "--volume"):

@@ -26,7 +26,7 @@ from service.audit.prove.chain import SALT_BYTES
 from service.audit.prove.readback import Committed, read_back
 from service.audit.write.gap import Statement
 from service.audit.write.record import Identity, Packed
-from service.system.random_bytes import Chance
+from service.system.random_bytes import RandomBytes
 
 _HELD = "SELECT count(*) FROM request WHERE (request_id, received_utc) = (?, ?)"
 _STATED = """
@@ -64,7 +64,7 @@ class LogFile:
         self.doubted = False
         """Set by whoever could not read it back: the next write opens the file anew, if it holds it."""
         self._next_restart = 0.0
-        self._chance = Chance()
+        self._chance = RandomBytes()
         self._facet_ids: dict[Facet, int] = {}
         """Those that were seen in the open file, as long as none are removed from it."""
         self._facet_edition = 0

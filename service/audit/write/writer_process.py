@@ -24,7 +24,7 @@ from service.audit.ipc.framing import framed
 from service.audit.keep.retention import Limits
 from service.audit.write.committer import Committer, Mode
 from service.audit.write.orphaned import end_with
-from service.system.memory import settle_memory
+from service.system.memory import tune_memory
 
 _ROOT = Path(__file__).parents[3]
 """Where this very ``service`` lies, whatever the working folder has under that name."""
@@ -117,7 +117,7 @@ def serve(worker: socket, options: Options) -> None:
         worker.sendall(framed(("unusable", pickle.dumps(error))))
         return
     worker.sendall(framed(("opened",)))
-    settle_memory()
+    tune_memory()
     Committer(worker, file, options.mode).run()
 
 

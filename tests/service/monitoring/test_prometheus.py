@@ -70,10 +70,9 @@ def test_a_worker_that_was_killed_is_missed_until_it_is_replaced(watched: Watche
 def test_a_service_with_api_keys_is_watched_with_a_key_as_the_page_says(
     serve: Serve, iris: str, stores: dict[str, str], tmp_path: Path
 ) -> None:
-    page = (PROJECT / "deploy" / "monitoring.md").read_text()
-    ((_, command, key_file),) = re.findall(
-        r"^\$ (python) (-m service\.access .+) > (\S+)$", page, re.MULTILINE
-    )
+    page = (PROJECT / "docs" / "how-to" / "monitoring.md").read_text()
+    shown = re.findall(r"^\$ python (-m service\.access .+) > (\S+)$", page, re.MULTILINE)
+    ((command, key_file),) = shown
     (told,) = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
     keys = {"TABENTO_API_KEYS_FILE": str(tmp_path / "keys.json")}
     (tmp_path / key_file).write_text(run(*command.split(), env={**stores, **keys}).stdout)

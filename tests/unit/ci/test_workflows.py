@@ -17,6 +17,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 RIGHTS = {
     ("image.yml", "publish"): {"packages": "write", "id-token": "write"},
     ("image.yml", "deploy"): {"actions": "write"},
+    ("docs.yml", "publish"): {"pages": "write", "id-token": "write"},
 }
 
 
@@ -88,7 +89,7 @@ def test_what_is_deployed_is_gone_back_on_when_it_fails() -> None:
         assert job["environment"]["name"] == job["env"]["OVERLAY"] == name
         *_, rollout, judged, last = (step for step in job["steps"] if step.get("run") != "make load")
         assert rollout["run"] == "make rollout"
-        assert judged["run"] == ("make smoke" if name == "staging" else "make watch")
+        assert judged["run"] == ("make smoke" if name == "staging" else "make smoke-for")
         assert last["run"] == "make rollback"
         assert last["if"] == "failure() || cancelled()"
 
@@ -96,7 +97,7 @@ def test_what_is_deployed_is_gone_back_on_when_it_fails() -> None:
 def test_what_is_shipped_was_trained_by_the_workflow_that_keeps_its_runs() -> None:
     build = read(PROJECT / ".github" / "workflows" / "image.yml")["jobs"]["build"]["steps"]
     commands = [step["run"] for step in build if "run" in step]
-    assert commands.index(".ci/fetch-candidate") < commands.index("make accept-candidate")
+    assert commands.index(".ci/fetch-candidate") < commands.index("make import-candidate")
     assert "make train" not in commands
     train = read(PROJECT / ".github" / "workflows" / "train.yml")["jobs"]["train"]
     kept = {

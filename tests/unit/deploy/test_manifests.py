@@ -13,8 +13,9 @@ from deploy.kubernetes.check import RELEASES, check, faults
 from deploy.kubernetes.manifests import HERE, TARGETS, Manifest, render
 from service import routes
 from service.settings import PREFIX, Settings, load_settings
+from tests.support.servers import PROJECT
 
-PAGE = HERE.with_suffix(".md")
+PAGE = PROJECT / "docs" / "how-to" / "kubernetes.md"
 HTTP_PORT = BentoMLContainer.http.port.get()
 GRPC_PORT = Settings.model_fields["grpc_port"].default if "grpc_port" in Settings.model_fields else 3001
 OVERLAYS = TARGETS[:2]
@@ -290,7 +291,7 @@ def test_the_operators_page_gives_the_times_of_the_manifests(target: str, settin
     text = PAGE.read_text()
     assert f"at most {grace_s} s: {before_s} s in which" in text
     assert f"{settings.drain_seconds:.0f} s of drain" in text
-    assert f"up to {settings.deadline_ms / 1_000:.0f} s for those in hand" in text
+    assert f"up to {settings.deadline_ms / 1_000:.0f} s for those in progress or queued" in text
 
 
 def test_the_operators_page_names_the_releases_that_are_checked() -> None:

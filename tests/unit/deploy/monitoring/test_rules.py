@@ -15,7 +15,7 @@ from tests.support.prometheus import MONITORING, load, rules
 from tests.support.servers import PROJECT
 
 UNIT_TESTS = sorted(Path(__file__).with_name("rules").glob("*.yaml"))
-RUNBOOK = (PROJECT / "deploy" / "runbook.md").read_text()
+RUNBOOK = (PROJECT / "docs" / "how-to" / "runbook.md").read_text()
 
 
 def promtool(*arguments: object, cwd: Path = PROJECT) -> str:

@@ -10,8 +10,8 @@ from tests.support import expressions
 from tests.support.prometheus import rules
 from tests.support.servers import PROJECT
 
-DEPLOY = PROJECT / "deploy"
-RUNBOOK, PAGE = ((DEPLOY / name).read_text() for name in ("runbook.md", "monitoring.md"))
+HOW_TO = PROJECT / "docs" / "how-to"
+RUNBOOK, PAGE = ((HOW_TO / name).read_text() for name in ("runbook.md", "monitoring.md"))
 
 
 def test_the_page_has_every_alert_with_what_it_waits_for() -> None:
@@ -27,7 +27,7 @@ def test_what_is_named_exists(text: str) -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {"TABENTO_IMAGE"}
     assert set(re.findall(r"TABENTO_[A-Z_]+", text)) <= known
     for path in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-        assert (DEPLOY / path).exists(), path
+        assert (HOW_TO / path).exists(), path
     for path in re.findall(r"`(/[a-z/]+)[`?]", text):
         assert path in LABELS
     headings = {
