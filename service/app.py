@@ -11,7 +11,7 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
 from service.errors import FAILURE_STATUSES
-from service.http.connection import fast_connection
+from service.http.connection.fast_connection import install_connection
 from service.http.cors import with_cors
 from service.http.gateway import Gateway, Serving
 from service.http.native_codec import native_handlers
@@ -137,5 +137,5 @@ def http() -> Serving:
     return Serving(dataplane, readiness, {**native, **v2.handlers, **pages.handlers})
 
 
-fast_connection.use(settings)
+install_connection(settings)
 wrap_application(TabularClassifier, lambda app: with_cors(Gateway(app, http), settings.cors_origins))
