@@ -85,9 +85,9 @@ class TabularClassifier:
         """Load the model, open the audit log, and listen for gRPC."""
         with end_service_on_error():
             worker.start()
-            worker.metrics.expect((PREDICT, BATCH, V2_INFER), FAILURE_STATUSES)
+            worker.metrics.create_series((PREDICT, BATCH, V2_INFER), FAILURE_STATUSES)
             if settings.grpc_port:
-                worker.metrics.expect((GRPC_INFER,), FAILURE_STATUSES)
+                worker.metrics.create_series((GRPC_INFER,), FAILURE_STATUSES)
                 # Imported here because the import takes a quarter of a second.
                 from service.grpc.server import GrpcServer
 
