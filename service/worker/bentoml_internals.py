@@ -17,7 +17,7 @@ BentoML has no public interface for these:
   ``Service.to_asgi``, which has no hook for a wrapper, so the service gets a subclass that has one.
 - ``start_errors_as_messages``: BentoML's commands show a traceback of any error but their own.
 
-``tests/service/worker/test_bentoml_internals.py`` reports which of them an upgrade broke.
+``tests/unit/worker/test_bentoml_internals.py`` reports which of them an upgrade broke.
 """
 
 import inspect

@@ -6,7 +6,7 @@ BentoML creates circus' arbiter and has no options for it, so this module uses c
   once, and the process does nothing else until they have ended.
 - ``controller.arbiter.sockets``: the listening sockets, which are closed after that.
 
-tests/service/worker/test_circus_stop.py checks both.
+tests/unit/worker/test_circus_stop.py checks both.
 """
 
 from collections.abc import Callable

@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 
 from service.model.published import load_model
-from tests.servers import PROJECT, free_port
-from tests.training.tracking_server import tracking_server
-from training.cli import TABLES, main
+from tests.support.servers import PROJECT, free_port
+from tests.support.stores import IrisTraining
+from training.cli import TABLES, _parse, main
 
-CANDIDATE_NAMES = ["logistic_regression", "k_nearest_neighbours", "random_forest", "gradient_boosting"]
 LABELLED = ["--target", "label", "--name", "points"]
 
 
@@ -45,15 +44,10 @@ def points(tmp_path: Path) -> Path:
     return path
 
 
-def test_without_options_iris_is_trained_published_and_explained(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    done = run(folder, environment)
-    assert done.returncode == 0, done.stderr
+def test_without_options_iris_is_trained_published_and_explained(iris_by_command: IrisTraining) -> None:
+    folder = iris_by_command.folder
     assert {path.name for path in folder.iterdir()} == {"mlflow.db", "mlartifacts"}
-    assert done.stderr.splitlines() == [
+    assert iris_by_command.stderr.splitlines() == [
         "Reading iris.csv",
         "Starting MLflow",
         "Opening the MLflow experiment",
@@ -81,37 +75,11 @@ def test_without_options_iris_is_trained_published_and_explained(
         "Serve it: bentoml serve --host 127.0.0.1\n",
         f"See the runs: mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db\n",
     ):
-        assert expected in done.stdout
-    (model,) = json.loads(_bentoml(environment, "models", "list", "-o", "json"))
+        assert expected in iris_by_command.stdout
+    command = [sys.executable, "-m", "bentoml", "models", "list", "-o", "json"]
+    env = {**os.environ, "BENTOML_HOME": str(iris_by_command.home)}
+    (model,) = json.loads(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
     assert model["tag"].startswith("iris_classifier:")
-
-
-def _bentoml(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "-m", "bentoml", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-
-
-def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(
-    tmp_path: Path, environment: dict[str, str], points: Path
-) -> None:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    with tracking_server(tmp_path) as server:
-        url = server.url
-        arguments = ["--data", str(points), *LABELLED, "--drop", "when", "--json"]
-        done = run(folder, {**environment, "MLFLOW_TRACKING_URI": url}, *arguments)
-        assert done.returncode == 0, done.stderr
-        result = json.loads(done.stdout)
-        client = mlflow.MlflowClient(tracking_uri=url)
-        version = client.get_model_version_by_alias("points", "champion")
-        assert version.run_id == result["lineage"]["run_id"]
-        assert client.get_run(result["mlflow"]["run_id"]).info.status == "FINISHED"
-        assert [each.path for each in client.list_artifacts(result["lineage"]["run_id"])] == ["plots"]
-    assert set(result) == {"tag", "reason", "lineage", "candidates", "mlflow", "notes", "next"}
-    assert [candidate["name"] for candidate in result["candidates"]] == CANDIDATE_NAMES
-    assert result["lineage"]["model_name"] == f"points_{result['lineage']['candidate']}"
-    assert result["next"] == ["bentoml serve --host 127.0.0.1 --arg model=points", url]
-    assert list(folder.iterdir()) == []
 
 
 def test_a_tracking_server_that_does_not_answer_ends_it_with_1(
@@ -183,28 +151,56 @@ def test_options_reach_the_published_model_and_the_command_to_serve_it(
         (["--target", "species"], "--target needs --data"),
         (["--data", "t.csv"], "--data needs --target and --name"),
         (["--data", "t.csv", "--target", "y"], "--data needs --target and --name"),
-        (["--name", "Iris"], "'Iris' is no name for a model"),
-        (["--name", "a" * 64], "is no name for a model"),
-        (["--name", "iris/1"], "is no name for a model"),
-        (["--name", "-iris"], "--name: expected one argument"),
-        (["--test-size", "1"], "'1' is no share between 0 and 1"),
-        (["--test-size", "many"], "'many' is no share"),
-        (["--test-size", "nan"], "'nan' is no share"),
-        (["--seed", "-1"], "'-1' is no whole number"),
-        (["--seed", "1.5"], "'1.5' is no whole number"),
-        (["--seed", str(2**32)], "is no whole number from 0 to 4294967295"),
+        (["--name", "Iris"], "'Iris' is not a model name"),
+        (["--name", "a" * 64], "is not a model name"),
+        (["--name", "iris/1"], "is not a model name"),
+        (["--name", "-iris"], "is not a model name"),
+        (["--name"], "Option '--name' requires an argument"),
+        (["--test-size", "1"], "'1' is not a share between 0 and 1"),
+        (["--test-size", "many"], "'many' is not a share"),
+        (["--test-size", "nan"], "'nan' is not a share"),
+        (["--seed", "-1"], "'-1' is not a whole number"),
+        (["--seed", "1.5"], "'1.5' is not a whole number"),
+        (["--seed", str(2**32)], "is not a whole number from 0 to 4294967295"),
+        (["--drop"], "Option '--drop' requires an argument"),
+        (["leftover"], "unexpected extra argument (leftover)"),
     ],
 )
 def test_a_bad_option_ends_it_with_2(
     arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
+    assert main(arguments) == 2
     assert reason in capsys.readouterr().err
 
 
-def test_help_and_refusals_come_without_loading_mlflow(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "dropped"),
+    [
+        ([], ()),
+        (["--drop", "a"], ("a",)),
+        (["--drop", "a", "b", "--json"], ("a", "b")),
+        (["--drop", "a", "b", "--json", "--drop", "--drop"], ("a", "b", "--drop")),
+        (["--drop", "a", "--drop", "b", "c"], ("a", "b", "c")),
+        (["--drop=a", "--drop=b"], ("a", "b")),
+    ],
+)
+def test_drop_takes_several_columns_and_may_be_repeated(
+    arguments: list[str], dropped: tuple[str, ...]
+) -> None:
+    options = _parse(arguments)
+    assert not isinstance(options, int)
+    assert options.drop == dropped
+
+
+def test_help_shows_every_option_and_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Usage: python -m training [OPTIONS]")
+    for option in ("data", "target", "name", "contract", "drop", "test-size", "seed", "json"):
+        assert f"--{option} " in shown
+
+
+def test_refusals_come_without_loading_mlflow(tmp_path: Path) -> None:
     program = (
         "import sys; from training.cli import main\n"
         "code = main(['--data', 'nowhere.csv', '--target', 'y', '--name', 'n'])\n"

@@ -1,7 +1,7 @@
 """uvicorn's HTTP connection, with limits on requests and without upgrades.
 
 Only the modules named after uvicorn, and fast_connection.py, which is based on them, use its internals.
-tests/service/http/test_uvicorn.py checks what they rely on:
+tests/unit/http/test_uvicorn.py checks what they rely on:
 
 - ``config.HTTP_PROTOCOLS``: BentoML uses uvicorn's default protocol and has no option for another, so
   ``install`` replaces the default.
