@@ -55,8 +55,8 @@ def publish_compiled() -> str:
     dataset = load_iris()
     contract, train = dataset.contract, dataset.split(0.2, 42).train
     pipeline = CANDIDATES[0].pipeline(contract, 42).fit(train.matrix, train.labels)
-    compilation, graph = compile_champion(pipeline, contract, train.matrix, 42)
-    assert compilation.accepted
-    golden = golden_rows(pipeline, contract, train.matrix, graph)
+    compilation, accepted = compile_champion(pipeline, contract, train.matrix, 42)
+    assert accepted
+    golden = golden_rows(pipeline, contract, train.matrix, accepted.form)
     lineage = lineage_of("flowers").model_copy(update={"compilation": compilation})
-    return publish(pipeline, contract, golden, lineage, graph)
+    return publish(pipeline, contract, golden, lineage, accepted.graph)
