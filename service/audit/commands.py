@@ -10,10 +10,9 @@ from pathlib import Path
 
 import apsw
 
+from service.audit.file.backup import back_up
 from service.audit.file.database import open_for_reading, refusing
-from service.audit.file.logfile import LogFile
 from service.audit.keep import export as exporting
-from service.audit.keep.backup import back_up
 from service.audit.keep.clock import Clock
 from service.audit.keep.erasure import erase
 from service.audit.keep.redaction import redact as redact_requests
@@ -24,6 +23,7 @@ from service.audit.prove import verify as verification
 from service.audit.prove.anchor import take_anchor
 from service.audit.query.log_status import log_status
 from service.audit.query.reader import AuditReader, LoggedRequest
+from service.audit.write.logfile import LogFile
 from service.errors import AuditMisuse
 
 _FOLLOW_INTERVAL_S = 0.5

@@ -11,26 +11,26 @@ from typing import ClassVar
 
 from service.access.keyring import Key
 from service.inference.admission import Room
-from service.system.random_bytes import HexChance
+from service.system.random_bytes import RandomHex
 from service.telemetry.tracing import NO_TRACE, NoTrace, Trace
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-"""Two bits of a hexadecimal digit are the variant's, two are chance."""
+"""Two bits of a hexadecimal digit are the variant's, two are random."""
 
-_chance = HexChance()
+_random_hex = RandomHex()
 
 
 def new_uuid7() -> str:
-    """A UUID of version 7, RFC 9562: time in ms, then chance.
+    """A UUID of version 7, RFC 9562: time in ms, then random bits.
 
     Ids made one after another lie together in the audit log's index, which is then written at twice the speed
     of one of random ids.
     """
-    chance = _chance.take(19)
+    random = _random_hex.take(19)
     time = "%012x" % (time_ns() // 10**6)
-    return f"{time[:8]}-{time[8:]}-7{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:]}"
+    return f"{time[:8]}-{time[8:]}-7{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[7:]}"
 
 
 class Call(ABC):

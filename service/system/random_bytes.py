@@ -9,7 +9,7 @@ from os import urandom
 _STOCK_BYTES = 8192
 
 
-class Chance:
+class RandomBytes:
     """A stock of random bytes, none of which is given out twice. It belongs to one thread."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Chance:
         return self._stock[start : self._used]
 
 
-class HexChance:
+class RandomHex:
     """The same as hexadecimal digits."""
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ from time import monotonic
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
+from service.audit.file.side_files import wal_bytes
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.lag import Lag
 from service.inference.admission import Admission
@@ -100,7 +101,6 @@ class Vitals:
     def measure(self, log: Path) -> None:
         """Show the size of the log and the room that is left. It asks the disk, which may take its time."""
         with suppress(OSError):  # Moved away, which the writer finds out; the last measure stands.
-            wal = log.with_name(f"{log.name}-wal")
-            self.audit_bytes.set(log.stat().st_size + (wal.stat().st_size if wal.exists() else 0))
+            self.audit_bytes.set(log.stat().st_size + wal_bytes(log))
             disk = os.statvfs(log)
             self.audit_free_bytes.set(disk.f_bavail * disk.f_frsize)

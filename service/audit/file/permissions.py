@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_IMODE
 
+from service.audit.file.side_files import shm_path, wal_path
+
 PRIVATE = 0o600
 _OTHERS = 0o077
 
@@ -22,7 +24,7 @@ def make_private(path: Path, *, create: bool = False) -> None:
         with suppress(OSError):
             # Only one that is new: closing a database that this process has open loses its locks.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
-    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+    for file in (path, wal_path(path), shm_path(path)):
         with suppress(OSError):
             mode = S_IMODE(file.stat().st_mode)
             if mode & _OTHERS:

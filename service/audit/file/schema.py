@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from service.audit.file.raw_value import fetch_all, shown
+from service.audit.file.backup import back_up, free_name
+from service.audit.file.raw_value import as_text, fetch_all
 from service.audit.file.upgrade import chain_older_records
-from service.audit.keep.backup import back_up, free_name
-from service.audit.write.record import utc_text
+from service.audit.utc_text import utc_text
 
 APPLICATION_ID = int.from_bytes(b"Tbnt")
 """In the file's header (``PRAGMA application_id``): tells a log from any other SQLite database."""
@@ -163,7 +163,7 @@ MIGRATIONS = (
 _WORD = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|[^\s\w]""", re.DOTALL
 )
-"""Of SQL: a literal or a quoted name whole, a comment whole, else a word or a sign."""
+"""The tokens of SQL: a literal, a quoted name, a comment, a word or a sign."""
 
 _ITEMS = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 _LEDGER = """
@@ -220,7 +220,7 @@ def expected_items(number: int) -> frozenset[Item]:
 def items(connection: apsw.Connection) -> frozenset[Item]:
     """What the schema of the file has, but for what SQLite makes of its own."""
     found: list[Any] = fetch_all(connection, _ITEMS)
-    return frozenset(Item(shown(kind), shown(name), _words(shown(sql))) for kind, name, sql in found)
+    return frozenset(Item(as_text(kind), as_text(name), _words(as_text(sql))) for kind, name, sql in found)
 
 
 def _words(sql: str) -> str:

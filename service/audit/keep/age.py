@@ -18,7 +18,7 @@ from typing import NamedTuple
 import apsw
 
 from service.audit.file.raw_value import fetch_all, fetch_one
-from service.audit.write.record import utc_text
+from service.audit.utc_text import utc_text
 
 _TOLERANCE = timedelta(hours=1)
 """Requests that were received earlier may be committed later: by no more than one takes."""

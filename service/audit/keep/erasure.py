@@ -28,6 +28,7 @@ import apsw
 
 from service.audit.file.database import BUSY_TIMEOUT_MS, open_for_writing, refusing, waiting
 from service.audit.file.schema import APPLICATION_ID
+from service.audit.file.side_files import wal_bytes
 from service.audit.keep.page_bytes import POINTER, TREE_PAGES, Overflow, Range, TreePage
 from service.errors import AuditNotErased, AuditUnusable
 
@@ -70,7 +71,6 @@ class _Erasure:
         self, connection: apsw.Connection, file: apsw.VFSFile, path: Path, patience_s: float
     ) -> None:
         self._connection, self._file, self._path = connection, file, path
-        self._wal = path.with_name(f"{path.name}-wal")
         self._patience_s = patience_s
         self._page_bytes: int = connection.pragma("page_size")
         self._usable = self._page_bytes - file.xRead(1, _RESERVED)[0]
@@ -95,7 +95,7 @@ class _Erasure:
         while True:
             self._empty_wal(deadline)
             self._connection.execute("BEGIN IMMEDIATE")
-            if self._wal_bytes() == 0:
+            if wal_bytes(self._path) == 0:
                 break
             self._connection.execute("ROLLBACK")
         try:
@@ -121,9 +121,6 @@ class _Erasure:
             if monotonic() > deadline:
                 raise AuditNotErased(self._path, self._patience_s)
             sleep(_TURN_MS / 1e3)
-
-    def _wal_bytes(self) -> int:
-        return self._wal.stat().st_size if self._wal.exists() else 0
 
     def _pages(self) -> int:
         pages = self._file.xFileSize() // self._page_bytes

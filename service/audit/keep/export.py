@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from pydantic import JsonValue
 from pydantic_core import to_json
 
+from service.audit.columns import COLUMNS, Affinity
 from service.audit.file.permissions import PRIVATE
 from service.audit.query.reader import LoggedRequest
 from service.errors import AuditMisuse
@@ -26,28 +27,27 @@ from service.model.label import label_text
 
 FORMATS = ("jsonl", "csv", "parquet")
 
-TABLE = {
-    "id": "int64",
-    "request_id": "string",
-    "received_utc": "timestamp",
-    "transport": "string",
-    "route": "string",
-    "status": "int64",
-    "duration_ms": "double",
-    "client": "string",
-    "key_name": "string",
-    "model_name": "string",
-    "model_version": "string",
-    "label": "string",
-    "rows": "int64",
-    "min_confidence": "double",
-    "max_confidence": "double",
-    "flags": "int64",
-    "request_json": "string",
-    "request_cut_bytes": "int64",
-    "response_json": "string",
-}
-"""Columns and their types; ``label`` to ``max_confidence`` are empty where there was no answer."""
+_TYPES: dict[Affinity, str] = {"INTEGER": "int64", "REAL": "double", "TEXT": "string", "ANY": "string"}
+_LABEL_TABLE = {"label": "string", "rows": "int64", "min_confidence": "double", "max_confidence": "double"}
+
+
+def _table() -> dict[str, str]:
+    # In the order of LoggedRequest, with the label's own columns where that has the labels.
+    table: dict[str, str] = {}
+    columns = {column.name: column for column in COLUMNS}
+    for field in LoggedRequest.model_fields:
+        column = columns.get(field) or columns.get(f"{field}_json")
+        if field == "predictions":
+            table |= _LABEL_TABLE
+        elif column is not None and field != "rows":
+            table[column.name] = _TYPES[column.affinity]
+    return table | {"received_utc": "timestamp"}
+
+
+TABLE = _table()
+"""Columns and their types. ``label`` to ``max_confidence`` are empty if the request was not answered."""
+
+_FIRST_LABEL_COLUMN = [*TABLE].index("label")
 
 _FORMULA = re.compile("'|\"*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """What a text begins with that a spreadsheet takes for a formula, also behind a quote, or that was marked."""
@@ -125,29 +125,17 @@ def _write_parquet(requests: Rows, file: BinaryIO) -> None:
 
 
 def _rows(request: LoggedRequest) -> Iterator[tuple[object, ...]]:
-    about = (
-        request.id,
-        request.request_id,
-        request.received_utc,
-        request.transport,
-        request.route,
-        request.status,
-        request.duration_ms,
-        request.client,
-        request.key_name,
-        request.model_name,
-        request.model_version,
-    )
-    bodies = (
-        request.flags,
-        _json(request.request),
-        request.request_cut_bytes,
-        _json(request.response),
-    )
+    bodies = {"request_json": _json(request.request), "response_json": _json(request.response)}
+    values = [
+        bodies[name] if name in bodies else getattr(request, name)
+        for name in TABLE
+        if name not in _LABEL_TABLE
+    ]
+    before, after = values[:_FIRST_LABEL_COLUMN], values[_FIRST_LABEL_COLUMN:]
     for one in request.predictions:
-        yield *about, label_text(one.label), one.rows, one.min_confidence, one.max_confidence, *bodies
+        yield *before, label_text(one.label), one.rows, one.min_confidence, one.max_confidence, *after
     if not request.predictions:
-        yield *about, None, None, None, None, *bodies
+        yield *before, None, None, None, None, *after
 
 
 def _json(value: JsonValue) -> str:

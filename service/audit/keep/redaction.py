@@ -5,15 +5,16 @@ content's hash, without which that hash tells nothing about the content. What st
 answered or refused under which request id, and the chain, whole. The redaction is an event of the log.
 """
 
-from service.audit.file.logfile import LogFile
+from service.audit.columns import covered_by
 from service.audit.keep.erasure import PATIENCE_S, erase
 from service.audit.keep.removal import remove_labels, remove_unused_facets
 from service.audit.prove.verified_entry import content_hashes
+from service.audit.write.logfile import LogFile
 
-_REDACT = """
-    UPDATE request SET request_json = '', response_json = '', client = NULL, salt = NULL, content_sha256 = ?
-    WHERE id = ?
-"""
+_CLEARED = ", ".join(
+    f"{column.name} = {'NULL' if column.is_nullable else repr('')}" for column in covered_by("content")
+)
+_REDACT = f"UPDATE request SET {_CLEARED}, salt = NULL, content_sha256 = ? WHERE id = ?"  # noqa: S608
 _REDACTED = "SELECT count(*) FROM request WHERE request_id = ? AND salt IS NULL"
 
 

@@ -16,17 +16,15 @@ believed (keep/clock.py).
 """
 
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import apsw
-from pydantic_core import to_json
 
-from service.audit.file.raw_value import fetch_all, fetch_one, shown, whole
 from service.audit.file.tail import Tail
 from service.audit.keep.age import Age, old_requests
 from service.audit.keep.removal import remove_if_unused, remove_labels_of
-from service.audit.write.record import utc_text
+from service.audit.prove.bases import actual_bases_sha256
+from service.audit.utc_text import utc_text
 
 STEP_ROWS = 200
 """Requests that a step removes at most: some 3 ms."""
@@ -37,15 +35,7 @@ STEP_BYTES = 1024**2
 _TURN_S = 10
 """How long a worker leaves pruning to the one that did it last."""
 
-_PRUNED = """
-    SELECT id, writer, started_utc, follows_seq, lower(hex(follows_hash)), base_seq, lower(hex(base_hash))
-    FROM chain WHERE base_seq > 0 ORDER BY id
-"""
 _EVENTS = "SELECT chain, max(seq), hash FROM event WHERE id <= ? GROUP BY chain"
-_STATED = """
-    SELECT iif(json_valid(detail_json), json_extract(detail_json, '$.bases_sha256'), 'none')
-    FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1
-"""
 _PAGES = "PRAGMA page_count"
 _FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
@@ -133,7 +123,7 @@ def prune_step(
     if age is not None and not by_size:
         detail["last_old_utc"] = age.last_old_utc(request.received_utc for request in removed)
     _move_bases(connection, removed)
-    tail.add_event("prune", {**detail, "bases_sha256": _found(connection)})
+    tail.add_event("prune", {**detail, "bases_sha256": actual_bases_sha256(connection)})
     return len(removed)
 
 
@@ -142,29 +132,6 @@ def _age(limits: Limits, now: datetime) -> Age | None:
         return None
     first = datetime.min.replace(tzinfo=UTC)
     return Age(utc_text(now - limits.keep if limits.keep < now - first else first), utc_text(now))
-
-
-def bases_sha256(connection: apsw.Connection) -> tuple[str, str]:
-    """The hash over the bases of all chains that the last prune event states, and the one that is found.
-
-    It is the SHA-256 of the JSON text (chain.py) of ``[id, writer, started_utc, follows_seq, follows_hash,
-    base_seq, base_hash]`` of each chain that was pruned, in the order of the ids, hashes in hexadecimal.
-    """
-    stated = fetch_one(connection, _STATED)
-    return _digest([]) if stated is None else shown(stated), _found(connection)
-
-
-def _found(connection: apsw.Connection) -> str:
-    return _digest(
-        [
-            (id_, shown(writer), shown(started_utc), whole(follows_seq), follows, whole(seq), base)
-            for id_, writer, started_utc, follows_seq, follows, seq, base in fetch_all(connection, _PRUNED)
-        ]
-    )
-
-
-def _digest(bases: list[tuple[object, ...]]) -> str:
-    return sha256(to_json(bases)).hexdigest()
 
 
 def _too_long(connection: apsw.Connection, limits: Limits) -> bool:

@@ -13,6 +13,7 @@ import apsw
 
 from service.audit.file.database import open_for_reading, refusing
 from service.audit.file.entry import Entry
+from service.audit.file.side_files import wal_path
 from service.audit.file.tail import ChainHead
 from service.audit.prove.verified_entry import read_chunk
 from service.errors import AuditUnusable
@@ -43,14 +44,13 @@ def read_back(path: Path, committed: Committed | None) -> None:
         recoverable_frames,  # and numpy, which a writer need not wait for to start
     )
 
-    wal = path.with_name(f"{path.name}-wal")
     with closing(open_for_reading(path)) as connection, refusing(path):
         for _ in range(_ATTEMPTS):
             frames, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             with connection:  # While a snapshot is read the WAL is not begun anew.
                 if not _holds(connection, committed):
                     raise AuditUnusable(path, "it does not hold what was committed to it")
-                if moved >= frames or recoverable_frames(wal) >= frames:
+                if moved >= frames or recoverable_frames(wal_path(path)) >= frames:
                     return
             # Another process may have begun it anew just before the snapshot.
     raise AuditUnusable(path, "its -wal file is damaged or gone")

@@ -1,6 +1,6 @@
 """What is wrong with a log beside its chains: its schema, its indexes, and what hangs on nothing.
 
-No hash covers these, and yet they decide what a reader is shown: a view can leave rows out, an index can lack
+No hash covers these, and yet they decide what a reader sees: a view can leave rows out, an index can lack
 them, a trigger can drop what is written.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import apsw
 
 from service.audit.file import schema
-from service.audit.file.raw_value import fetch_all, shown
+from service.audit.file.raw_value import as_text, fetch_all
 
 _LOGS = "SELECT count(*) FROM log"
 _LABEL_OF_NONE = """
@@ -57,7 +57,7 @@ def damage(connection: apsw.Connection, table: str) -> Flaw | None:
         ((first, *_), *_) = fetch_all(connection, f"PRAGMA integrity_check({table})")
     except apsw.CorruptError as error:
         first = str(error)
-    return None if first == "ok" else Flaw("damaged", f"table {table}: {shown(first)}")
+    return None if first == "ok" else Flaw("damaged", f"table {table}: {as_text(first)}")
 
 
 def tables() -> list[str]:

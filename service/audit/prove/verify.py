@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from service.audit.chain import Position, Start, first_position
 from service.audit.file.database import open_for_reading, refusing
-from service.audit.file.raw_value import fetch_all, fetch_one, plain_bytes, shown, whole
-from service.audit.keep.retention import bases_sha256
+from service.audit.file.raw_value import as_bytes, as_integer, as_text, fetch_all, fetch_one
 from service.audit.prove.anchor import Anchor, read_anchor
-from service.audit.prove.chain import Position, Start, first_position
+from service.audit.prove.bases import actual_bases_sha256, stated_bases_sha256
 from service.audit.prove.structure import damage, row_flaws, schema_flaws, tables, unused_facets
-from service.audit.prove.verified_entry import Checked, FacetKey, read_chunk, stray_facets
+from service.audit.prove.verified_entry import FacetKey, VerifiedEntry, read_chunk, stray_facets
 
 _CHUNK_ROWS = 2_000
 
@@ -83,12 +83,12 @@ class _Walk:
 
 def _walk(log_id: str, number: int, *row: Any) -> _Walk:
     writer, started_utc, *follows = row[:4]
-    start = Start(log_id, number, shown(writer), shown(started_utc), *_position(*follows))
+    start = Start(log_id, number, as_text(writer), as_text(started_utc), *_position(*follows))
     return _Walk(start, _position(*row[4:6]), _position(*row[6:]))
 
 
 def _position(seq: Any, hash_: Any) -> Position:
-    return Position(whole(seq), plain_bytes(hash_))
+    return Position(as_integer(seq), as_bytes(hash_))
 
 
 def verify(path: Path, anchor: Path | None = None) -> Report:
@@ -110,7 +110,7 @@ class _Verification:
     def __init__(self, connection: apsw.Connection, anchor: Path | None) -> None:
         self._connection = connection
         with connection:
-            log_id = shown(fetch_one(connection, "SELECT log_id FROM log"))
+            log_id = as_text(fetch_one(connection, "SELECT log_id FROM log"))
             self._last: int = connection.execute(_LAST_ID).get
             self._walks = {row[0]: _walk(log_id, *row) for row in fetch_all(connection, _CHAINS)}
         self._anchor = None if anchor is None else read_anchor(anchor, log_id)
@@ -182,7 +182,7 @@ class _Verification:
             self._report.problems.append(Problem("removed", f"record {id_} has labels, and is gone", id=id_))
         return upto
 
-    def _follow(self, walk: _Walk, entry: Checked) -> None:
+    def _follow(self, walk: _Walk, entry: VerifiedEntry) -> None:
         expected, name = walk.place.seq + 1, f"{entry.kind} {entry.id}"
         if entry.seq == expected:
             place = entry.place_after(walk.place)
@@ -227,8 +227,7 @@ class _Verification:
 
     def _check_bases(self) -> None:
         # Up to where chains were pruned is stated by the last prune event, which lies in a chain itself.
-        stated, found = bases_sha256(self._connection)
-        if stated != found:
+        if stated_bases_sha256(self._connection) != actual_bases_sha256(self._connection):
             what = "the log was pruned further, or otherwise, than its last prune event states"
             self._report.problems.append(Problem("removed", what))
 

@@ -9,7 +9,7 @@ walks: one seek for each facet, and one for each item.
 from bisect import insort
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import apsw
 from pydantic import (
@@ -21,41 +21,18 @@ from pydantic import (
     Field,
 )
 
+from service.audit.columns import RequestRow, select_list
 from service.audit.file.facet import confidence_step
-from service.audit.file.kept_body import KeptBody
-from service.audit.write.record import utc_text
+from service.audit.utc_text import utc_text
 
 MAX_ITEMS = 200
 """Of a page: where few match, each item lies on a page of the file of its own. Of five million predictions
 a thousand took up to 196 ms at the 95th percentile, over the 50 ms that ``make history-at-scale`` asks
 for; of one million this many take up to 22 ms."""
 
+_SELECTED = select_list("r")
+
 Bindings = dict[str, str | int | None]
-
-
-class RequestRow(NamedTuple):
-    """A row of ``request``."""
-
-    id: int
-    request_id: str
-    received_utc: str
-    transport: str
-    route: str
-    status: int
-    duration_ms: float
-    client: str | None
-    model_name: str
-    model_version: str
-    rows: int
-    request_json: KeptBody
-    request_cut_bytes: int
-    response_json: KeptBody
-    flags: int
-    key_name: str | None
-
-
-COLUMNS = ", ".join(f"r.{column}" for column in RequestRow._fields)
-"""What makes a RequestRow of ``request AS r``."""
 
 
 _CURSOR = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z~[0-9]{1,18}$"
@@ -167,7 +144,7 @@ def walk_statement(filters: HistoryFilters) -> str:
         if chosen := facet_conditions(filters):
             conditions.append(_OF_REQUEST.format(conditions=" AND ".join(chosen)))
     return f"""
-        SELECT {COLUMNS} FROM request AS r INDEXED BY {index} WHERE {" AND ".join(conditions)}
+        SELECT {_SELECTED} FROM request AS r INDEXED BY {index} WHERE {" AND ".join(conditions)}
         ORDER BY r.received_utc DESC, r.id DESC LIMIT :limit + 1
     """  # noqa: S608 - no text from outside
 
@@ -196,7 +173,7 @@ def _newest(facet: str, span: list[str]) -> str:
 
 def row_statement() -> str:
     """The row of one request."""
-    return f"SELECT {COLUMNS} FROM request AS r WHERE r.id = ?"  # noqa: S608 - no text from outside
+    return f"SELECT {_SELECTED} FROM request AS r WHERE r.id = ?"  # noqa: S608 - no text from outside
 
 
 def _of_facets(connection: apsw.Connection, filters: HistoryFilters, bindings: Bindings) -> Iterator[int]:

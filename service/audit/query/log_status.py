@@ -7,6 +7,7 @@ import apsw
 from pydantic import BaseModel, ConfigDict
 
 from service.audit.file import schema
+from service.audit.file.side_files import wal_bytes
 from service.audit.keep.retention import used_bytes
 
 
@@ -34,14 +35,13 @@ class LogStatus(BaseModel):
 def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
     """The state of the log of that connection, of one moment."""
     by_status = _counts(connection, "SELECT status, count(*) FROM request GROUP BY status")
-    wal = path.with_name(f"{path.name}-wal")
     return LogStatus(
         path=str(path),
         log_id=connection.execute("SELECT log_id FROM log").get,
         schema_number=schema.schema_number(connection),
         file_bytes=path.stat().st_size,
         used_bytes=used_bytes(connection),
-        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        wal_bytes=wal_bytes(path),
         requests=sum(by_status.values()),
         by_status=by_status,
         oldest_utc=connection.execute("SELECT received_utc FROM request ORDER BY id LIMIT 1").get,

@@ -7,6 +7,7 @@ writer.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,42 +16,50 @@ import apsw
 from pydantic import BaseModel, ConfigDict, JsonValue, SkipValidation
 from pydantic_core import to_json
 
+from service.audit.columns import ANSWERED, LABEL_COLUMNS, BodyValue, RequestRow, select_list
 from service.audit.file.database import open_for_reading, refusing
-from service.audit.file.kept_body import KeptBody, body_bytes, length_bytes, show
+from service.audit.file.kept_body import body_bytes, length_bytes, to_json_value
 from service.audit.query.display import show_message
-from service.audit.query.history import (
-    COLUMNS,
-    Bindings,
-    HistoryFilters,
-    RequestRow,
-    cursor_after,
-    matching_requests,
-)
-from service.audit.write.record import ANSWERED, LabelSummary, utc_text
+from service.audit.query.history import Bindings, HistoryFilters, cursor_after, matching_requests
+from service.audit.utc_text import utc_text
 from service.errors import AuditUnusable, StartError
-from service.model.label import label_from
+from service.model.label import Label, label_from
 
 __all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
 
 PAGE_LIMIT_BYTES = 4 * 1024**2
 """Length of the bodies at which a page ends, whatever its limit."""
 
+_SELECTED = select_list("r")
+
 _CHUNK_ROWS = 1_000
 """Ids that the export reads in one transaction: while one is open, no checkpoint can reset the WAL."""
 
 _RECORDS = f"""
-    SELECT {COLUMNS} FROM request AS r WHERE r.id > :seen AND r.id <= :upto
+    SELECT {_SELECTED} FROM request AS r WHERE r.id > :seen AND r.id <= :upto
     AND (:since IS NULL OR r.received_utc >= :since) AND (:until IS NULL OR r.received_utc < :until)
     AND (:label IS NULL OR EXISTS (SELECT 1 FROM request_label WHERE request = r.id AND label = :label))
     ORDER BY r.id
 """  # noqa: S608 - no text from outside
-_LAST_RECORDS = f"SELECT {COLUMNS} FROM request AS r ORDER BY r.id DESC LIMIT :rows"  # noqa: S608
+_LAST_RECORDS = f"SELECT {_SELECTED} FROM request AS r ORDER BY r.id DESC LIMIT :rows"  # noqa: S608
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM request"
 _NEXT = "SELECT min(id) FROM request WHERE id > ?"
-_LABELS = """
-    SELECT request, label, label_type, rows, min_confidence, max_confidence FROM request_label
-    WHERE request IN (SELECT value FROM json_each(?))
-"""
+_LABELS = f"""
+    SELECT request, {LABEL_COLUMNS} FROM request_label WHERE request IN (SELECT value FROM json_each(?))
+"""  # noqa: S608 - no text from outside
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSummary:
+    """The rows of one record that got the same label.
+
+    This is what filters look at: one small row for each request and label, however many rows it had.
+    """
+
+    label: Label
+    rows: int
+    min_confidence: float
+    max_confidence: float
 
 
 class LoggedRequest(BaseModel):
@@ -185,31 +194,23 @@ def _logged_requests(connection: apsw.Connection, rows: Sequence[RequestRow]) ->
 
 
 def _logged_request(row: RequestRow, labels: Sequence[Sequence[Any]]) -> LoggedRequest:
-    return LoggedRequest(
-        id=row.id,
-        request_id=row.request_id,
-        received_utc=datetime.fromisoformat(row.received_utc),
-        transport=row.transport,
-        route=row.route,
-        status=row.status,
-        duration_ms=row.duration_ms,
-        client=row.client,
-        key_name=row.key_name,
-        model_name=row.model_name,
-        model_version=row.model_version,
-        rows=row.rows,
-        predictions=tuple(LabelSummary(label_from(text, type_), *counts) for text, type_, *counts in labels),
-        flags=row.flags,
-        request=_shown(row, row.request_json, is_request=True),
-        request_cut_bytes=row.request_cut_bytes,
-        response=_shown(row, row.response_json, is_request=False),
+    return LoggedRequest.model_validate(
+        row._asdict()
+        | {
+            "received_utc": datetime.fromisoformat(row.received_utc),
+            "predictions": tuple(
+                LabelSummary(label_from(text, type_), *counts) for text, type_, *counts in labels
+            ),
+            "request": _displayed(row, row.request_json, is_request=True),
+            "response": _displayed(row, row.response_json, is_request=False),
+        }
     )
 
 
-def _shown(row: RequestRow, body: KeptBody, *, is_request: bool) -> JsonValue:
-    # Of what was refused only the request is a message: the refusal is JSON.
+def _displayed(row: RequestRow, body: BodyValue, *, is_request: bool) -> JsonValue:
+    # Of a refused request only the request is a message of the protocol: the refusal is JSON.
     if is_request or row.status == ANSWERED:
         message = show_message(row.transport, row.route, body_bytes(body), is_request=is_request)
         if message is not None:
             return message
-    return show(body)
+    return to_json_value(body)

@@ -16,15 +16,17 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, Self
 
+from service.audit.columns import PackedRecord
 from service.audit.file.database import BUSY_TIMEOUT_MS
 from service.audit.ipc.framing import framed
 from service.audit.keep.retention import Limits
+from service.audit.utc_text import utc_text
 from service.audit.write.busy_wait import Awake
 from service.audit.write.committer import Mode
 from service.audit.write.gap import GapCounter
 from service.audit.write.link import Link
 from service.audit.write.pending import Outstanding
-from service.audit.write.record import AuditRecord, Packed, pack, utc_text
+from service.audit.write.record import AuditRecord, pack
 from service.audit.write.writer_process import Options, WriterEnd, WriterProcess
 from service.errors import AuditUnavailable, AuditUnusable
 
@@ -62,7 +64,7 @@ class AuditLog:
         self.path = path
         self.mode = mode
         self._queue_limit = queue_limit
-        self._gathered: list[Packed] = []
+        self._gathered: list[PackedRecord] = []
         """The last of what is outstanding: what was not sent yet."""
         self._is_due = False
         """Whether what gathered is handed over at the end of this turn."""

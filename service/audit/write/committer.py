@@ -25,12 +25,12 @@ from typing import Any, Literal
 
 import apsw
 
-from service.audit.file.logfile import LogFile
+from service.audit.columns import PackedRecord, RecordIdentity
 from service.audit.ipc.framing import Inbox, framed
-from service.audit.prove.watch import Watch
 from service.audit.write.busy_wait import AWAKE_S, Succession
 from service.audit.write.gap import Statement
-from service.audit.write.record import Identity, Packed
+from service.audit.write.logfile import LogFile
+from service.audit.write.watch import Watch
 
 Mode = Literal["strict", "relaxed"]
 
@@ -61,17 +61,17 @@ class Committer:
         self._selector = DefaultSelector()
         for source in (worker, self._woken):
             self._selector.register(source, EVENT_READ)
-        self._kept: list[Packed] = []
+        self._kept: list[PackedRecord] = []
         """In relaxed mode, what could not be written and is tried again."""
         self._ended = False
         self._failing = False
         self._over_limits = False
         self._succession = Succession(is_awaited=mode == "strict")
-        self._probe: Packed | None = None
+        self._probe: PackedRecord | None = None
         """One of the records that could not be written, with which it is tried whether others can."""
         self._gap: Statement | None = None
         """What the log is to state."""
-        self._unsure: list[Identity] = []
+        self._unsure: list[RecordIdentity] = []
         """In relaxed mode, what the process before this one was sent and did not say is written."""
         self._unsure_gap: Statement | None = None
         """The same of a gap."""
@@ -95,7 +95,7 @@ class Committer:
             os.close(self._woken)
             os.close(self._waker)
 
-    def _next_group(self) -> list[Packed]:
+    def _next_group(self) -> list[PackedRecord]:
         # Sleeps until there is something to write, and takes all that there is. While the log cannot be
         # written it also wakes up without records, for a trial.
         group, self._kept = self._kept, []
@@ -109,7 +109,7 @@ class Committer:
                 self._take_what_comes(group, left)
         return group
 
-    def _take_what_comes(self, group: list[Packed], patience_s: float | None) -> None:
+    def _take_what_comes(self, group: list[PackedRecord], patience_s: float | None) -> None:
         while not self._ended:
             readable = [key.fileobj for key, _ in self._selector.select(patience_s)]
             if self._woken in readable:
@@ -119,7 +119,7 @@ class Committer:
             self._receive(group)
             patience_s = 0  # Once more: what came meanwhile shares the commit.
 
-    def _stay_awake(self, group: list[Packed], until: float) -> bool:
+    def _stay_awake(self, group: list[PackedRecord], until: float) -> bool:
         """Whether something came until then."""
         while monotonic() < until:
             if self._receive(group):
@@ -127,7 +127,7 @@ class Committer:
             os.sched_yield()
         return False
 
-    def _receive(self, group: list[Packed]) -> bool:
+    def _receive(self, group: list[PackedRecord]) -> bool:
         """Whether something had come."""
         try:
             for message in self._inbox.receive(MSG_DONTWAIT):
@@ -138,7 +138,7 @@ class Committer:
             self._ended = True
         return True
 
-    def _take(self, group: list[Packed], kind: str, gap: Any, *about: Any) -> None:
+    def _take(self, group: list[PackedRecord], kind: str, gap: Any, *about: Any) -> None:
         statement = gap and Statement(*gap)
         if kind == "records":
             self._gap = statement or self._gap
@@ -175,7 +175,7 @@ class Committer:
         self._unsure, self._unsure_gap = [], None
         return True
 
-    def _commit(self, group: list[Packed]) -> None:
+    def _commit(self, group: list[PackedRecord]) -> None:
         gap = self._gap
         try:
             if group or gap:
@@ -202,7 +202,7 @@ class Committer:
         if gap is not None:
             self._tell("stated", gap.gap_id)
 
-    def _give_up(self, group: list[Packed], error: Exception, *, again: bool) -> None:
+    def _give_up(self, group: list[PackedRecord], error: Exception, *, again: bool) -> None:
         if group and again:
             self._probe = group[0]
         if again and self._mode == "relaxed":

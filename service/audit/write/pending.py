@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from service.audit.write.record import Identity
+from service.audit.columns import RecordIdentity
 from service.errors import AuditUnavailable, DeadlineExceeded
 
 _IN_FLIGHT = 2
@@ -17,7 +17,7 @@ never waits. More would only wake it up for less each time, which costs more tha
 class _Waiting(NamedTuple):
     written: asyncio.Future[None] | None
     """Nothing in relaxed mode: nobody waits."""
-    identity: Identity
+    identity: RecordIdentity
     deadline: float
     """By the clock ``time.monotonic``."""
 
@@ -32,7 +32,7 @@ class Outstanding:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def identities(self, count: int) -> list[Identity]:
+    def identities(self, count: int) -> list[RecordIdentity]:
         """What so many, those that have waited longest, are known by."""
         return [waiting.identity for waiting in islice(self._waiting, count)]
 
@@ -46,7 +46,7 @@ class Outstanding:
         """Whether another message is to be sent before one has come back."""
         return len(self._in_flight) < _IN_FLIGHT
 
-    def add(self, written: asyncio.Future[None] | None, identity: Identity, deadline: float) -> None:
+    def add(self, written: asyncio.Future[None] | None, identity: RecordIdentity, deadline: float) -> None:
         """Have one more wait."""
         self._waiting.append(_Waiting(written, identity, deadline))
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from socket import socket, socketpair
 from typing import NamedTuple, Protocol
 
-from service.audit.file.logfile import LogFile
 from service.audit.ipc.framing import framed
 from service.audit.keep.retention import Limits
 from service.audit.write.committer import Committer, Mode
+from service.audit.write.logfile import LogFile
 from service.audit.write.orphaned import end_with
 from service.system.memory import settle_memory
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import psutil
 
+from service.audit.chain import SALT_BYTES
+from service.audit.columns import PackedRecord
 from service.audit.file.entry import Entry, make_entry
-from service.audit.prove.chain import SALT_BYTES
 from service.audit.query.reader import AuditReader, LoggedRequest
 from service.audit.write.audit_log import AuditLog
-from service.audit.write.record import AuditRecord, Packed, pack
+from service.audit.write.record import AuditRecord, pack
 from tests.servers import children
 
 PROJECT = Path(__file__).parents[3]
@@ -71,7 +72,7 @@ def entries(records: Iterable[AuditRecord]) -> list[Entry]:
     return [make_entry(pack(record), os.urandom(SALT_BYTES)) for record in records]
 
 
-def packed(records: Iterable[AuditRecord]) -> list[Packed]:
+def packed(records: Iterable[AuditRecord]) -> list[PackedRecord]:
     """The records as the log's file takes them."""
     return [pack(record) for record in records]
 

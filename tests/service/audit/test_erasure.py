@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.audit.file.database import open_for_reading, open_for_writing
-from service.audit.file.logfile import LogFile
 from service.audit.keep.erasure import erase
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord
 from service.errors import AuditNotErased
 from tests.service.audit.logs import ANSWERED, NINE, command, packed, read, write

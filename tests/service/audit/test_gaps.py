@@ -10,10 +10,10 @@ import apsw
 import psutil
 import pytest
 
-from service.audit.file.logfile import LogFile
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.gap import GapCounter, Statement
+from service.audit.write.logfile import LogFile
 from tests.service.audit.logs import numbered, packed, read, writing
 
 KILLS = 6

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import service.audit
 from service.audit.file.database import open_for_reading, open_for_writing
-from service.audit.file.logfile import LogFile
 from service.audit.keep.export import as_cell
+from service.audit.write.logfile import LogFile
 from service.errors import AuditMisuse, AuditUnusable
 from tests.service.audit.logs import ANSWERED, command, numbered, packed, write
 from tests.service.audit.test_upgrade import older_log

@@ -13,12 +13,12 @@ from time import monotonic
 import apsw
 import pytest
 
-from service.audit.file.logfile import LogFile
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.readback import read_back
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
 from service.errors import AuditUnavailable, AuditUnusable
 from tests.service.audit.logs import numbered, packed, read, request_ids
 from tests.service.audit.test_recovery import append_all, wait_until_writable

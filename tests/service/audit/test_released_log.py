@@ -8,10 +8,10 @@ from typing import Any
 import apsw
 import pytest
 
+from service.audit.chain import Start, event_hash, first_position
 from service.audit.file.database import open_for_writing
 from service.audit.file.entry import make_entry
 from service.audit.file.tail import ChainHead, Tail
-from service.audit.prove.chain import Start, event_hash, first_position
 from service.audit.prove.verify import verify
 from service.audit.query.reader import AuditReader
 from service.audit.write.record import pack

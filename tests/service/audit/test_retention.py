@@ -12,12 +12,12 @@ import apsw
 import pytest
 
 from service.audit.file.database import open_for_reading
-from service.audit.file.logfile import LogFile
 from service.audit.keep.retention import Limits, used_bytes
 from service.audit.prove.verify import verify
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord
 from tests.service.audit.logs import ANSWERED, numbered, packed, read, request_ids, write
 from tests.service.audit.test_chain import rows
@@ -141,8 +141,8 @@ def test_what_cannot_be_pruned_does_not_stop_the_writing(
 
 def test_the_wal_stays_bounded_while_readers_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = 1024**2
-    monkeypatch.setattr("service.audit.file.logfile.WAL_LIMIT_BYTES", limit)
-    monkeypatch.setattr("service.audit.file.logfile._RESTART_INTERVAL_S", 0.0)
+    monkeypatch.setattr("service.audit.write.logfile.WAL_LIMIT_BYTES", limit)
+    monkeypatch.setattr("service.audit.write.logfile._RESTART_INTERVAL_S", 0.0)
     log = open_here(tmp_path / "audit.db")
     asyncio.run(log.append(recent(1)[0]))
     stop = Event()

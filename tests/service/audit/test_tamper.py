@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from service.audit.chain import Start, first_position
 from service.audit.file.database import open_for_writing
-from service.audit.file.logfile import LogFile
 from service.audit.file.tail import ChainHead, Tail
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
-from service.audit.prove.chain import Start, first_position
 from service.audit.prove.verify import Report, verify
+from service.audit.write.logfile import LogFile
 from tests.service.audit.logs import ANSWERED, NINE, REFUSED, entries, numbered, write
 from tests.service.audit.test_chain import HARD, anchor, rows
 
@@ -284,7 +284,7 @@ def test_a_log_rebuilt_under_the_same_names_is_found_by_the_anchor(tmp_path: Pat
     connection.execute("INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*start[1:], *first, *first))
     tail = Tail(connection, ChainHead(1, chain["writer"], first), {})
     tail.add_records(entries(numbered(3)))
-    tail.finish()
+    tail.write_head()
     connection.close()
 
     assert verify(db).ok

@@ -14,19 +14,20 @@ from time import monotonic
 
 import apsw
 
+from service.audit.chain import SALT_BYTES
+from service.audit.columns import PackedRecord, RecordIdentity
 from service.audit.file.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, open_for_writing, waiting
 from service.audit.file.entry import Entry, make_entry
 from service.audit.file.facet import Facet
 from service.audit.file.schema import APPLICATION_ID
+from service.audit.file.side_files import wal_path
 from service.audit.file.tail import ChainHead, Tail
 from service.audit.keep.clock import Clock
 from service.audit.keep.removal import facet_edition
 from service.audit.keep.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, is_over, prune_step
-from service.audit.prove.chain import SALT_BYTES
 from service.audit.prove.readback import Committed, read_back
 from service.audit.write.gap import Statement
-from service.audit.write.record import Identity, Packed
-from service.system.random_bytes import Chance
+from service.system.random_bytes import RandomBytes
 
 _HELD = "SELECT count(*) FROM request WHERE (request_id, received_utc) = (?, ?)"
 _STATED = """
@@ -52,7 +53,7 @@ class LogFile:
         self._clock = clock or Clock()
         self.path = path
         self._name = str(path)
-        self._wal = f"{path}-wal"
+        self._wal = str(wal_path(path))
         self._busy_timeout_ms = busy_timeout_ms
         self._sync = sync
         self._connection: apsw.Connection | None = None
@@ -64,7 +65,7 @@ class LogFile:
         self.doubted = False
         """Set by whoever could not read it back: the next write opens the file anew, if it holds it."""
         self._next_restart = 0.0
-        self._chance = Chance()
+        self._random_bytes = RandomBytes()
         self._facet_ids: dict[Facet, int] = {}
         """Those that were seen in the open file, as long as none are removed from it."""
         self._facet_edition = 0
@@ -72,7 +73,7 @@ class LogFile:
         if limits.keep is not None:
             self._clock.now(connection, limits.keep)  # Before anything that it dates is in the log.
 
-    def write(self, records: Sequence[Packed], gap: Statement | None = None) -> None:
+    def write(self, records: Sequence[PackedRecord], gap: Statement | None = None) -> None:
         """Commit the records in their order, and what was dropped before them.
 
         Raises whatever prevents it, and then has written none.
@@ -85,7 +86,7 @@ class LogFile:
         if entries and self._head is not None:
             self.committed = Committed.of(entries[-1], self._head, tail.last_id)
 
-    def try_to_write(self, record: Packed | None) -> None:
+    def try_to_write(self, record: PackedRecord | None) -> None:
         """Do as if the record was written; raises whatever prevents it.
 
         The header is written anew, which reaches the disk or fails to as a record would.
@@ -98,7 +99,9 @@ class LogFile:
                 connection.execute("RELEASE trial")
             connection.pragma("application_id", APPLICATION_ID)
 
-    def look_up(self, records: Sequence[Identity], gap: Statement | None = None) -> tuple[list[bool], bool]:
+    def look_up(
+        self, records: Sequence[RecordIdentity], gap: Statement | None = None
+    ) -> tuple[list[bool], bool]:
         """Which of the records the log holds, and whether it states the gap; raises whatever prevents it.
 
         The lock is held meanwhile, so no commit of another process is under way.
@@ -127,8 +130,8 @@ class LogFile:
                 return False
             return prune_step(connection, tail, self.limits, now, rows, 2 * just_written) > 0
 
-    def _entry(self, record: Packed) -> Entry:
-        return make_entry(record, self._chance.take(SALT_BYTES))
+    def _entry(self, record: PackedRecord) -> Entry:
+        return make_entry(record, self._random_bytes.take(SALT_BYTES))
 
     def _is_to_prune(self, now: datetime) -> bool:
         return is_over(self._opened(), self.limits, now, self._head and self._head.chain)
@@ -144,7 +147,7 @@ class LogFile:
             tail = Tail(connection, self._head, self._facet_ids)
             yield connection, tail
             if tail.head != self._head:
-                tail.finish()
+                tail.write_head()
             connection.execute("COMMIT")
         except BaseException:
             self.close()

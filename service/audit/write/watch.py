@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
-from service.audit.file.logfile import LogFile
 from service.audit.prove.readback import read_back
+from service.audit.write.logfile import LogFile
 
 _INTERVAL_S = 1.0
 _SHARE = 0.05
