@@ -1,6 +1,6 @@
-"""The Bento service: typed ``predict`` and ``predict_batch``, start-up, shutdown. Wiring only.
+"""The Bento service, and the composition root: makes the parts and hands them to the transports.
 
-The module is imported by whoever supervises, builds or serves the bento. It reads the served model's
+Every process that supervises, builds or serves the bento imports this module. It reads the served model's
 contract, because the types of the API come from it; it opens and writes nothing.
 """
 
@@ -13,11 +13,15 @@ from pydantic import BaseModel, Field
 from service.errors import UNANSWERED
 from service.http.connection import fast_connection
 from service.http.cors import with_cors
-from service.http.gateway import Gateway
+from service.http.gateway import Gateway, Serving
+from service.http.native_codec import native_handlers
+from service.http.pages import Pages
+from service.http.v2 import V2Routes
 from service.model.published import newest, read_contract
 from service.native.messages import Messages
 from service.native.python_call import PythonRoute
-from service.routes import BATCH, PREDICT, V2_INFER
+from service.oip.served_model import ServedModel
+from service.routes import BATCH, GRPC_INFER, PREDICT, V2_INFER
 from service.settings import load_settings
 from service.worker import Worker
 from service.worker.announcement import announce
@@ -35,13 +39,13 @@ class Arguments(BaseModel):
 with start_errors_as_messages(), end_service_on_error():
     settings = load_settings()
     tag = newest(bentoml.use_arguments(Arguments).model)
-    # Kept with its version, so that a built bento, and a worker that is started later, serve this very
-    # model even when another was published in the meantime.
+    # With its version, so that a built bento, and a worker that starts later, serve this very model even if
+    # another was published in the meantime.
     set_model(tag)
     messages = Messages(read_contract(tag), settings.max_batch_rows)
     workers = workers_wanted(settings)
 worker = Worker(settings, tag)
-_rows, _batches = (PythonRoute(worker, messages, route) for route in (PREDICT, BATCH))
+_rows, _batches = (PythonRoute(messages, route, lambda: worker.dataplane) for route in (PREDICT, BATCH))
 
 if TYPE_CHECKING:
     from service.grpc.server import GrpcServer
@@ -58,8 +62,8 @@ else:
 @bentoml.service(
     name=tag.partition(":")[0],
     workers=workers,
-    # The service has its own: BentoML does not see what the gateway answers, and labels its metrics by raw
-    # path, which anyone can make up.
+    # The service has its own: BentoML does not see the gateway's answers, and labels metrics by raw path,
+    # which clients can make up.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
 )
@@ -72,7 +76,7 @@ class TabularClassifier:
     @bentoml.on_deployment
     @staticmethod
     def prepare() -> None:
-        """Make what the workers share, before there are any, and end here if that cannot be."""
+        """Make what the workers share before they start; raise here if the service cannot start."""
         with start_errors_as_messages():
             prepare_service(settings)
 
@@ -83,15 +87,22 @@ class TabularClassifier:
             worker.start()
             worker.metrics.expect((PREDICT, BATCH, V2_INFER), UNANSWERED)
             if settings.grpc_port:
+                worker.metrics.expect((GRPC_INFER,), UNANSWERED)
                 # Imported here because it takes a quarter of a second, and is not needed without.
                 from service.grpc.server import GrpcServer
 
-                self.grpc = await GrpcServer.start(worker, messages)
+                self.grpc = await GrpcServer.start(
+                    worker.dataplane,
+                    worker.readiness,
+                    ServedModel(worker.model),
+                    settings,
+                    longest_message_bytes=messages.longest_message_bytes,
+                )
         announce(worker)
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """Finish what is in hand."""
+        """Finish the requests in progress."""
         if self.grpc is not None:
             await self.grpc.stop()
         await worker.stop()
@@ -107,11 +118,24 @@ class TabularClassifier:
         return await _batches.predict(batch, batch.instances)
 
 
+def http() -> Serving:
+    """The parts of the worker that HTTP uses, once it has started."""
+    dataplane, readiness, model = worker.dataplane, worker.readiness, worker.model
+    limit_bytes = settings.body_limit_bytes
+    pages = Pages(
+        model,
+        messages,
+        worker.audit,
+        worker.history,
+        worker.metrics_page,
+        readiness,
+        requires_keys=settings.api_keys_file is not None,
+        schema=TabularClassifier.schema,  # type: ignore[attr-defined]
+    )
+    v2 = V2Routes(dataplane, messages, ServedModel(model), readiness, limit_bytes)
+    native = native_handlers(dataplane, messages, limit_bytes)
+    return Serving(dataplane, readiness, {**native, **v2.handlers, **pages.handlers})
+
+
 fast_connection.use(settings)
-wrap_application(
-    TabularClassifier,
-    lambda app: with_cors(
-        Gateway(app, worker, messages, TabularClassifier.schema),  # type: ignore[attr-defined]
-        settings.cors_origins,
-    ),
-)
+wrap_application(TabularClassifier, lambda app: with_cors(Gateway(app, http), settings.cors_origins))

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from service.routes import ROUTES
 from service.settings import PREFIX, Settings
-from service.telemetry.gauges import Vitals
+from service.telemetry.gauges import Gauges
 from service.telemetry.metrics import Metrics
 from tests.servers import PROJECT
 
@@ -32,7 +32,7 @@ def metrics_table() -> str:
     registry = CollectorRegistry()
     labels = {
         metric._name: metric._labelnames
-        for owner in (Metrics(registry), Vitals(registry))
+        for owner in (Metrics(registry), Gauges(registry))
         for metric in vars(owner).values()
         if hasattr(metric, "_labelnames")
     }

@@ -1,4 +1,4 @@
-"""Whether a request's API key is good for what it asks; routes.py has the scope of each route."""
+"""Whether a request's API key is valid for its route; routes.py has the scope of each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,10 +7,10 @@ from service.errors import KeyInvalid, ScopeMissing
 from service.routes import ANY_KEY, AnyKey, Scope
 
 
-def admit(keyring: Keyring, scope: Scope | AnyKey | None, headers: Mapping[bytes, bytes]) -> Key | None:
-    """The key that the request came with, none for what is open to all.
+def authorize(keyring: Keyring, scope: Scope | AnyKey | None, headers: Mapping[bytes, bytes]) -> Key | None:
+    """The request's valid key; None for a route that needs none.
 
-    It is sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``, over gRPC as metadata of these names.
+    A key is sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; over gRPC as metadata.
     Raises KeyInvalid or ScopeMissing.
     """
     if scope is None:
@@ -30,7 +30,7 @@ def admit(keyring: Keyring, scope: Scope | AnyKey | None, headers: Mapping[bytes
 def may_predict(keyring: Keyring, headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Whether a request with these headers may ask for a prediction."""
     try:
-        admit(keyring, "predict", dict(headers))
+        authorize(keyring, "predict", dict(headers))
     except (KeyInvalid, ScopeMissing):
         return False
     return True

@@ -1,18 +1,30 @@
-"""One gRPC call, as the door has it."""
+"""One gRPC call, as the data plane sees it."""
 
+import json
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 from urllib.parse import unquote
 
 from grpc.aio import ServicerContext
 
-from service.inference.request import Call
+from service.errors import RequestError
+from service.errors.error_text import error_text
+from service.inference.request import Request
 
 Context = ServicerContext[Any, Any]
 
 
-class GrpcCall(Call):
+class GrpcReply(NamedTuple):
+    """What a call gets."""
+
+    status: int
+    body: bytes
+    """The message; for an error its code and text as JSON, for the audit log."""
+    error: RequestError | None = None
+
+
+class GrpcRequest(Request[GrpcReply]):
     """A call on its way through the service."""
 
     __slots__ = ("_context", "_remaining_s")
@@ -22,20 +34,20 @@ class GrpcCall(Call):
     def __init__(self, path: str, context: Context) -> None:
         self._context = context
         super().__init__(
-            # What gRPC is over HTTP/2.
+            # As gRPC is sent over HTTP/2.
             method="POST",
             path=path,
             route=path,
             client=_address(context.peer()),
             request_id=self._sent_id(),
         )
-        # Asked now, for it goes down while the call waits for its turn. Its type does not say so, but a call
-        # need not have a deadline.
+        # Read now, because it decreases while the call waits. A call may have no deadline, which the type
+        # leaves out.
         self._remaining_s = cast("float | None", context.time_remaining())
 
     @property
     def headers(self) -> dict[bytes, bytes]:
-        """The metadata that came with it, as HTTP has them."""
+        """The call's metadata, in the form of HTTP headers."""
         return {
             name.encode(): value if isinstance(value, bytes) else value.encode()
             for name, value in self._metadata()
@@ -50,6 +62,11 @@ class GrpcCall(Call):
         """Whether the call was cancelled, or its connection lost."""
         return self._context.cancelled()
 
+    def refusal(self, error: RequestError) -> GrpcReply:
+        """The reply to a call that raised the error."""
+        said = {"code": error.grpc_code, "message": error_text(error)}
+        return GrpcReply(int(error.status), json.dumps(said).encode(), error)
+
     def _metadata(self) -> Iterable[tuple[str, str | bytes]]:
         return cast("Iterable[tuple[str, str | bytes]]", self._context.invocation_metadata() or ())
 
@@ -62,6 +79,6 @@ class GrpcCall(Call):
 
 @lru_cache
 def _address(peer: str) -> str:
-    """The address in what gRPC calls a peer: ``ipv4:127.0.0.1:5000``, ``ipv6:%5B::1%5D:5000``."""
+    """The address of a gRPC peer: ``ipv4:127.0.0.1:5000``, ``ipv6:%5B::1%5D:5000``."""
     kind, _, address = peer.partition(":")
     return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else peer

@@ -4,19 +4,17 @@ The tensors' values are typed, in each tensor's ``contents``, or raw, in ``raw_i
 them. Raw is answered to raw.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from service.errors import InferenceInvalid, RequestError
-from service.errors.error_text import error_text
-from service.grpc.grpc_request import GrpcCall
+from service.errors import InferenceInvalid
+from service.grpc.grpc_request import GrpcReply, GrpcRequest
 from service.grpc.long_message import SHORT_BYTES, check_tensor, take_apart
-from service.inference.dataplane import Asked
+from service.inference.dataplane import ParsedRequest
 from service.inference.engine import Predictions
 from service.model.contract import Values as RowValues
 from service.oip.inputs import Got, Inputs
@@ -54,16 +52,7 @@ _DESCRIPTIONS = 256
 """Of answers' tensors, that are kept."""
 
 
-class GrpcReply(NamedTuple):
-    """What is said to a call."""
-
-    status: int
-    body: bytes
-    """The message; of a refusal, its code and words as JSON, for the audit log."""
-    error: RequestError | None = None
-
-
-class GrpcForm:
+class GrpcCodec:
     """The messages of ModelInfer."""
 
     def __init__(self, protocol: Protocol, inputs: Inputs, outputs: Outputs, model: ServedModel) -> None:
@@ -75,32 +64,26 @@ class GrpcForm:
         self._model = model
         self._described = lru_cache(_DESCRIPTIONS)(self._describe)
 
-    async def receive(self, call: GrpcCall) -> bytes:
+    async def receive(self, request: GrpcRequest) -> bytes:
         """The message's bytes, which gRPC has read."""
-        return call.body or b""
+        return request.body or b""
 
-    async def read(self, call: GrpcCall) -> Asked[GrpcReply]:
+    async def read(self, request: GrpcRequest) -> ParsedRequest[GrpcReply]:
         """Read the message; raises RequestError."""
-        body = call.body or b""
+        body = request.body or b""
         long = take_apart(body, self._inputs.most_tensors) if len(body) > SHORT_BYTES else None
-        request = self._parsed(self._request, body if long is None else long.rest)
-        call.identify(request.id)
-        self._model.check(request.model_name, request.model_version)
-        names = self._names(request)
-        limit_s = timeout_s(_timeout(request.parameters) if request.parameters else None)
-        raws = [*request.raw_input_contents] if long is None else long.raws
-        tensors = request.inputs if long is None else map(self._long_tensor, long.tensors)
-        count = len(request.inputs if long is None else long.tensors)
+        infer = self._parsed(self._request, body if long is None else long.rest)
+        request.identify(infer.id)
+        self._model.check(infer.model_name, infer.model_version)
+        names = self._names(infer)
+        limit_s = timeout_s(_timeout(infer.parameters) if infer.parameters else None)
+        raws = [*infer.raw_input_contents] if long is None else long.raws
+        tensors = infer.inputs if long is None else map(self._long_tensor, long.tensors)
+        count = len(infer.inputs if long is None else long.tensors)
         rows = await finish_in_turns(self._rows(tensors, count, raws))
         is_raw = bool(raws)
-        answer = partial(self._answer, names, is_raw, request.id or call.request_id)
-        return Asked(rows, answer, ("rows",), limit_s)
-
-    def refusal(self, call: GrpcCall, error: RequestError) -> GrpcReply:
-        """What answers a call that raised the error."""
-        del call
-        said = {"code": error.grpc_code, "message": error_text(error)}
-        return GrpcReply(int(error.status), json.dumps(said).encode(), error)
+        answer = partial(self._answer, names, is_raw, infer.id or request.request_id)
+        return ParsedRequest(rows, answer, ("rows",), limit_s)
 
     def _parsed(self, kind: Any, message: bytes) -> Any:
         try:
@@ -130,9 +113,9 @@ class GrpcForm:
                 yield
         return (yield from self._inputs.rows(got))
 
-    def _names(self, request: Any) -> Sequence[str]:
+    def _names(self, infer: Any) -> Sequence[str]:
         names: list[str] = []
-        for output in request.outputs:
+        for output in infer.outputs:
             names.append(self._outputs.check(output.name, names))
             if output.parameters:
                 refuse_unserved(output.name, output.parameters)

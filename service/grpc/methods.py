@@ -10,46 +10,54 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from service.access.authorization import admit
 from service.errors import ClientGone, InferenceInvalid, RequestError
-from service.grpc.grpc_request import Context, GrpcCall
-from service.grpc.infer_codec import GrpcForm
+from service.grpc.grpc_request import Context, GrpcRequest
+from service.grpc.infer_codec import GrpcCodec
 from service.grpc.intake import Intake
 from service.grpc.long_message import SHORT_BYTES
 from service.grpc.status import abort
-from service.inference.dataplane import CLIENT_CLOSED_REQUEST, Door
-from service.native.messages import Messages
+from service.inference.dataplane import CLIENT_CLOSED_REQUEST, DataPlane
+from service.inference.readiness import WorkerReadiness
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
 from service.oip.served_model import SERVER_NAME, SERVER_VERSION, ServedModel
 from service.routes import GRPC_ROUTES, Route
 from service.wire.protocol import SERVICE, Protocol
-from service.worker import Worker
 
-Answer = Callable[[GrpcCall], Awaitable[bytes]]
+Method = Callable[[GrpcRequest], Awaitable[bytes]]
 
 
 class Methods:
-    """The methods, over one worker."""
+    """The methods of one worker."""
 
-    def __init__(self, worker: Worker, messages: Messages, protocol: Protocol, *, message_limit: int) -> None:
-        self._worker = worker
-        self._door = Door(worker)
+    def __init__(
+        self,
+        dataplane: DataPlane,
+        readiness: WorkerReadiness,
+        model: ServedModel,
+        protocol: Protocol,
+        *,
+        max_rows: int,
+        message_limit: int,
+        max_wait_s: float,
+    ) -> None:
+        self._dataplane = dataplane
+        self._readiness = readiness
+        self._model = model
         self._protocol = protocol
-        self._model = ServedModel(worker.model)
-        inputs = Inputs(messages.contract, messages.max_batch_rows)
-        self._form = GrpcForm(protocol, inputs, Outputs(messages.contract), self._model)
-        self._intake = Intake(message_limit, worker.settings.deadline_ms / 2e3)
-        self._in_hand = 0
-        """Calls whose end was not sent yet."""
+        self._codec = GrpcCodec(protocol, Inputs(model.contract, max_rows), Outputs(model.contract), model)
+        self._intake = Intake(message_limit, max_wait_s)
+        self._open_calls = 0
+        """Calls whose status was not sent yet."""
         self.idle = asyncio.Event()
-        """Set while there are none."""
+        """Set while no call is open."""
         self.idle.set()
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """What a server is given."""
-        # Messages are read here: gRPC itself would call what is none INTERNAL, and the log has the bytes.
-        answers: dict[str, Answer] = {
+        """The handler for a server."""
+        # Messages are parsed here: gRPC itself would answer an invalid one with INTERNAL, and the log needs
+        # the bytes.
+        methods: dict[str, Method] = {
             "ServerLive": self._server_live,
             "ServerReady": self._server_ready,
             "ModelReady": self._model_ready,
@@ -57,51 +65,49 @@ class Methods:
             "ModelMetadata": self._model_metadata,
             "ModelInfer": self._model_infer,
         }
-        methods = {route.handler: self._method(route, answers[route.handler]) for route in GRPC_ROUTES}
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+        handlers = {route.handler: self._handler(route, methods[route.handler]) for route in GRPC_ROUTES}
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
-    def _method(self, route: Route, answer: Answer) -> "grpc.RpcMethodHandler[bytes, bytes]":
+    def _handler(self, route: Route, method: Method) -> "grpc.RpcMethodHandler[bytes, bytes]":
         path, scope = route.path, route.scope
 
         async def serve(messages: AsyncIterator[bytes], context: Context) -> bytes:
-            del messages  # The iterator keeps what it has given, and is not freed with the call.
-            self._in_hand += 1
+            del messages  # The iterator keeps its messages, and outlives the call.
+            self._open_calls += 1
             self.idle.clear()
             context.add_done_callback(self._done)  # type: ignore[arg-type]
-            call = GrpcCall(path, context)
-            if self._worker.tracing is not None:
-                call.trace = self._worker.tracing.begin(call.method, call.path, call.headers, call.request_id)
+            request = GrpcRequest(path, context)
+            self._dataplane.begin(request)
             try:
-                if self._worker.keyring is not None:
-                    call.key = admit(self._worker.keyring, scope, call.headers)
-                call.body = await self._intake.read(context.read)
-                response = await answer(call)
-                call.status = 200
+                self._dataplane.authorize(request, scope)
+                request.body = await self._intake.read(context.read)
+                response = await method(request)
+                request.status = 200
             except RequestError as error:
-                call.status = int(error.status)
+                request.status = int(error.status)
                 refusal = error.without_frames()
             except (ClientGone, asyncio.CancelledError) as gone:
-                call.status = CLIENT_CLOSED_REQUEST
-                raise asyncio.CancelledError from gone  # Which gRPC takes for what it is.
+                request.status = CLIENT_CLOSED_REQUEST
+                raise asyncio.CancelledError from gone  # gRPC's own sign for it.
             else:
                 return response
             finally:
-                self._door.note(call)
-                self._intake.give_back(len(call.body or b""))
-                call.body = None
-            await abort(context, call, refusal)
+                self._dataplane.finish(request)
+                self._intake.give_back(len(request.body or b""))
+                request.body = None
+            await abort(context, request, refusal)
             return b""
 
-        # As one that takes a stream of messages, if only of one, a call begins before its message has come.
+        # A method that takes a stream of messages, even of one, begins before its message has come.
         return grpc.stream_unary_rpc_method_handler(serve)
 
     def _done(self, _: object) -> None:
-        self._in_hand -= 1
-        if not self._in_hand:
+        self._open_calls -= 1
+        if not self._open_calls:
             self.idle.set()
 
-    def _parse(self, name: str, call: GrpcCall) -> Any:
-        body = call.body or b""
+    def _parse(self, name: str, request: GrpcRequest) -> Any:
+        body = request.body or b""
         if len(body) > SHORT_BYTES:  # A name and a version.
             raise InferenceInvalid(f"it is no {name}")
         try:
@@ -109,38 +115,38 @@ class Methods:
         except DecodeError:
             raise InferenceInvalid(f"it is no {name}") from None
 
-    def _made(self, name: str, /, **fields: object) -> bytes:
+    def _serialized(self, name: str, /, **fields: object) -> bytes:
         message: bytes = self._protocol.messages[name](**fields).SerializeToString()
         return message
 
-    async def _server_live(self, call: GrpcCall) -> bytes:
-        del call
-        return self._made("ServerLiveResponse", live=True)
+    async def _server_live(self, request: GrpcRequest) -> bytes:
+        del request
+        return self._serialized("ServerLiveResponse", live=True)
 
-    async def _server_ready(self, call: GrpcCall) -> bytes:
-        del call
-        return self._made("ServerReadyResponse", ready=self._worker.ready)
+    async def _server_ready(self, request: GrpcRequest) -> bytes:
+        del request
+        return self._serialized("ServerReadyResponse", ready=self._readiness.is_ready)
 
-    async def _model_ready(self, call: GrpcCall) -> bytes:
-        request = self._parse("ModelReadyRequest", call)
-        self._model.check(request.name, request.version)
-        return self._made("ModelReadyResponse", ready=self._worker.ready)
+    async def _model_ready(self, request: GrpcRequest) -> bytes:
+        message = self._parse("ModelReadyRequest", request)
+        self._model.check(message.name, message.version)
+        return self._serialized("ModelReadyResponse", ready=self._readiness.is_ready)
 
-    async def _server_metadata(self, call: GrpcCall) -> bytes:
-        del call
-        return self._made("ServerMetadataResponse", name=SERVER_NAME, version=SERVER_VERSION)
+    async def _server_metadata(self, request: GrpcRequest) -> bytes:
+        del request
+        return self._serialized("ServerMetadataResponse", name=SERVER_NAME, version=SERVER_VERSION)
 
-    async def _model_metadata(self, call: GrpcCall) -> bytes:
-        request = self._parse("ModelMetadataRequest", call)
-        self._model.check(request.name, request.version)
-        return self._made("ModelMetadataResponse", **self._model.metadata.model_dump())
+    async def _model_metadata(self, request: GrpcRequest) -> bytes:
+        message = self._parse("ModelMetadataRequest", request)
+        self._model.check(message.name, message.version)
+        return self._serialized("ModelMetadataResponse", **self._model.metadata.model_dump())
 
-    async def _model_infer(self, call: GrpcCall) -> bytes:
-        reply = await self._door.predict(call, self._form)
+    async def _model_infer(self, request: GrpcRequest) -> bytes:
+        reply = await self._dataplane.predict(request, self._codec)
         error, body = reply.error, reply.body
         if error is None:
             return body
         try:
             raise error
         finally:
-            del error, reply  # With which its traceback would be a cycle.
+            del error, reply  # They would form a cycle with its traceback.

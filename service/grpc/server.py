@@ -1,7 +1,7 @@
-"""The gRPC server of one worker: where and as what it listens, and how it stops.
+"""The gRPC server of one worker: where it listens, its credentials, and how it stops.
 
-All workers listen on one port, and the kernel shares out the connections among them (SO_REUSEPORT). The
-server has the worker's event loop, so its calls meet those of HTTP in one batcher.
+All workers listen on one port, and the kernel distributes the connections among them (SO_REUSEPORT). The
+server runs on the worker's event loop, so its calls share one batcher with those of HTTP.
 """
 
 import asyncio
@@ -11,28 +11,29 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from service.errors import UNANSWERED, GrpcUnusable
+from service.errors import GrpcUnusable
 from service.grpc.health import Health
 from service.grpc.methods import Methods
-from service.native.messages import Messages
+from service.inference.dataplane import DataPlane
+from service.inference.readiness import WorkerReadiness
+from service.oip.served_model import ServedModel
 from service.settings import PREFIX, Settings
-from service.wire.protocol import INFER, SERVICE, make_protocol
-from service.worker import Worker
+from service.wire.protocol import SERVICE, make_protocol
 
 _MIN_PING_INTERVAL_MS = 10_000
-"""How often a client may ask whether the connection lives; gRPC's own limit, five minutes, is more than many
+"""The shortest interval of a client's keepalive pings; gRPC's default, five minutes, is longer than many
 proxies wait."""
 
 _AHEAD_BYTES = 64 * 1024
-"""Of a message that come before it is asked for."""
+"""Bytes of a message that are received before it is read."""
 
 _MOST_CALLS = 20_000
-"""Calls that a worker has at once; gRPC refuses those beyond with RESOURCE_EXHAUSTED. Each takes some
-kilobytes before its message is read."""
+"""Open calls of a worker; gRPC rejects more with RESOURCE_EXHAUSTED. Each takes some kilobytes before its
+message is read."""
 
 
 class GrpcServer:
-    """A server that listens."""
+    """A server that is listening."""
 
     def __init__(self, server: grpc.aio.Server, methods: Methods, health: Health, grace_s: float) -> None:
         self._server = server
@@ -41,34 +42,48 @@ class GrpcServer:
         self._grace_s = grace_s
 
     @classmethod
-    async def start(cls, worker: Worker, messages: Messages) -> "GrpcServer":
+    async def start(
+        cls,
+        dataplane: DataPlane,
+        readiness: WorkerReadiness,
+        model: ServedModel,
+        settings: Settings,
+        *,
+        longest_message_bytes: int,
+    ) -> "GrpcServer":
         """Listen; raises GrpcUnusable."""
-        settings = worker.settings
         protocol = make_protocol()
-        # For reflection, all that is served is described there.
+        # Reflection describes every service from this pool.
         for file in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
             protocol.pool.AddSerializedFile(file.serialized_pb)
-        message_limit = min(settings.body_limit_bytes, messages.longest_message_bytes)
+        message_limit = min(settings.body_limit_bytes, longest_message_bytes)
         server = grpc.aio.server(
             options=_options(settings, message_limit), maximum_concurrent_rpcs=_MOST_CALLS
         )
-        methods = Methods(worker, messages, protocol, message_limit=message_limit)
-        health = Health(worker)
+        methods = Methods(
+            dataplane,
+            readiness,
+            model,
+            protocol,
+            max_rows=settings.max_batch_rows,
+            message_limit=message_limit,
+            max_wait_s=settings.deadline_ms / 2e3,
+        )
+        health = Health(readiness)
         server.add_generic_rpc_handlers((methods.handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
         services = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*services, reflection.SERVICE_NAME), server, protocol.pool)
         _listen(server, settings)
-        worker.metrics.expect((INFER,), UNANSWERED)
         await server.start()
         await health.follow()
         return cls(server, methods, health, settings.deadline_ms / 1e3)
 
     async def stop(self) -> None:
-        """Take no more calls, and finish those that are in hand."""
+        """Accept no more calls, and finish those in progress."""
         await self._health.stop()
         stopping = asyncio.create_task(self._server.stop(self._grace_s))
-        # Whoever watches the health, or looks at the reflection, would stay until the time is over.
+        # Clients that watch the health or use reflection would stay until the grace period is over.
         idle = asyncio.create_task(self._methods.idle.wait())
         await asyncio.wait((stopping, idle), return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
@@ -82,7 +97,7 @@ def _options(settings: Settings, message_limit: int) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", message_limit),
         ("grpc.max_send_message_length", -1),
-        # Left to itself, gRPC takes megabytes of each message before it is asked for it.
+        # By default gRPC receives megabytes of each message before it is read.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", _AHEAD_BYTES),
         ("grpc.keepalive_time_ms", keepalive_ms),
@@ -105,7 +120,7 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> None:
 
 
 def address_of(host: str, port: int) -> str:
-    """A host and port as gRPC has them."""
+    """A host and port in gRPC's form."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -14,7 +14,7 @@ from google.rpc.status_pb2 import Status
 
 from service.errors import RequestError
 from service.errors.error_text import MAX_FINDINGS, error_text, finding_text
-from service.grpc.grpc_request import Context, GrpcCall
+from service.grpc.grpc_request import Context, GrpcRequest
 
 _REQUEST_ID = "x-request-id"
 _DETAILS = "grpc-status-details-bin"
@@ -23,7 +23,7 @@ _PUSHBACK = "grpc-retry-pushback-ms"
 _DOMAIN = "tabento"
 
 
-async def abort(context: Context, call: GrpcCall, error: RequestError) -> None:
+async def abort(context: Context, request: GrpcRequest, error: RequestError) -> None:
     """End the call with the error; raises grpc.aio.AbortError."""
     code, text = grpc.StatusCode[error.grpc_code], error_text(error)
     number: int = code.value[0]
@@ -31,7 +31,7 @@ async def abort(context: Context, call: GrpcCall, error: RequestError) -> None:
     for detail in _details(error):
         status.details.add().Pack(detail)
     trailing: list[tuple[str, str | bytes]] = [
-        (_REQUEST_ID, call.request_id),
+        (_REQUEST_ID, request.request_id),
         (_DETAILS, status.SerializeToString()),
     ]
     if error.retry_after_s is not None:

@@ -1,133 +1,113 @@
-"""The gateway: pure ASGI round BentoML's application, and the only thing that a request meets.
+"""The gateway: a pure ASGI application in front of BentoML's, which answers every request.
 
-Each request is looked up in the table of routes (routes.py): what is not in it is 404 or 405 and reaches
-neither BentoML nor Starlette. Where API keys are on, the route's scope is checked before anything of the
-request is read. Then the route's handler makes the reply, and the request is counted under the route's label.
-BentoML's application behind the gateway gets its lifespan and no request: its handlers take NaN and unknown
-fields, answer a broken contract with 400, have no place where an answer waits until it is recorded, and take
-twenty times as long as the rest.
+Each request is looked up in the table of routes (routes.py). A path or method that is not in it gets 404 or
+405. Where API keys are required, the route's scope is checked before anything of the request is read. Then
+the route's handler makes the reply, and the request is counted under the route's label.
 
-A prediction goes through the door (door.py), which gives its answer back once its record is committed.
+BentoML's application gets its lifespan and no request: its handlers take NaN and unknown fields, answer a
+broken contract with 400, cannot hold an answer until it is recorded, and take twenty times as long as the
+rest.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.access.authorization import admit, may_predict
+from service.access.authorization import may_predict
 from service.errors import ClientGone, MethodNotAllowed, RequestError, RouteUnknown
 from service.http.connection.fast_connection import ADMISSION, HOLDS_KEY
-from service.http.connection.uvicorn_cycle import NOTE
-from service.http.http_request import Exchange, Reply
-from service.http.native_codec import NativeForm
+from service.http.connection.uvicorn_cycle import FINISH
+from service.http.http_request import Handler, HttpRequest, Reply
 from service.http.page_rate import PageRate
-from service.http.pages import Pages
-from service.http.v2 import V2Routes
-from service.inference.dataplane import CLIENT_CLOSED_REQUEST, Door, foreseen
-from service.native.messages import Messages
+from service.inference.dataplane import CLIENT_CLOSED_REQUEST, DataPlane, as_request_error
+from service.inference.readiness import WorkerReadiness
 from service.routes import Match
-from service.worker import Worker
-
-Handler = Callable[[Exchange], Awaitable[Reply]]
 
 _UNRATED = frozenset(
     {"predict", "predict_batch", "v2_infer", "history", "live", "ready", "health", "v2_live", "v2_ready"}
 )
-"""Handlers that have limits of their own, or tell whether the service is alive."""
+"""Handlers with limits of their own, and the probes."""
+
+
+class Serving(NamedTuple):
+    """What the gateway uses of a worker that has started."""
+
+    dataplane: DataPlane
+    readiness: WorkerReadiness
+    handlers: Mapping[str, Handler]
+    """By their names in the table of routes."""
 
 
 class Gateway:
-    """The first of the service to see a request, the last to see its answer."""
+    """The ASGI application of one worker."""
 
-    def __init__(
-        self, app: ASGIApp, worker: Worker, messages: Messages, schema: Callable[[], Mapping[str, object]]
-    ) -> None:
-        """Take BentoML's application, and the function that describes its API to BentoML's clients."""
+    def __init__(self, app: ASGIApp, serving: Callable[[], Serving]) -> None:
+        """Take BentoML's application, and a function that is called once the worker has started."""
         self._app = app
-        self._worker = worker
-        self._door = Door(worker)
+        self._make_serving = serving
         self._pages = PageRate()
-        self._row = NativeForm(worker, messages, messages.parse_row)
-        self._batch = NativeForm(worker, messages, messages.parse_batch, rows_at=("instances",))
-        self.handlers: Mapping[str, Handler] = {
-            "predict": self._predict,
-            "predict_batch": self._predict_batch,
-            **Pages(worker, messages, schema).handlers,
-            **V2Routes(worker, messages, self._door).handlers,
-        }
-        """By the names that the table of routes has for them."""
+        self._serving: Serving
+        """From the start of the worker on."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass on the lifespan."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            await self._serve(self._serving, scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._app(scope, receive, self._showing_worker(scope["state"], send))
+            await self._app(scope, receive, self._start_with(scope["state"], send))
         else:
             await send({"type": "websocket.close"})
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        worker = self._worker
-        if worker.drain.has_begun:
+    async def _serve(self, serving: Serving, scope: Scope, receive: Receive, send: Send) -> None:
+        if serving.readiness.is_draining:
             send = _closing(send)
-        exchange = Exchange(scope, receive, send)
-        if worker.tracing is not None:
-            exchange.trace = worker.tracing.begin(
-                exchange.method, exchange.path, exchange.headers, exchange.request_id
-            )
+        request = HttpRequest(scope, receive, send)
+        serving.dataplane.begin(request)
         try:
-            await exchange.send(await self._reply(exchange))
+            await request.send(await self._reply(serving, request))
         except ClientGone:
-            exchange.status = CLIENT_CLOSED_REQUEST
+            request.status = CLIENT_CLOSED_REQUEST
         finally:
-            self.note(exchange)
+            serving.dataplane.finish(request)
 
-    def note(self, exchange: Exchange) -> None:
-        """Count a request that is over."""
-        self._door.note(exchange)
-
-    async def _reply(self, exchange: Exchange) -> Reply:
-        match = exchange.match
+    async def _reply(self, serving: Serving, request: HttpRequest) -> Reply:
+        match = request.match
         try:
-            if self._worker.keyring is not None:
-                exchange.key = admit(self._worker.keyring, match.scope, exchange.headers)
+            serving.dataplane.authorize(request, match.scope)
             if match.route is None or match.route.handler not in _UNRATED:
                 await self._pages.turn()
             if match.route is None:
-                raise _not_served(match, exchange)
-            return await self.handlers[match.route.handler](exchange)
+                raise _not_served(match, request)
+            return await serving.handlers[match.route.handler](request)
         except ClientGone:
             raise
         except Exception as error:
-            return exchange.refusal(foreseen(error, exchange))
+            return request.refusal(as_request_error(error, request))
 
-    async def _predict(self, exchange: Exchange) -> Reply:
-        return await self._door.predict(exchange, self._row)
-
-    async def _predict_batch(self, exchange: Exchange) -> Reply:
-        return await self._door.predict(exchange, self._batch)
-
-    def _showing_worker(self, state: MutableMapping[str, object], send: Send) -> Send:
-        """Once the worker has started, show the connections what of it they use."""
+    def _start_with(self, state: MutableMapping[str, object], send: Send) -> Send:
+        """Begin to serve once the worker has started, and give the connections what they use of it."""
 
         async def send_on(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                state[ADMISSION] = self._worker.engine.admission
-                state[NOTE] = self.note
-                if self._worker.keyring is not None:
-                    state[HOLDS_KEY] = partial(may_predict, self._worker.keyring)
+                self._serving = self._make_serving()
+                dataplane = self._serving.dataplane
+                state[ADMISSION] = dataplane.admission
+                state[FINISH] = dataplane.finish
+                if dataplane.keyring is not None:
+                    state[HOLDS_KEY] = partial(may_predict, dataplane.keyring)
             await send(message)
 
         return send_on
 
 
-def _not_served(match: Match, exchange: Exchange) -> RequestError:
-    return MethodNotAllowed(exchange.method, match.allowed) if match.allowed else RouteUnknown(exchange.path)
+def _not_served(match: Match, request: HttpRequest) -> RequestError:
+    return MethodNotAllowed(request.method, match.allowed) if match.allowed else RouteUnknown(request.path)
 
 
 def _closing(send: Send) -> Send:
-    """Have the answer ask for its connection to be closed: the next request would find nobody."""
+    """Have the answer close its connection, so that the next request goes to another worker."""
 
     async def send_on(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,7 +1,7 @@
-"""One HTTP request and its answer, as the gateway sees them."""
+"""One HTTP request and its reply, as the gateway sees them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -14,12 +14,12 @@ from service.errors import (
     RequestError,
 )
 from service.errors.problem import refusal_body, refusal_headers
-from service.inference.admission import Room
-from service.inference.request import Call
+from service.inference.admission import Slot
+from service.inference.request import Request
 from service.routes import match
 
-ROOM = "tabento.room"
-"""Where the request's room lies in the ASGI scope, if its connection has applied for it."""
+SLOT = "tabento.slot"
+"""The key of the request's slot in the ASGI scope, if its connection requested one."""
 
 JSON = b"application/json"
 
@@ -27,7 +27,7 @@ _TIMEOUT_MS = re.compile(rb"0*[1-9][0-9]{0,9}")
 
 
 class Reply(NamedTuple):
-    """An answer that is ready to be sent."""
+    """An answer, ready to be sent."""
 
     status: int
     body: bytes
@@ -35,8 +35,8 @@ class Reply(NamedTuple):
     headers: Sequence[tuple[bytes, bytes]] = ()
 
 
-class Exchange(Call):
-    """A request on its way through the gateway, and its answer."""
+class HttpRequest(Request[Reply]):
+    """A request on its way through the gateway."""
 
     __slots__ = ("_receive", "_send", "headers", "match", "query")
 
@@ -55,9 +55,9 @@ class Exchange(Call):
             client=client[0] if client else None,
             request_id=self.headers.get(b"x-request-id", b"").decode("latin-1"),
         )
-        room: Room | None = scope.get(ROOM)
-        if room is not None:
-            self.begin_in(room)
+        slot: Slot | None = scope.get(SLOT)
+        if slot is not None:
+            self.occupy(slot)
         self._receive = receive
         self._send = send
 
@@ -100,10 +100,9 @@ class Exchange(Call):
         return self.body
 
     def client_is_gone(self) -> bool:
-        """Whether the connection was closed since the body was read; asks without waiting.
+        """Whether the connection was closed since the body was read; returns at once.
 
-        A server answers ``receive`` at once only if it has something to say, which after the body can only
-        be that. So one step of it tells.
+        After the body, ``receive`` returns at once only for a disconnect. So one step of it is enough.
         """
         step = self._receive().__await__()
         try:
@@ -114,7 +113,7 @@ class Exchange(Call):
         return False
 
     async def send(self, reply: Reply) -> None:
-        """Send an answer, whole."""
+        """Send the reply."""
         self.status = int(reply.status)
         headers = [
             (b"content-type", reply.media_type),
@@ -126,7 +125,11 @@ class Exchange(Call):
         await self._send({"type": "http.response.body", "body": reply.body})
 
     def refusal(self, error: RequestError) -> Reply:
-        """What answers a request which raised the error: problem details, or what the protocol has for it."""
+        """The reply to a request that raised the error: problem details, or an error of the protocol."""
         headers = [(name.lower().encode(), value.encode()) for name, value in refusal_headers(error).items()]
         body, media_type = refusal_body(error, self.path, self.request_id)
         return Reply(error.status, body, media_type.encode(), headers)
+
+
+Handler = Callable[[HttpRequest], Awaitable[Reply]]
+"""Of a route."""

@@ -1,56 +1,73 @@
-"""The native API's messages over HTTP: a JSON body in, a JSON body out."""
+"""The native API over HTTP: a JSON body in, a JSON body out."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Mapping
 from functools import partial
 
-from service.errors import Location, RequestError
-from service.http.http_request import Exchange, Reply
-from service.inference.dataplane import Asked
+from service.errors import Location
+from service.http.http_request import Handler, HttpRequest, Reply
+from service.inference.dataplane import DataPlane, ParsedRequest
 from service.inference.engine import Predictions
+from service.model.published import Lineage
 from service.native.messages import Messages, Parsed
 from service.system.steps import finish_in_turns
-from service.worker import Worker
 
 
-class NativeForm:
+class NativeCodec:
     """The messages of one of the native prediction routes."""
 
     def __init__(
         self,
-        worker: Worker,
         messages: Messages,
+        lineage: Lineage,
         parse: Callable[[bytes], Parsed],
+        *,
+        limit_bytes: int,
         rows_at: Location | None = None,
     ) -> None:
-        self._worker = worker
         self._messages = messages
+        self._lineage = lineage
         self._parse = parse
+        self._limit_bytes = limit_bytes
         self._rows_at = rows_at
-        # What is longer could not be valid, so it need not be read.
-        longest = messages.longest_row_bytes if rows_at is None else messages.longest_batch_bytes
-        self._limit_bytes = min(worker.settings.body_limit_bytes, longest)
 
-    async def receive(self, exchange: Exchange) -> bytes:
-        """The body, whole; raises RequestError, or ClientGone."""
-        return await exchange.read_body(self._limit_bytes)
+    async def receive(self, request: HttpRequest) -> bytes:
+        """The complete body; raises RequestError, or ClientGone."""
+        return await request.read_body(self._limit_bytes)
 
-    async def read(self, exchange: Exchange) -> Asked[Reply]:
+    async def read(self, request: HttpRequest) -> ParsedRequest[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
-        rows = self._parse(await self.receive(exchange) if exchange.body is None else exchange.body)
-        if isinstance(rows, Generator):
-            rows = await finish_in_turns(rows)
-        return Asked(rows, partial(self._answer, exchange), self._rows_at)
+        body = await self.receive(request) if request.body is None else request.body
+        rows = await finish_in_turns(self._parse(body))
+        return ParsedRequest(rows, partial(self._answer, request), self._rows_at)
 
-    def refusal(self, exchange: Exchange, error: RequestError) -> Reply:
-        """What answers a request that raised the error."""
-        return exchange.refusal(error)
-
-    def _answer(self, exchange: Exchange, predictions: Predictions) -> Reply:
+    def _answer(self, request: HttpRequest, predictions: Predictions) -> Reply:
         body = self._messages.answer_json(
             predictions,
-            self._worker.model.lineage,
-            request_id=exchange.request_id,
-            timestamp=exchange.received_utc,
-            processing_time_ms=int(exchange.seconds * 1e6) / 1e3,
+            self._lineage,
+            request_id=request.request_id,
+            timestamp=request.received_utc,
+            processing_time_ms=int(request.seconds * 1e6) / 1e3,
         )
         return Reply(200, body)
+
+
+def native_handlers(dataplane: DataPlane, messages: Messages, body_limit_bytes: int) -> Mapping[str, Handler]:
+    """The handlers of the native prediction routes, by their names in the table of routes."""
+    # A longer body than the longest valid one need not be read.
+    row = NativeCodec(
+        messages,
+        dataplane.lineage,
+        messages.parse_row,
+        limit_bytes=min(body_limit_bytes, messages.longest_row_bytes),
+    )
+    batch = NativeCodec(
+        messages,
+        dataplane.lineage,
+        messages.parse_batch,
+        limit_bytes=min(body_limit_bytes, messages.longest_batch_bytes),
+        rows_at=("instances",),
+    )
+    return {
+        "predict": partial(dataplane.predict, codec=row),
+        "predict_batch": partial(dataplane.predict, codec=batch),
+    }

@@ -1,7 +1,7 @@
-"""The pages beside the prediction routes: what is served, how it is, what it answered."""
+"""The routes beside predictions: documentation, health, model, history, metrics."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from urllib.parse import parse_qsl
 
@@ -9,18 +9,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from service.audit.query.history import HistoryFilters
+from service.audit.query.history_pages import HistoryPages
+from service.audit.write.audit_log import AuditLog
 from service.errors import Finding, QueryInvalid, RouteUnknown
 from service.http import assets
-from service.http.http_request import JSON, Exchange, Reply
+from service.http.http_request import JSON, Handler, HttpRequest, Reply
 from service.http.openapi import document as openapi_document
 from service.http.openapi.operations import Document
+from service.inference.readiness import WorkerReadiness
 from service.model.contract_view import shown
+from service.model.published import PublishedModel
 from service.native.messages import Health, Messages, ModelInfo
 from service.telemetry.metrics import CONTENT_TYPE
 from service.telemetry.metrics_page import MetricsPage
-from service.worker import TALLY_INTERVAL_S, Worker
-
-Page = Callable[[Exchange], Awaitable[Reply]]
 
 _TEXT = b"text/plain; charset=utf-8"
 
@@ -29,13 +30,27 @@ class Pages:
     """The pages of one worker."""
 
     def __init__(
-        self, worker: Worker, messages: Messages, schema: Callable[[], Mapping[str, object]]
+        self,
+        model: PublishedModel,
+        messages: Messages,
+        audit: AuditLog,
+        history: HistoryPages,
+        metrics: MetricsPage,
+        readiness: WorkerReadiness,
+        *,
+        requires_keys: bool,
+        schema: Callable[[], Mapping[str, object]],
     ) -> None:
-        self._worker = worker
+        """Take the parts of a worker that has started, and the function that describes BentoML's API."""
+        self._served = model
         self._messages = messages
+        self._audit = audit
+        self._history_pages = history
+        self._metrics_page = metrics
+        self._readiness = readiness
+        self._requires_keys = requires_keys
         self._schema = schema
-        self._metrics_page = MetricsPage(worker.tally, worker.metrics_page, TALLY_INTERVAL_S)
-        self.handlers: Mapping[str, Page] = {
+        self.handlers: Mapping[str, Handler] = {
             "index": self._index,
             "docs": self._docs,
             "openapi": self._openapi,
@@ -49,40 +64,38 @@ class Pages:
             "history": self._history,
             "metrics": self._metrics,
         }
-        """By the names that the table of routes has for them."""
+        """By their names in the table of routes."""
 
     @cached_property
     def _document(self) -> Document:
-        with_keys = self._worker.settings.api_keys_file is not None
-        return openapi_document.document(
-            self._messages, title=self._worker.tag.partition(":")[0], with_keys=with_keys
-        )
+        title = self._served.tag.partition(":")[0]
+        return openapi_document.document(self._messages, title=title, with_keys=self._requires_keys)
 
     @cached_property
     def _document_json(self) -> bytes:
         return to_json(self._document)
 
-    async def _index(self, exchange: Exchange) -> Reply:
+    async def _index(self, request: HttpRequest) -> Reply:
         # One address, two answers: without this a browser takes the page from its cache for the JSON.
         vary = (b"vary", b"accept")
-        if b"text/html" in exchange.headers.get(b"accept", b""):
+        if b"text/html" in request.headers.get(b"accept", b""):
             page = assets.page("index.html")
             return page._replace(headers=[vary, *page.headers])
         routes = openapi_document.summaries(self._document)
-        content = to_json({"model": self._worker.tag, "routes": routes})
+        content = to_json({"model": self._served.tag, "routes": routes})
         return Reply(200, content, JSON, [vary, (b"cache-control", b"no-cache")])
 
-    async def _docs(self, _: Exchange) -> Reply:
+    async def _docs(self, _: HttpRequest) -> Reply:
         return assets.page("docs.html")
 
-    async def _openapi(self, _: Exchange) -> Reply:
+    async def _openapi(self, _: HttpRequest) -> Reply:
         return Reply(200, self._document_json)
 
-    async def _asset(self, exchange: Exchange) -> Reply:
-        return self._file(exchange.match.parameters["asset"], exchange.path)
+    async def _asset(self, request: HttpRequest) -> Reply:
+        return self._file(request.match.parameters["asset"], request.path)
 
-    async def _favicon(self, exchange: Exchange) -> Reply:
-        return self._file(assets.FAVICON, exchange.path)
+    async def _favicon(self, request: HttpRequest) -> Reply:
+        return self._file(assets.FAVICON, request.path)
 
     def _file(self, name: str, path: str) -> Reply:
         reply = assets.asset(name)
@@ -90,36 +103,34 @@ class Pages:
             raise RouteUnknown(path)
         return reply
 
-    async def _bentoml_schema(self, _: Exchange) -> Reply:
+    async def _bentoml_schema(self, _: HttpRequest) -> Reply:
         return Reply(200, to_json(self._schema()))
 
-    async def _live(self, _: Exchange) -> Reply:
+    async def _live(self, _: HttpRequest) -> Reply:
         return Reply(200, b"\n", _TEXT)
 
-    async def _ready(self, _: Exchange) -> Reply:
-        return Reply(200, b"\n", _TEXT) if self._worker.ready else Reply(503, b"not ready\n", _TEXT)
+    async def _ready(self, _: HttpRequest) -> Reply:
+        return Reply(200, b"\n", _TEXT) if self._readiness.is_ready else Reply(503, b"not ready\n", _TEXT)
 
-    async def _health(self, _: Exchange) -> Reply:
-        worker = self._worker
-        lineage = worker.model.lineage
-        audit = worker.audit
+    async def _health(self, _: HttpRequest) -> Reply:
+        model, audit, readiness = self._served, self._audit, self._readiness
         in_order = audit.writable and not (audit.mode == "relaxed" and audit.dropped)
-        status = "ok" if in_order else "degraded" if worker.ready else "failing"
+        status = "ok" if in_order else "degraded" if readiness.is_ready else "failing"
         state = Health(
-            status="draining" if worker.drain.has_begun else status,
-            model=worker.model.tag,
-            model_name=lineage.model_name,
-            model_version=lineage.model_version,
-            runtime=worker.model.predictor.name,
+            status="draining" if readiness.is_draining else status,
+            model=model.tag,
+            model_name=model.lineage.model_name,
+            model_version=model.lineage.model_version,
+            runtime=model.predictor.name,
             audit_mode=audit.mode,
             audit_writable=audit.writable,
             audit_dropped=audit.dropped,
-            uptime_s=round(worker.uptime_s, 3),
+            uptime_s=round(readiness.uptime_s, 3),
         )
-        return _json(state, 200 if worker.ready else 503)
+        return _json(state, 200 if readiness.is_ready else 503)
 
-    async def _model_info(self, _: Exchange) -> Reply:
-        model = self._worker.model
+    async def _model_info(self, _: HttpRequest) -> Reply:
+        model = self._served
         return _json(
             ModelInfo(
                 tag=model.tag,
@@ -129,14 +140,14 @@ class Pages:
                 contract=shown(model.contract),
                 lineage=model.lineage,
                 runtime=model.predictor.name,
-                max_batch_rows=self._worker.settings.max_batch_rows,
+                max_batch_rows=self._messages.max_batch_rows,
             )
         )
 
-    async def _history(self, exchange: Exchange) -> Reply:
-        return Reply(200, await self._worker.history.page(_filters(exchange)))
+    async def _history(self, request: HttpRequest) -> Reply:
+        return Reply(200, await self._history_pages.page(_filters(request)))
 
-    async def _metrics(self, _: Exchange) -> Reply:
+    async def _metrics(self, _: HttpRequest) -> Reply:
         return Reply(200, await self._metrics_page.get(), CONTENT_TYPE.encode())
 
 
@@ -144,8 +155,8 @@ def _json(content: BaseModel, status: int = 200) -> Reply:
     return Reply(status, content.model_dump_json().encode())
 
 
-def _filters(exchange: Exchange) -> HistoryFilters:
-    query = parse_qsl(exchange.query.decode("latin-1"), keep_blank_values=True)
+def _filters(request: HttpRequest) -> HistoryFilters:
+    query = parse_qsl(request.query.decode("latin-1"), keep_blank_values=True)
     twice = [name for name, count in Counter(name for name, _ in query).items() if count > 1]
     if twice:
         raise QueryInvalid([Finding((name,), "Given more than once") for name in twice])

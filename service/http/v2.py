@@ -3,15 +3,15 @@
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from functools import cached_property, partial
+from collections.abc import Mapping
+from functools import partial
 
 from pydantic import BaseModel
 
-from service.errors import RequestError
-from service.http.http_request import JSON, Exchange, Reply
-from service.inference.dataplane import Asked, Door
+from service.http.http_request import JSON, Handler, HttpRequest, Reply
+from service.inference.dataplane import DataPlane, ParsedRequest
 from service.inference.engine import Predictions
+from service.inference.readiness import WorkerReadiness
 from service.native.messages import Messages
 from service.oip import json_body
 from service.oip.inputs import Inputs
@@ -19,58 +19,41 @@ from service.oip.message_types import Liveness, ModelReadiness, Readiness, Serve
 from service.oip.outputs import Outputs
 from service.oip.served_model import BINARY_EXTENSION, SERVER_NAME, SERVER_VERSION, ServedModel
 from service.system.steps import finish_in_turns
-from service.worker import Worker
 
 BINARY = b"application/octet-stream"
 _MEDIA_TYPES = (JSON, BINARY, b"")
-"""tritonclient says none, or what its HTTP library says of any bytes."""
+"""tritonclient sends none, or its HTTP library's type for any bytes."""
 _HEADER = json_body.HEADER.lower().encode()
 
 
-class V2Form:
+class V2Codec:
     """The messages of the infer route."""
 
-    def __init__(self, worker: Worker, messages: Messages) -> None:
-        self._worker = worker
-        self._limit_bytes = min(worker.settings.body_limit_bytes, messages.longest_batch_bytes)
+    def __init__(self, messages: Messages, model: ServedModel, body_limit_bytes: int) -> None:
+        self._model = model
+        self._limit_bytes = min(body_limit_bytes, messages.longest_batch_bytes)
         self._inputs = Inputs(messages.contract, messages.max_batch_rows)
         self._outputs = Outputs(messages.contract)
 
-    @cached_property
-    def model(self) -> ServedModel:
-        """The model as clients know it; it is there once the worker has started."""
-        return ServedModel(self._worker.model)
+    async def receive(self, request: HttpRequest) -> bytes:
+        """The complete body; raises RequestError, or ClientGone."""
+        check_model(self._model, request)
+        return await request.read_body(self._limit_bytes, _MEDIA_TYPES)
 
-    def check(self, exchange: Exchange) -> None:
-        """Raise ModelUnknown unless the path names the model that is served."""
-        parameters = exchange.match.parameters
-        self.model.check(parameters["model"], parameters.get("version", ""))
-
-    async def receive(self, exchange: Exchange) -> bytes:
-        """The body, whole; raises RequestError, or ClientGone."""
-        self.check(exchange)
-        return await exchange.read_body(self._limit_bytes, _MEDIA_TYPES)
-
-    async def read(self, exchange: Exchange) -> Asked[Reply]:
+    async def read(self, request: HttpRequest) -> ParsedRequest[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
-        content = await self.receive(exchange) if exchange.body is None else exchange.body
-        end = json_body.json_length(exchange.headers.get(_HEADER), content)
-        members = json_body.parse(content, end, self._inputs)
-        if isinstance(members, Generator):
-            members = await finish_in_turns(members)
+        content = await self.receive(request) if request.body is None else request.body
+        end = json_body.json_length(request.headers.get(_HEADER), content)
+        members = await finish_in_turns(json_body.parse(content, end, self._inputs))
         id_ = json_body.id_of(members)
-        exchange.identify(id_)
+        request.identify(id_)
         raw = memoryview(content)[end:]
-        request = await finish_in_turns(json_body.read(members, raw, self._inputs, self._outputs))
-        answer = partial(self._answer, request, id_ or exchange.request_id)
-        return Asked(request.rows, answer, ("rows",), request.timeout_s)
+        infer = await finish_in_turns(json_body.read(members, raw, self._inputs, self._outputs))
+        answer = partial(self._answer, infer, id_ or request.request_id)
+        return ParsedRequest(infer.rows, answer, ("rows",), infer.timeout_s)
 
-    def refusal(self, exchange: Exchange, error: RequestError) -> Reply:
-        """What answers a request that raised the error."""
-        return exchange.refusal(error)
-
-    def _answer(self, request: json_body.InferRequest, id_: str, predictions: Predictions) -> Reply:
-        content, end = json_body.write(request, predictions, id_, self.model, self._outputs)
+    def _answer(self, infer: json_body.InferRequest, id_: str, predictions: Predictions) -> Reply:
+        content, end = json_body.write(infer, predictions, id_, self._model, self._outputs)
         if end is None:
             return Reply(200, content)
         return Reply(200, content, BINARY, [(_HEADER, b"%d" % end)])
@@ -79,41 +62,51 @@ class V2Form:
 class V2Routes:
     """All routes below /v2."""
 
-    def __init__(self, worker: Worker, messages: Messages, door: Door) -> None:
-        self._worker = worker
-        self._door = door
-        self._form = V2Form(worker, messages)
-        self.handlers: Mapping[str, Callable[[Exchange], Awaitable[Reply]]] = {
+    def __init__(
+        self,
+        dataplane: DataPlane,
+        messages: Messages,
+        model: ServedModel,
+        readiness: WorkerReadiness,
+        body_limit_bytes: int,
+    ) -> None:
+        self._served = model
+        self._readiness = readiness
+        codec = V2Codec(messages, model, body_limit_bytes)
+        self.handlers: Mapping[str, Handler] = {
             "v2": self._server,
             "v2_live": self._live,
             "v2_ready": self._ready,
             "v2_model": self._model,
             "v2_model_ready": self._model_ready,
-            "v2_infer": self._infer,
+            "v2_infer": partial(dataplane.predict, codec=codec),
         }
-        """By the names that the table of routes has for them."""
+        """By their names in the table of routes."""
 
-    async def _infer(self, exchange: Exchange) -> Reply:
-        return await self._door.predict(exchange, self._form)
-
-    async def _server(self, _: Exchange) -> Reply:
+    async def _server(self, _: HttpRequest) -> Reply:
         return _json(ServerMetadata(name=SERVER_NAME, version=SERVER_VERSION, extensions=[BINARY_EXTENSION]))
 
-    async def _live(self, _: Exchange) -> Reply:
+    async def _live(self, _: HttpRequest) -> Reply:
         return _json(Liveness(live=True))
 
-    async def _ready(self, _: Exchange) -> Reply:
-        ready = self._worker.ready
+    async def _ready(self, _: HttpRequest) -> Reply:
+        ready = self._readiness.is_ready
         return _json(Readiness(ready=ready), 200 if ready else 503)
 
-    async def _model(self, exchange: Exchange) -> Reply:
-        self._form.check(exchange)
-        return _json(self._form.model.metadata)
+    async def _model(self, request: HttpRequest) -> Reply:
+        check_model(self._served, request)
+        return _json(self._served.metadata)
 
-    async def _model_ready(self, exchange: Exchange) -> Reply:
-        self._form.check(exchange)
-        ready = self._worker.ready
-        return _json(ModelReadiness(name=self._form.model.name, ready=ready), 200 if ready else 503)
+    async def _model_ready(self, request: HttpRequest) -> Reply:
+        check_model(self._served, request)
+        ready = self._readiness.is_ready
+        return _json(ModelReadiness(name=self._served.name, ready=ready), 200 if ready else 503)
+
+
+def check_model(model: ServedModel, request: HttpRequest) -> None:
+    """Raise ModelUnknown unless the path names the served model."""
+    parameters = request.match.parameters
+    model.check(parameters["model"], parameters.get("version", ""))
 
 
 def _json(content: BaseModel, status: int = 200) -> Reply:

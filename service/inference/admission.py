@@ -1,19 +1,20 @@
-"""Admission: how many requests a worker has in progress, how many wait, and what comes beyond.
+"""Admission: how many requests a worker has in progress, how many wait, and which are rejected.
 
-Requests of one row and larger ones have a lane each, so that neither takes the other's room. A lane has a
-limit of what is in progress, and one of that and what waits together.
+Requests of one row and larger requests have a lane each, so that neither uses up the other's capacity. A lane
+limits what is in progress, and what is in progress or queued.
 
-Where the model's calls are quick, a few shares of single rows keep model and log busy. More requests in
-progress would bring nothing, and each costs more: by the time it is gone on with, what it is made of has left
-the processor's caches. With 2,000 connections that was a third of the throughput. So those beyond wait, not
-begun: over HTTP little more than their bytes. Larger requests are counted by bytes, which are known before
-the body is parsed, and little is in progress at once: one holds the loop for as long as hundreds of single
-rows, while it is parsed and while it is answered.
+- Single rows. Where calls of the model are quick, a few shares of single rows keep model and log busy. More
+  requests in progress bring nothing and cost more: by the time one is continued, its data has left the
+  processor's caches. With 2,000 connections that was a third of the throughput. Requests beyond are queued
+  before they begin; over HTTP a queued request holds little more than its bytes.
+- Larger requests are counted by bytes, which are known before the body is parsed. Few are in progress at
+  once: one occupies the event loop for as long as hundreds of single rows, both for parsing and for
+  answering.
 
-Requests beyond a lane's limit are refused, which costs half of answering: under three times the load
-that can be served, a worker that refused each at once would do little else. So only so many refusals a second
-leave at once. What comes beyond those waits as well; its client, meanwhile, sends nothing more on that
-connection. What has waited for too long is refused in any case.
+Requests beyond a lane's limit get 429. A rejection costs half as much as an answer, so a worker that rejected
+everything at once under three times its load would do little else. Rejections are therefore limited to
+``REJECTIONS_PER_S``. The rest wait in the queue, during which their clients send nothing more on that
+connection. Every request that has waited for ``max_wait_s`` is rejected.
 """
 
 import asyncio
@@ -25,249 +26,261 @@ from typing import NamedTuple, Self
 from service.errors import DeadlineExceeded, Overloaded
 
 SINGLE_BODY_BYTES = 16 * 1024
-"""A longer body counts as that of a larger request before it is known how many rows it has."""
+"""A longer body counts as a larger request before its number of rows is known."""
 ROW_BYTES = 64
-"""What a row of a larger request counts at least; in binary it may have a byte."""
-LARGE_AT_ONCE_BYTES = 1024**2
-"""Bytes of larger requests in progress from which on none begins: two batches of 10,000 rows, so that one is
+"""The least that a row of a larger request counts; in binary a row can be a single byte."""
+MAX_LARGE_BYTES_IN_PROGRESS = 1024**2
+"""No larger request begins while this many bytes are in progress: two batches of 10,000 rows, one of which is
 predicted while the other is recorded, or a dozen of 1,000."""
-LARGE_BESIDE_SINGLE_BYTES = 64 * 1024
-"""The same while single rows are in hand: one batch of 10,000 rows, or dozens of a few rows."""
+MAX_LARGE_BYTES_BESIDE_SINGLE = 64 * 1024
+"""The same while single rows are in progress or queued: one batch of 10,000 rows, or dozens of a few rows."""
 
-REFUSALS_PER_S = 500.0
-_MOST_REFUSALS = 100.0
-"""That many may have been saved up by a while without any."""
-_REFUSALS_IN_A_ROW = 25.0
-"""Once there are none left, that many are saved up before the next leaves: between the answers one refusal
-costs as much as three in a row, for its code has left the caches, and it wakes its client alone."""
+REJECTIONS_PER_S = 500.0
+_MAX_SAVED_REJECTIONS = 100.0
+"""Rejections that an idle period saves up."""
+_MIN_REJECTION_RUN = 25.0
+"""Rejections that are saved up, once none is left, before the next is sent. Between answers a single
+rejection costs as much as three in a row: its code has left the caches, and it wakes its client alone. This
+hysteresis, and that a rejection is decided without waiting, are why the rate limit is not a library's token
+bucket."""
+
+OnAdmitted = Callable[["Slot"], object]
+"""Called once with the request's slot, which is empty if the request is rejected."""
 
 
-def _any_number() -> float:
+def _unlimited() -> float:
     return float("inf")
 
 
-class _Waiting(NamedTuple):
-    told: "Callable[[Room], object]"
+class _Queued(NamedTuple):
+    on_admitted: OnAdmitted
     weight: int
     since: float
 
 
 class _Lane:
-    """Requests of one kind: what is in progress, and what waits in the order in which it came."""
+    """Requests of one kind: those in progress, and a queue in order of arrival."""
 
-    def __init__(self, at_once: Callable[[], float], most_in_hand: float, patience_s: float) -> None:
-        self._at_once = at_once
-        self._most_in_hand = most_in_hand
-        self._patience_s = patience_s
+    def __init__(self, max_in_progress: Callable[[], float], max_admitted: float, max_wait_s: float) -> None:
+        self._max_in_progress = max_in_progress
+        self._max_admitted = max_admitted
+        self._max_wait_s = max_wait_s
         self._in_progress = 0
-        self._in_line = 0
-        self._line: deque[_Waiting] = deque()
-        self._is_moving = False
+        self._queued = 0
+        self._queue: deque[_Queued] = deque()
+        self._is_advancing = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def __len__(self) -> int:
-        """How many requests wait."""
-        return len(self._line)
+    @property
+    def has_queue(self) -> bool:
+        """Whether any request waits."""
+        return bool(self._queue)
 
     @property
-    def in_hand(self) -> int:
-        """The weight of all that is in progress or waits."""
-        return self._in_progress + self._in_line
+    def admitted(self) -> int:
+        """Weight of everything in progress or queued."""
+        return self._in_progress + self._queued
 
     @property
     def is_full(self) -> bool:
-        """Whether as much is in hand as is taken on."""
-        return self.in_hand >= self._most_in_hand
+        """Whether the lane's limit is reached."""
+        return self.admitted >= self._max_admitted
 
     @property
-    def has_place(self) -> bool:
-        """Whether the next may begin, however much it weighs: else one larger than the limit never would."""
-        return self._in_progress < self._most_in_hand and self._in_progress < self._at_once()
+    def can_begin(self) -> bool:
+        """Whether the next request may begin, whatever its weight: one above the limit would never begin."""
+        return self._in_progress < self._max_admitted and self._in_progress < self._max_in_progress()
 
     def begin(self, weight: int) -> None:
-        """Have so much more in progress."""
+        """Count more weight in progress."""
         self._in_progress += weight
 
     def end(self, weight: int) -> None:
-        """Have so much less in progress; those that have waited for longest begin instead."""
+        """Count less weight in progress, and begin the requests that have waited longest."""
         self._in_progress -= weight
-        if self._is_moving:  # One that was just told has gone already.
+        if self._is_advancing:  # A request that just began has ended already.
             return
-        self._is_moving = True
+        self._is_advancing = True
         try:
-            while self._line and self.has_place:
-                told, weight, since = self._take_first()
-                told(Room(self, weight, waited_s=monotonic() - since))
+            while self._queue and self.can_begin:
+                on_admitted, weight, since = self._dequeue()
+                on_admitted(Slot(self, weight, waited_s=monotonic() - since))
         finally:
-            self._is_moving = False
+            self._is_advancing = False
 
-    def wait(self, told: "Callable[[Room], object]", weight: int) -> None:
-        """Have a request wait for its turn."""
-        self._line.append(_Waiting(told, weight, monotonic()))
-        self._in_line += weight
-        self._watch()
+    def enqueue(self, on_admitted: OnAdmitted, weight: int) -> None:
+        """Queue a request."""
+        self._queue.append(_Queued(on_admitted, weight, monotonic()))
+        self._queued += weight
+        self._set_timer()
 
-    def _take_first(self) -> _Waiting:
-        first = self._line.popleft()
-        self._in_line -= first.weight
+    def _dequeue(self) -> _Queued:
+        first = self._queue.popleft()
+        self._queued -= first.weight
         return first
 
-    def _watch(self) -> None:
-        if self._timer is None and self._line and self._patience_s < float("inf"):
-            left_s = self._line[0].since + self._patience_s - monotonic()
-            self._timer = asyncio.get_running_loop().call_later(max(left_s, 0.0), self._look)
+    def _set_timer(self) -> None:
+        if self._timer is None and self._queue and self._max_wait_s < float("inf"):
+            left_s = self._queue[0].since + self._max_wait_s - monotonic()
+            self._timer = asyncio.get_running_loop().call_later(max(left_s, 0.0), self._reject_overdue)
 
-    def _look(self) -> None:
+    def _reject_overdue(self) -> None:
         self._timer = None
-        longest_ago = monotonic() - self._patience_s
-        while self._line and self._line[0].since <= longest_ago:
-            told, weight, since = self._take_first()
-            told(Room(None, weight, waited_s=monotonic() - since))
-        self._watch()
+        overdue_since = monotonic() - self._max_wait_s
+        while self._queue and self._queue[0].since <= overdue_since:
+            on_admitted, weight, since = self._dequeue()
+            on_admitted(Slot(None, weight, waited_s=monotonic() - since))
+        self._set_timer()
 
 
 class Admission:
-    """The room of one worker. It belongs to one event loop."""
+    """The slots of one worker. It belongs to one event loop."""
 
     def __init__(
         self,
-        max_queued_rows: int,
+        max_single_rows: int,
         *,
-        at_once: Callable[[], float] = _any_number,
-        patience_s: float = float("inf"),
-        refusals_per_s: float = REFUSALS_PER_S,
+        max_in_progress: Callable[[], float] = _unlimited,
+        max_wait_s: float = float("inf"),
+        rejections_per_s: float = REJECTIONS_PER_S,
         max_large_bytes: float = float("inf"),
     ) -> None:
-        """Take how many single rows may be in hand and in progress, and how long a request waits at most.
+        """Take the limits of single rows in progress or queued, and of bytes of larger requests.
 
-        The last is how many bytes of larger requests may be in hand.
+        ``max_in_progress`` gives how many single rows may be in progress at present.
         """
-        self.max_queued_rows = max_queued_rows
-        self._single = _Lane(at_once, max_queued_rows, patience_s)
-        self._large = _Lane(self._large_at_once, max_large_bytes, patience_s)
-        self._refusals_per_s = refusals_per_s
-        self._refusals = _MOST_REFUSALS
-        """That may leave at once."""
-        self._saves_up = False
+        self.max_single_rows = max_single_rows
+        self._single = _Lane(max_in_progress, max_single_rows, max_wait_s)
+        self._large = _Lane(self._max_large_in_progress, max_large_bytes, max_wait_s)
+        self._rejections_per_s = rejections_per_s
+        self._rejections = _MAX_SAVED_REJECTIONS
+        """Rejections that may be sent at once."""
+        self._is_saving = False
         self._counted = monotonic()
 
     @property
-    def rows_in_hand(self) -> int:
-        """Single rows in progress and in line."""
-        return self._single.in_hand
+    def single_rows(self) -> int:
+        """Single rows in progress or queued."""
+        return self._single.admitted
 
     @property
     def is_full(self) -> bool:
-        """Whether as many single rows are in hand as are taken on."""
+        """Whether the limit of single rows is reached."""
         return self._single.is_full
 
-    def apply(self, told: "Callable[[Room], object]", body_bytes: int = 0) -> None:
-        """Have a request, whose body is there, told of its room: now, or when it is its turn."""
+    def request_slot(self, on_admitted: OnAdmitted, body_bytes: int = 0) -> None:
+        """Call back with the slot of a request whose body is complete: now, or when its turn comes."""
         if body_bytes <= SINGLE_BODY_BYTES:
-            self._apply(told, self._single, 1)
+            self._request(on_admitted, self._single, 1)
         else:
-            self._apply(told, self._large, body_bytes)
+            self._request(on_admitted, self._large, body_bytes)
 
-    async def room(self, body_bytes: int = 0, deadline: float = float("inf")) -> "Room":
-        """Room for a request, to be entered at once.
+    async def slot(self, body_bytes: int = 0, deadline: float = float("inf")) -> "Slot":
+        """The slot of a request, to be entered at once.
 
-        Raises DeadlineExceeded once that passed, by the clock ``time.monotonic``.
+        Raises DeadlineExceeded at the deadline, which is a time of the clock ``time.monotonic``.
         """
-        return await _turn(lambda told: self.apply(told, body_bytes), deadline)
+        return await _wait_for(lambda on_admitted: self.request_slot(on_admitted, body_bytes), deadline)
 
-    async def widen(self, room: "Room", rows: int, body_bytes: int, deadline: float = float("inf")) -> None:
-        """Count a request for the rows that it turned out to have.
+    async def resize(self, slot: "Slot", rows: int, body_bytes: int, deadline: float = float("inf")) -> None:
+        """Count a request by the rows that it turned out to have.
 
-        More than one wait among the larger requests, if they do not yet; raises Overloaded, or
-        DeadlineExceeded.
+        A short body of several rows moves to the lane of larger requests, where it may wait; raises
+        Overloaded or DeadlineExceeded.
         """
         weight = max(body_bytes, rows * ROW_BYTES)
-        if room.lane is self._large:
-            room.weigh(weight)
+        if slot.lane is self._large:
+            slot.weigh(weight)
         elif rows > 1:
-            room.leave()
-            room.become(await _turn(lambda told: self._apply(told, self._large, weight), deadline))
+            slot.leave()
+            slot.become(
+                await _wait_for(lambda on_admitted: self._request(on_admitted, self._large, weight), deadline)
+            )
 
-    def _large_at_once(self) -> float:
-        return LARGE_BESIDE_SINGLE_BYTES if self._single.in_hand else LARGE_AT_ONCE_BYTES
+    def _max_large_in_progress(self) -> float:
+        return MAX_LARGE_BYTES_BESIDE_SINGLE if self._single.admitted else MAX_LARGE_BYTES_IN_PROGRESS
 
-    def _apply(self, told: "Callable[[Room], object]", lane: _Lane, weight: int) -> None:
-        if not len(lane) and lane.has_place:
-            told(Room(lane, weight))
-        elif lane.is_full and self._may_refuse():
-            told(Room(None, weight))
+    def _request(self, on_admitted: OnAdmitted, lane: _Lane, weight: int) -> None:
+        if not lane.has_queue and lane.can_begin:
+            on_admitted(Slot(lane, weight))
+        elif lane.is_full and self._may_reject():
+            on_admitted(Slot(None, weight))
         else:
-            lane.wait(told, weight)
+            lane.enqueue(on_admitted, weight)
 
-    def _may_refuse(self) -> bool:
+    def _may_reject(self) -> bool:
         now = monotonic()
-        self._refusals = min(_MOST_REFUSALS, self._refusals + (now - self._counted) * self._refusals_per_s)
+        earned = (now - self._counted) * self._rejections_per_s
+        self._rejections = min(_MAX_SAVED_REJECTIONS, self._rejections + earned)
         self._counted = now
-        if self._refusals < (_REFUSALS_IN_A_ROW if self._saves_up else 1):
-            self._saves_up = True
+        if self._rejections < (_MIN_REJECTION_RUN if self._is_saving else 1):
+            self._is_saving = True
             return False
-        self._refusals -= 1
-        self._saves_up = False
+        self._rejections -= 1
+        self._is_saving = False
         return True
 
 
-async def _turn(apply: "Callable[[Callable[[Room], object]], None]", deadline: float) -> "Room":
-    """The room of a request that applies so; whoever gives up meanwhile takes none."""
-    turn: asyncio.Future[Room] = asyncio.get_running_loop().create_future()
+async def _wait_for(request: Callable[[OnAdmitted], None], deadline: float) -> "Slot":
+    """The slot that was requested; a caller that stops waiting occupies none."""
+    admitted: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
 
-    def told(room: Room) -> None:
-        if turn.done():  # Whoever waited has gone.
-            room.leave()
+    def on_admitted(slot: Slot) -> None:
+        if admitted.done():  # The caller has stopped waiting.
+            slot.leave()
         else:
-            turn.set_result(room)
+            admitted.set_result(slot)
 
-    apply(told)
-    if turn.done():  # As nearly always.
-        return turn.result()
+    request(on_admitted)
+    if admitted.done():  # As nearly always.
+        return admitted.result()
     try:
         async with asyncio.timeout(None if deadline == float("inf") else deadline - monotonic()):
-            return await turn
+            return await admitted
     except (asyncio.CancelledError, TimeoutError) as error:
-        if not turn.cancelled():
-            turn.result().leave()
+        if not admitted.cancelled():
+            admitted.result().leave()
         if isinstance(error, TimeoutError):
             raise DeadlineExceeded from None
         raise
 
 
-class Room:
-    """What a request takes up, from before its body is parsed until it is recorded; or that there is none."""
+class Slot:
+    """The capacity that a request occupies from before its body is parsed until it is recorded.
+
+    An empty slot belongs to a request that is rejected.
+    """
 
     __slots__ = ("_weight", "lane", "waited_s")
 
     def __init__(self, lane: _Lane | None, weight: int, waited_s: float = 0.0) -> None:
         self.lane = lane
-        """Where it takes room up; nothing where it does not, or no more."""
+        """The lane whose capacity it occupies; None if it is empty, or was given back."""
         self._weight = weight
         self.waited_s = waited_s
-        """How long the request has waited."""
+        """Seconds that the request was queued."""
         if lane is not None:
             lane.begin(weight)
 
     def __enter__(self) -> Self:
-        """Raise Overloaded if there is none."""
+        """Raise Overloaded if the slot is empty."""
         if self.lane is None:
             raise Overloaded
         return self
 
     def become(self, other: Self) -> None:
-        """Take up what the other does, in its place; raises Overloaded if that is none."""
+        """Take over the capacity of another slot; raises Overloaded if that is empty."""
         other.__enter__()
         self.lane, self._weight, other.lane = other.lane, other._weight, None
 
     def weigh(self, weight: int) -> None:
-        """Take up so much."""
+        """Occupy this much."""
         if self.lane is not None:
             self.lane.begin(weight - self._weight)
             self._weight = weight
 
     def leave(self) -> None:
-        """Give back what it takes up, if it does."""
+        """Give the capacity back, if any is occupied."""
         lane, self.lane = self.lane, None
         if lane is not None:
             lane.end(self._weight)

@@ -1,16 +1,16 @@
 """Adaptive batching: the rows of concurrent requests share calls of the model.
 
-Rows gather for a few turns of the event loop, and a call takes what has gathered. Nobody waits on a timer: an
-idle service answers a single row at once, a busy one in larger batches. What a call of so many rows takes is
-measured all the time (pace.py). Where it is next to nothing, a call takes no more than is enough to share it,
-so that the log records some while others are predicted. A short call runs on the loop, because handing it to
-a thread costs more than the call; one that would hold the loop up runs in the model's thread, while the next
-rows gather. No call is made longer than the deadlines of its rows allow.
+Rows gather for a few turns of the event loop, and a call takes the rows that have gathered. No request waits
+for a timer: an idle service answers a single row at once, a busy one in larger batches. The time of a call is
+estimated continuously (call_time.py). Where calls are quick, a call takes only a share of the rows, so that
+some are recorded while others are predicted. A short call runs on the loop, because handing it to a thread
+costs more than the call. A long call runs in the model's thread, while the next rows gather. No call is
+longer than the deadlines of its rows allow.
 
-Requests of few rows and larger ones have a queue each, so that neither is held up behind the other: a call
-takes those of few rows first, then a slice of the larger ones that is bounded in rows and in time. A larger
-request goes to the back of its queue after each slice. One whose deadline has passed, or whose client has
-gone, is dropped before the model sees it.
+Requests of few rows and larger requests have a queue each, so that neither blocks the other. A call takes the
+small requests first, then a slice of the larger ones, bounded in rows and in time. A larger request goes to
+the back of its queue after each slice. A request whose deadline has passed, or whose client has disconnected,
+is dropped before the model is called.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from service.inference.call_rows import CallRows, PendingRequest
-from service.inference.call_time import Pace
+from service.inference.call_time import CallTimeEstimator
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
 
 ON_LOOP_S = 0.002
-"""The longest that a call may hold up the event loop."""
+"""The longest call that runs on the event loop."""
 
 _GATHERING_TURNS = 16
 """Turns of the event loop that rows gather for. A turn reads what has come meanwhile: a microsecond or two
@@ -76,7 +76,7 @@ class Batcher(Generic[RowT, ResultT]):
         *,
         max_call_rows: int,
         on_call: Callable[[int, float], None],
-        pace: Pace | None = None,
+        call_time: CallTimeEstimator | None = None,
         share_rows: int = SHARE_ROWS,
     ) -> None:
         """Take the model's function, and a callback that is told of each call: its rows, its seconds.
@@ -86,12 +86,12 @@ class Batcher(Generic[RowT, ResultT]):
         self._call = call
         self._max_call_rows = max_call_rows
         self._on_call = on_call
-        self._pace = pace or Pace()
+        self._call_time = call_time or CallTimeEstimator()
         self._most_shared_rows = share_rows
         self._share_rows = max_call_rows
         """Rows from which on a call takes no further request."""
-        self.enough_requests = float("inf")
-        """How many in progress keep it busy; where a call is not quick, the more the better."""
+        self.useful_requests = float("inf")
+        """Requests in progress that keep model and log busy; infinite where calls are not quick."""
         self._settle_share()
         self._small: deque[PendingRequest[RowT, ResultT]] = deque()
         self._large: deque[PendingRequest[RowT, ResultT]] = deque()
@@ -142,7 +142,7 @@ class Batcher(Generic[RowT, ResultT]):
         batch, rows = self._gather()
         if not batch:
             return
-        if self._pace.expected_s(len(rows)) <= ON_LOOP_S:
+        if self._call_time.expected_s(len(rows)) <= ON_LOOP_S:
             self._finish(batch, *self._predict_each(rows))
             self._schedule(loop)
         else:
@@ -176,7 +176,7 @@ class Batcher(Generic[RowT, ResultT]):
         self._look = loop.call_later(_LOOK_INTERVAL_S, self._look_through, loop, called)
 
     def _gather(self) -> tuple[list[tuple[PendingRequest[RowT, ResultT], int]], Sequence[RowT]]:
-        call: CallRows[RowT, ResultT] = CallRows(self._pace, self._max_call_rows)
+        call: CallRows[RowT, ResultT] = CallRows(self._call_time, self._max_call_rows)
         if not self._large:
             call.take(self._small, self._share_rows, self._max_call_rows)
         elif self._is_large_first:
@@ -192,13 +192,13 @@ class Batcher(Generic[RowT, ResultT]):
 
     @property
     def _slice_rows(self) -> int:
-        slice_s = max(SLICE_S, 2 * self._pace.expected_s(0))
-        return min(self._max_call_rows, self._pace.rows_within(slice_s))
+        slice_s = max(SLICE_S, 2 * self._call_time.expected_s(0))
+        return min(self._max_call_rows, self._call_time.rows_within(slice_s))
 
     def _settle_share(self) -> None:
-        is_quick = self._pace.expected_s(self._most_shared_rows) <= _QUICK_S
+        is_quick = self._call_time.expected_s(self._most_shared_rows) <= _QUICK_S
         self._share_rows = self._most_shared_rows if is_quick else self._max_call_rows
-        self.enough_requests = _SHARES_AT_ONCE * self._share_rows if is_quick else float("inf")
+        self.useful_requests = _SHARES_AT_ONCE * self._share_rows if is_quick else float("inf")
 
     def _finish(
         self,
@@ -206,7 +206,7 @@ class Batcher(Generic[RowT, ResultT]):
         results: Sequence[ResultT | None],
         seconds: float,
     ) -> None:
-        self._pace.learn(len(results), seconds)
+        self._call_time.observe(len(results), seconds)
         self._settle_share()
         self._on_call(len(results), seconds)
         start = 0

@@ -1,6 +1,6 @@
-"""The rows of the requests that wait for the model, and those that one call takes.
+"""The rows of the requests that wait for the model, and the rows that one call takes.
 
-A call is no longer than the deadlines of its rows allow, and takes nothing that nobody waits for.
+A call is no longer than the deadlines of its rows allow, and takes no row whose client has disconnected.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Generic, TypeVar, cast
 
 from service.errors import ClientGone, DeadlineExceeded, RowsFailed
-from service.inference.call_time import Pace
+from service.inference.call_time import CallTimeEstimator
 
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
@@ -73,20 +73,20 @@ class PendingRequest(Generic[RowT, ResultT]):
 class CallRows(Generic[RowT, ResultT]):
     """The rows that a call takes, and whose they are."""
 
-    def __init__(self, pace: Pace, max_rows: int) -> None:
+    def __init__(self, call_time: CallTimeEstimator, max_rows: int) -> None:
         self.rows: list[RowT] = []
         self.parts: list[tuple[PendingRequest[RowT, ResultT], int]] = []
-        self._pace = pace
+        self._call_time = call_time
         self._max_rows = max_rows
         self._now = monotonic()
-        self._ample_s = 2 * pace.expected_s(max_rows)
+        self._ample_s = 2 * call_time.expected_s(max_rows)
 
     def take(self, queue: deque[PendingRequest[RowT, ResultT]], enough: int, most: int) -> None:
         """Take rows until there are enough in all, and never more than the most; drop what nobody waits for.
 
         No deadline is to pass in the call.
         """
-        now, rows, pace = self._now, self.rows, self._pace
+        now, rows, call_time = self._now, self.rows, self._call_time
         most = min(most, self._max_rows)
         while len(rows) < min(enough, most) and queue:
             request = queue.popleft()
@@ -94,7 +94,7 @@ class CallRows(Generic[RowT, ResultT]):
                 continue
             if request.deadline - now < self._ample_s:
                 # Half of what is left is for the call, the rest for what comes before and after it.
-                self._max_rows = min(self._max_rows, pace.rows_within((request.deadline - now) / 2))
+                self._max_rows = min(self._max_rows, call_time.rows_within((request.deadline - now) / 2))
                 most = min(most, self._max_rows)
                 if len(rows) >= most and rows:
                     queue.appendleft(request)

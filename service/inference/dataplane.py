@@ -1,165 +1,191 @@
-"""The door: the way of a prediction, the same for every transport.
+"""The data plane: the way of every request that asks for predictions, the same for every transport.
 
-There must be room for it; its message is read and becomes validated rows; they go through the engine; the
-answer is put into words, recorded, and only then given back to be sent. A transport brings its calls
-(call.py) and, for each of its message formats, a ``Form``: how rows are read from a message, and how an
-answer or a refusal is worded in it.
+    begin -> authorize -> slot -> read and validate -> engine -> record -> finish
+
+A transport brings its requests (request.py) and, for each of its message formats, a ``Codec``: how rows are
+read from a message, and how predictions are written into one. A reply leaves the data plane only after the
+audit log has its record. Other requests use ``begin``, ``authorize`` and ``finish`` alone.
 """
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from service.access.authorization import authorize
+from service.access.keyring import Keyring
+from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
 from service.errors import ClientGone, InternalFailure, Location, RequestError, RowsFailed
-from service.inference.admission import Room
-from service.inference.engine import Predictions
-from service.inference.request import Call
+from service.inference.admission import Admission, Slot
+from service.inference.engine import Engine, Predictions
+from service.inference.request import RecordedReply, Request
 from service.model.contract import Values
 from service.model.reference_profile import NO_FLAGS
-from service.worker import Worker
+from service.routes import AnyKey, Scope
+from service.telemetry.tally import Tally
+from service.telemetry.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("bentoml.access")
-"""Under a name that BentoML has a handler and a level for."""
+"""BentoML gives this name a handler and a level."""
 
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for a client that went away; it is counted, never sent."""
+"""nginx's status for a client that disconnected; it is counted, never sent."""
 
 NO_PREDICTIONS = Predictions((), (), (), NO_FLAGS)
 
-
-class Recorded(Protocol):
-    """A reply as far as it is recorded."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status, whatever the transport."""
-        ...
-
-    @property
-    def body(self) -> bytes:
-        """What the client gets to read."""
-        ...
+RequestT = TypeVar("RequestT", bound=Request[Any])
+RequestT_contra = TypeVar("RequestT_contra", bound=Request[Any], contravariant=True)
+ReplyT = TypeVar("ReplyT", bound=RecordedReply)
 
 
-CallT = TypeVar("CallT", bound=Call)
-CallT_contra = TypeVar("CallT_contra", bound=Call, contravariant=True)
-ReplyT = TypeVar("ReplyT", bound=Recorded)
-
-
-class Asked(NamedTuple, Generic[ReplyT]):
-    """What a message asks for."""
+class ParsedRequest(NamedTuple, Generic[ReplyT]):
+    """A message, read."""
 
     rows: Sequence[Values]
     """The values of validated rows."""
     answer: Callable[[Predictions], ReplyT]
-    """Puts the predictions into the words of the message's format."""
+    """Writes the predictions in the message's format."""
     rows_at: Location | None = None
     """Where the rows stand in the message."""
     timeout_s: float = float("inf")
-    """Time that the message itself gives the request."""
+    """The time limit that the message itself sets."""
 
 
-class Form(Protocol[CallT_contra, ReplyT]):
-    """A format of messages."""
+class Codec(Protocol[RequestT_contra, ReplyT]):
+    """A message format."""
 
-    async def receive(self, call: CallT_contra, /) -> bytes:
-        """The call's body, whole; raises RequestError, or ClientGone."""
+    async def receive(self, request: RequestT_contra, /) -> bytes:
+        """The complete body; raises RequestError, or ClientGone."""
         ...
 
-    async def read(self, call: CallT_contra, /) -> Asked[ReplyT]:
-        """Read the call's message; raises RequestError, or ClientGone."""
-        ...
-
-    def refusal(self, call: CallT_contra, error: RequestError, /) -> ReplyT:
-        """What answers a call that raised the error."""
+    async def read(self, request: RequestT_contra, /) -> ParsedRequest[ReplyT]:
+        """Read the message; raises RequestError, or ClientGone."""
         ...
 
 
-class Door:
-    """The way of a prediction through one worker."""
+class DataPlane:
+    """The way of requests through one worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(
+        self,
+        engine: Engine,
+        admission: Admission,
+        audit: AuditLog,
+        tally: Tally,
+        *,
+        deadline_ms: int,
+        keyring: Keyring | None = None,
+        tracing: Tracing | None = None,
+        logs_access: bool = False,
+    ) -> None:
+        """Take the parts of a worker that has started; without a keyring no key is required."""
+        self.admission = admission
+        self.keyring = keyring
+        self.lineage = engine.model.lineage
+        self._engine = engine
+        self._audit = audit
+        self._tally = tally
+        self._deadline_ms = deadline_ms
+        self._tracing = tracing
+        self._logs_access = logs_access
 
-    async def predict(self, call: CallT, form: Form[CallT, ReplyT]) -> ReplyT:
-        """The reply to a call, to be sent; raises ClientGone."""
+    def begin(self, request: Request[Any]) -> None:
+        """Trace the request, if tracing is on."""
+        if self._tracing is not None:
+            request.trace = self._tracing.begin(
+                request.method, request.path, request.headers, request.request_id
+            )
+
+    def authorize(self, request: Request[Any], scope: Scope | AnyKey | None) -> None:
+        """Check the request's key, if keys are required; raises KeyInvalid or ScopeMissing."""
+        if self.keyring is not None:
+            request.key = authorize(self.keyring, scope, request.headers)
+
+    async def predict(self, request: RequestT, codec: Codec[RequestT, ReplyT]) -> ReplyT:
+        """The reply to a request for predictions, to be sent; raises ClientGone."""
         try:
-            deadline = call.deadline(self._worker.settings.deadline_ms)
-            room = call.room
-            if room is None:
-                # A client that sends slowly holds no room meanwhile, and which lane it is for depends on the
-                # length.
-                body = await form.receive(call)
-                room = await self._worker.engine.admission.room(len(body), deadline)
-                if room.waited_s and call.client_is_gone():
-                    room.leave()
-                    raise ClientGone
-            with room:
-                return await self._recorded(call, form, room, deadline)
+            deadline = request.deadline(self._deadline_ms)
+            with request.slot or await self._slot(request, codec, deadline) as slot:
+                return await self._recorded(request, codec, slot, deadline)
         except RequestError as error:
-            return form.refusal(call, error.without_frames())
+            reply: ReplyT = request.refusal(error.without_frames())
+            return reply
 
-    def note(self, call: Call) -> None:
-        """Count a call that is over, and log it where that is asked for."""
-        status, seconds = call.status or CLIENT_CLOSED_REQUEST, call.seconds
-        call.trace.end(status)
-        self._worker.count_request(call.route, call.method, status, seconds)
-        if self._worker.settings.access_log:
-            about = call.client, call.method, call.path, status, seconds * 1e3, call.request_id
+    def finish(self, request: Request[Any]) -> None:
+        """Count a request that is over, and log it if the access log is on."""
+        status, seconds = request.status or CLIENT_CLOSED_REQUEST, request.seconds
+        request.trace.end(status)
+        self._tally.count_request(request.route, request.method, status, seconds)
+        if self._logs_access:
+            about = request.client, request.method, request.path, status, seconds * 1e3, request.request_id
             access_logger.info("%s %s %r %d %.3f ms %s", *about)
 
-    async def _recorded(self, call: CallT, form: Form[CallT, ReplyT], room: Room, deadline: float) -> ReplyT:
+    async def _slot(self, request: RequestT, codec: Codec[RequestT, ReplyT], deadline: float) -> Slot:
+        """The slot of a request whose connection did not request one (http/connection/fast_connection.py).
+
+        The body comes first: a client that sends slowly occupies no slot, and its length chooses the lane.
+        """
+        body = await codec.receive(request)
+        slot = await self.admission.slot(len(body), deadline)
+        if slot.waited_s and request.client_is_gone():
+            slot.leave()
+            raise ClientGone
+        return slot
+
+    async def _recorded(
+        self, request: RequestT, codec: Codec[RequestT, ReplyT], slot: Slot, deadline: float
+    ) -> ReplyT:
         """The reply, once it is recorded; raises RequestError for one that is not to be recorded."""
-        worker = self._worker
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
         try:
-            rows, answer, rows_at, timeout_s = await form.read(call)
+            rows, answer, rows_at, timeout_s = await codec.read(request)
             if len(rows) > 1:
-                await worker.engine.admission.widen(room, len(rows), len(call.body or b""), deadline)
-            deadline = min(deadline, call.started + timeout_s)
-            with call.trace.step("model"):
-                predictions = await worker.engine.predict(rows, deadline, call.client_is_gone)
+                await self.admission.resize(slot, len(rows), len(request.body or b""), deadline)
+            deadline = min(deadline, request.started + timeout_s)
+            with request.trace.step("model"):
+                predictions = await self._engine.predict(rows, deadline, request.client_is_gone)
             reply = answer(predictions)
         except ClientGone:
             raise
         except Exception as error:
-            refusal = foreseen(error, call, rows_at)
-            if call.body is None or not refusal.recorded:
+            refusal = as_request_error(error, request, rows_at)
+            if request.body is None or not refusal.recorded:
                 raise refusal from None
-            predictions, reply = NO_PREDICTIONS, form.refusal(call, refusal.without_frames())
-        with call.trace.step("audit commit"):
-            await worker.audit.append(self._record(call, reply, predictions), deadline)
+            predictions, reply = NO_PREDICTIONS, request.refusal(refusal.without_frames())
+        with request.trace.step("audit commit"):
+            await self._audit.append(self._record(request, reply, predictions), deadline)
         return reply
 
-    def _record(self, call: Call, reply: Recorded, predictions: Predictions) -> AuditRecord:
-        lineage = self._worker.model.lineage
+    def _record(self, request: Request[Any], reply: RecordedReply, predictions: Predictions) -> AuditRecord:
+        lineage = self.lineage
         return AuditRecord(
-            request_id=call.request_id,
-            received_utc=call.received_utc,
-            transport=call.transport,
-            route=call.path,
+            request_id=request.request_id,
+            received_utc=request.received_utc,
+            transport=request.transport,
+            route=request.path,
             status=int(reply.status),
-            duration_ms=call.seconds * 1e3,
-            client=call.client,
+            duration_ms=request.seconds * 1e3,
+            client=request.client,
             model_name=lineage.model_name,
             model_version=lineage.model_version,
             rows=len(predictions.labels),
-            request=call.body or b"",
+            request=request.body or b"",
             response=reply.body,
             predictions=list(zip(predictions.labels, predictions.confidences, strict=True)),
             flags=predictions.flags.total,
-            key_name=call.key.name if call.key else None,
+            key_name=request.key.name if request.key else None,
         )
 
 
-def foreseen(error: Exception, call: Call, rows_at: Location | None = None) -> RequestError:
-    """The error, if it was raised on purpose; else what is said of it, after it was logged."""
+def as_request_error(
+    error: Exception, request: Request[Any], rows_at: Location | None = None
+) -> RequestError:
+    """The error itself if it is a RequestError; else it is logged, and the client gets InternalFailure."""
     if isinstance(error, RowsFailed) and rows_at is not None:
         return RowsFailed(error.rows, rows_at)
     if isinstance(error, RequestError):
         return error
-    logger.error("Request %s failed", call.request_id, exc_info=error)
+    logger.error("Request %s failed", request.request_id, exc_info=error)
     return InternalFailure()

@@ -1,4 +1,4 @@
-"""The engine: rows in, predictions out. The one door that every transport goes through."""
+"""The engine: validated rows in, predictions out, for every transport."""
 
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice, repeat
@@ -9,13 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from service.errors import RowsFailed
-from service.inference.admission import Admission
 from service.inference.batcher import SHARE_ROWS, Batcher, never
-from service.inference.call_time import Pace
+from service.inference.call_time import CallTimeEstimator
 from service.model.contract import Values
 from service.model.label import Label
 from service.model.published import PublishedModel
-from service.model.reference_profile import NO_FLAGS, Codes, Flags, Observed
+from service.model.reference_profile import NO_FLAGS, Codes, Flags, ReferenceProfile
 from service.telemetry.metrics import Metrics
 
 _Result = tuple[Label, list[float], float, Codes | None]
@@ -23,7 +22,7 @@ _Result = tuple[Label, list[float], float, Codes | None]
 
 
 class Predictions(NamedTuple):
-    """What the model says of the rows of one request, in their order."""
+    """The model's output for the rows of one request, in their order."""
 
     labels: Sequence[Label]
     probabilities: Sequence[list[float]]
@@ -42,27 +41,18 @@ class Engine:
         metrics: Metrics,
         *,
         max_call_rows: int,
-        max_queued_rows: int,
-        max_large_bytes: float = float("inf"),
-        patience_s: float = float("inf"),
         workers: int = 1,
     ) -> None:
         self.model = model
         self._metrics = metrics
         self._classes = model.contract.target.classes
-        self._observed = Observed(model.contract)
+        self._profile = ReferenceProfile(model.contract)
         self._batcher: Batcher[Values, _Result] = Batcher(
             self._results,
             max_call_rows=max_call_rows,
             on_call=metrics.count_call,
-            pace=self._measure(),
+            call_time=self._measure(),
             share_rows=SHARE_ROWS * workers,
-        )
-        self.admission = Admission(
-            max_queued_rows,
-            at_once=lambda: self._batcher.enough_requests,
-            patience_s=patience_s,
-            max_large_bytes=max_large_bytes,
         )
         metrics.name_model(model)
 
@@ -71,23 +61,28 @@ class Engine:
     ) -> Predictions:
         """Predict the values of validated rows before the deadline, of the clock ``time.monotonic``.
 
-        Raises RowsFailed for those that the model fails on, DeadlineExceeded, or ClientGone where ``gone``
-        says that nobody waits any more.
+        Raises RowsFailed for rows that the model fails on, DeadlineExceeded, or ClientGone once ``gone``
+        returns true.
         """
         try:
             results = await self._batcher.predict(rows, deadline, gone)
         except RowsFailed as error:
             self._metrics.failed_rows.inc(len(error.rows))
             raise
-        if len(results) == 1:  # Most requests by far.
+        if len(results) == 1:  # As in most requests.
             ((label, of_classes, confidence, codes),) = results
-            flags = NO_FLAGS if codes is None else self._observed.flags((codes,))
+            flags = NO_FLAGS if codes is None else self._profile.flags((codes,))
             self._metrics.count_prediction(label, confidence, flags)
             return Predictions((label,), (of_classes,), (confidence,), flags)
         labels, probabilities, confidences, flagged = zip(*results, strict=True)
-        flags = self._observed.flags(flagged)
+        flags = self._profile.flags(flagged)
         self._metrics.count_predictions(labels, confidences, flags)
         return Predictions(labels, probabilities, confidences, flags)
+
+    @property
+    def useful_requests(self) -> float:
+        """How many requests in progress keep the model and the log busy; more bring nothing."""
+        return self._batcher.useful_requests
 
     async def close(self) -> None:
         """Answer what is queued and stop."""
@@ -96,29 +91,29 @@ class Engine:
     def _results(self, rows: Sequence[Values]) -> list[_Result | None]:
         contract, classes = self.model.contract, self._classes
         matrix = contract.matrix_of(rows)
-        # A model that returns too few rows would answer one client with another's probabilities.
+        # If a model returned too few rows, one client would get another's probabilities.
         probabilities = self.model.predict_proba(matrix).reshape(len(rows), len(classes))
         labels = [classes[best] for best in probabilities.argmax(axis=1).tolist()]
         confidences = probabilities.max(axis=1)
-        flagged = self._observed.codes(matrix)
+        flagged = self._profile.codes(matrix)
         codes = map(flagged.get, range(len(rows))) if flagged else repeat(None)
         results: list[_Result | None] = list(
             zip(labels, probabilities.tolist(), confidences.tolist(), codes, strict=False)
         )
-        # The sum is a number only if each of them is.
+        # The sum is finite only if every value is.
         if not isfinite(probabilities.sum()):
             for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist():
                 results[row] = None
         return results
 
-    def _measure(self) -> Pace:
-        """The pace of the model, from calls that nobody asked for; the first of all is slower than any."""
-        pace = Pace()
+    def _measure(self) -> CallTimeEstimator:
+        """The model's call time, from calls at start-up; the first call is slower than any other."""
+        call_time = CallTimeEstimator()
         sample = [tuple(row) for row in self.model.sample.tolist()]
         self._results(sample)
         for size in (1, 32, 256) * 3:
             rows = list(islice(cycle(sample), size))
             started = monotonic()
             self._results(rows)
-            pace.learn(size, monotonic() - started)
-        return pace
+            call_time.observe(size, monotonic() - started)
+        return call_time

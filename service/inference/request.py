@@ -1,16 +1,19 @@
-"""One request to the service, as every transport has it: its id, its times, who sent it, what became of it.
+"""One request to the service, as every transport has it: its id, its times, its client, its outcome.
 
-HTTP's is ``Exchange`` (http/exchange.py), gRPC's ``GrpcCall`` (grpc/call.py).
+HTTP's is ``HttpRequest`` (http/http_request.py), gRPC's ``GrpcRequest`` (grpc/grpc_request.py), and a call
+within Python ``PythonRequest`` (native/python_call.py).
 """
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic, time_ns
-from typing import ClassVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from service.access.keyring import Key
-from service.inference.admission import Room
+from service.errors import RequestError
+from service.inference.admission import Slot
 from service.system.random_bytes import RandomHex
 from service.telemetry.tracing import NO_TRACE, NoTrace, Trace
 
@@ -19,36 +22,53 @@ _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 """Two bits of a hexadecimal digit are the variant's, two are random."""
 
-_random_hex = RandomHex()
+_random = RandomHex()
 
 
 def new_uuid7() -> str:
-    """A UUID of version 7, RFC 9562: time in ms, then random bits.
+    """A UUID of version 7, RFC 9562: milliseconds, then random bits.
 
-    Ids made one after another lie together in the audit log's index, which is then written at twice the speed
-    of one of random ids.
+    Ids that are made one after another are neighbours in the audit log's index, which is then written at
+    twice the speed of an index of random ids.
     """
-    random = _random_hex.take(19)
+    digits = _random.take(19)
     time = "%012x" % (time_ns() // 10**6)
-    return f"{time[:8]}-{time[8:]}-7{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[7:]}"
+    return f"{time[:8]}-{time[8:]}-7{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[7:]}"
 
 
-class Call(ABC):
+class RecordedReply(Protocol):
+    """The part of a reply that the audit log records."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status, whatever the transport."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """What the client reads."""
+        ...
+
+
+ReplyT_co = TypeVar("ReplyT_co", bound=RecordedReply, covariant=True)
+
+
+class Request(ABC, Generic[ReplyT_co]):
     """A request on its way through the service."""
 
     __slots__ = (
-        "body", "client", "has_own_id", "key", "method", "path", "received_utc", "request_id", "room",
-        "route", "started", "status", "trace",
+        "body", "client", "has_own_id", "key", "method", "path", "received_utc", "request_id",
+        "route", "slot", "started", "status", "trace",
     )  # fmt: skip
 
     transport: ClassVar[str]
-    """As the audit log has it."""
+    """Its name in the audit log."""
 
     method: str
     path: str
-    """What was asked for, as it was sent."""
+    """As it was sent."""
     route: str
-    """What of the service that is: one of few, as the metrics tell them apart."""
+    """The metrics' label: one of few."""
     client: str | None
     """The address that it came from."""
     started: float
@@ -57,13 +77,13 @@ class Call(ABC):
     """Whether its client gave it an id."""
     trace: Trace | NoTrace
     key: Key | None
-    """The API key that it came with, where there are any."""
+    """Its valid API key, where keys are required."""
     body: bytes | None
-    """The request's body, once it was read whole."""
-    room: Room | None
-    """The room that it was given before it began, where its transport saw to that."""
+    """The complete body, once it was read."""
+    slot: Slot | None
+    """Its slot, if its connection requested one before the request began."""
     status: int | None
-    """The answer's HTTP status, whatever the transport, once there is one."""
+    """The HTTP status of the answer, whatever the transport, once there is one."""
 
     def __init__(self, *, method: str, path: str, route: str, client: str | None, request_id: str) -> None:
         self.started = monotonic()
@@ -79,26 +99,31 @@ class Call(ABC):
         self.trace = NO_TRACE
         self.key = None
         self.body = None
-        self.room = None
+        self.slot = None
         self.status = None
 
     def identify(self, request_id: str) -> None:
-        """Take over an id that the client gave, if it is well formed and there was none before."""
+        """Adopt the client's id, if it is well formed and there was none before."""
         if request_id and not self.has_own_id and _WELL_FORMED_ID.fullmatch(request_id):
             self.request_id = request_id
             self.has_own_id = True
 
-    def begin_in(self, room: Room) -> None:
-        """Take the room that it was given, for which it may have waited."""
-        self.room = room
-        if room.waited_s:
-            self.started -= room.waited_s
-            self.received_utc -= timedelta(seconds=room.waited_s)
+    def occupy(self, slot: Slot) -> None:
+        """Use a slot that was requested before; the time in the queue counts as part of the request."""
+        self.slot = slot
+        if slot.waited_s:
+            self.started -= slot.waited_s
+            self.received_utc -= timedelta(seconds=slot.waited_s)
 
     @property
     def seconds(self) -> float:
         """Seconds since the request came in."""
         return monotonic() - self.started
+
+    @property
+    @abstractmethod
+    def headers(self) -> Mapping[bytes, bytes]:
+        """Its headers by their names in lower case."""
 
     @abstractmethod
     def deadline(self, limit_ms: int) -> float:
@@ -106,4 +131,8 @@ class Call(ABC):
 
     @abstractmethod
     def client_is_gone(self) -> bool:
-        """Whether nobody waits for the answer any more; asks without waiting."""
+        """Whether its client has disconnected; returns at once."""
+
+    @abstractmethod
+    def refusal(self, error: RequestError) -> ReplyT_co:
+        """The reply to a request that raised the error."""

@@ -109,6 +109,15 @@ class Feature(_Part):
         return self.type in ("float", "integer")
 
     @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest number that a row may have."""
+        largest = LARGEST_NUMBER if self.type == "float" else LARGEST_EXACT_INTEGER
+        return (
+            -largest if self.minimum is None else max(self.minimum, -largest),
+            largest if self.maximum is None else min(self.maximum, largest),
+        )
+
+    @property
     def max_text_length(self) -> int:
         """Characters that a category may have."""
         longest = max(map(len, self.categories), default=0)
@@ -134,9 +143,7 @@ class Feature(_Part):
             if self.closed:
                 return Literal[self.categories]
             return Annotated[str, Strict(), Field(max_length=self.max_text_length)]
-        largest = LARGEST_NUMBER if self.type == "float" else LARGEST_EXACT_INTEGER
-        minimum = -largest if self.minimum is None else max(self.minimum, -largest)
-        maximum = largest if self.maximum is None else min(self.maximum, largest)
+        minimum, maximum = self.limits
         limits = Field(ge=minimum, le=maximum)
         if self.type == "float":
             return Annotated[float, Strict(), limits]

@@ -65,7 +65,7 @@ class Flags(NamedTuple):
 NO_FLAGS = Flags((), {})
 
 
-class Observed:
+class ReferenceProfile:
     """The ranges and categories of the training table, as the contract has them."""
 
     def __init__(self, contract: Contract) -> None:

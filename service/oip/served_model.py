@@ -29,6 +29,7 @@ class ServedModel:
     def __init__(self, model: PublishedModel) -> None:
         self.name = model.tag.partition(":")[0]
         self.version = model.lineage.model_version
+        self.contract = model.contract
         platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
         self.metadata = metadata(model.contract, self.name, self.version, platform)
 

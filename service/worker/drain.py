@@ -1,35 +1,40 @@
 """The drain: what happens between SIGTERM and the end of a worker.
 
-uvicorn closes its listener as soon as it is told to stop. Whoever sends the requests finds that out by
-failing, unless it was told beforehand. So /readyz turns 503 first, every answer asks for its connection to
-be closed, and for a while requests are served as before. Then new connections are kept out (listener.py),
-those that were on their way are accepted, and only then does uvicorn hear of the signal.
+uvicorn closes its listener as soon as it gets the signal, and requests on their way would fail. So the signal
+is passed on late:
+
+1. ``/readyz`` and gRPC's health service report that the worker is not ready; every answer closes its
+   connection. For ``TABENTO_DRAIN_SECONDS`` requests are served as before, until the load balancer has
+   noticed.
+2. New connections are refused (listener.py); those in the kernel's queue are accepted.
+3. uvicorn gets the signal and finishes the requests in progress; the worker stops (worker.py).
 """
 
 import asyncio
 import signal
 from types import FrameType
 
+from service.inference.readiness import WorkerReadiness
 from service.worker.listener import LAST_CONNECTIONS_S
 
 
 class Drain:
-    """Whether a worker is about to stop, and the wait before it does."""
+    """The wait of one worker before it stops."""
 
-    def __init__(self, seconds: float) -> None:
-        self.has_begun = False
+    def __init__(self, readiness: WorkerReadiness, seconds: float) -> None:
+        self._readiness = readiness
         self._seconds = seconds
 
     def begin_on_sigterm(self) -> None:
-        """Put the drain before what SIGTERM does now. Called on the main thread, with its loop running."""
+        """Run the drain before SIGTERM's present handler. Called on the main thread with a running loop."""
         stop = signal.getsignal(signal.SIGTERM)
         if not callable(stop):
             return
         loop = asyncio.get_running_loop()
 
         def begin(number: int, frame: FrameType | None) -> None:
-            if not self.has_begun:
-                self.has_begun = True
+            if not self._readiness.is_draining:
+                self._readiness.is_draining = True
                 delay_s = self._seconds + LAST_CONNECTIONS_S
                 loop.call_soon_threadsafe(loop.call_later, delay_s, stop, number, frame)
 

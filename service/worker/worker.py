@@ -1,64 +1,62 @@
-"""What one worker process holds while it serves: the model's engine, the audit log, the metrics.
+"""One worker process: its parts from start to stop.
 
-Made with the service, started when the process is to serve, so that importing or building the service
-opens nothing.
+It is made with the service and started when the process is to serve, so that importing or building the
+service opens nothing. ``app.py`` hands the parts to the transports.
 """
 
 import asyncio
 import signal
 from collections.abc import Callable
-from time import monotonic
 
 from service.access.keyring import Keyring
 from service.audit.keep.retention import Limits
 from service.audit.query.history_pages import HistoryPages
 from service.audit.write.audit_log import AuditLog
+from service.inference.admission import Admission
+from service.inference.dataplane import DataPlane
 from service.inference.engine import Engine
+from service.inference.readiness import WorkerReadiness
 from service.model.published import PublishedModel, load_model
 from service.settings import Settings
 from service.system.memory import settle_memory
-from service.telemetry.gauges import BEAT_INTERVAL_S, Vitals
+from service.telemetry.gauges import GAUGE_INTERVAL_S, Gauges
 from service.telemetry.loggers import settle_loggers
 from service.telemetry.metrics import Metrics, use_folder
+from service.telemetry.metrics_page import MetricsPage
+from service.telemetry.tally import Tally
 from service.telemetry.tracing import Tracing
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, Said
 from service.worker.kills import take_kills
-
-TALLY_INTERVAL_S = 0.05
-"""How long what happened may not be in the metrics yet; what a killed worker takes along."""
+from service.worker.worker_gauges import WorkerGauges
 
 
 class Worker:
-    """One worker's parts; all but ``settings`` and ``tag`` are there from ``start`` on."""
+    """The parts of one worker; all but ``settings`` and ``tag`` exist from ``start`` on."""
 
     model: PublishedModel
-    engine: Engine
     audit: AuditLog
     history: HistoryPages
     metrics: Metrics
-    vitals: Vitals
-    tracing: Tracing | None
-    keyring: Keyring | None
-    """Nothing where nobody is asked for a key."""
+    metrics_page: MetricsPage
+    dataplane: DataPlane
+    readiness: WorkerReadiness
 
     def __init__(self, settings: Settings, tag: str) -> None:
         self.settings = settings
         self.tag = tag
-        self.drain = Drain(settings.drain_seconds)
-        self.heartbeat = Heartbeat.of_this_process()
-        self._started: float | None = None
-        self._is_tally_due = False
-        self._next_beat: asyncio.TimerHandle | None = None
+        self._heartbeat = Heartbeat.of_this_process()
+        self._has_started = False
+        self._next_gauges: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Load the model and open the log; raises StartError.
 
-        The log comes first: a worker that cannot record must not come so far as to predict.
+        The log comes first: a worker that cannot record must not predict.
         """
         settings = self.settings
-        if self.heartbeat is not None:
-            self.heartbeat.watch()
+        if self._heartbeat is not None:
+            self._heartbeat.watch()
         self.audit = AuditLog.open(
             settings.audit_db,
             mode=settings.audit_mode,
@@ -66,97 +64,99 @@ class Worker:
             queue_limit=settings.audit_queue_records,
             limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
         )
-        self.keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
-        if self.keyring is not None:
-            self.keyring.watch()
+        self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
+        if self._keyring is not None:
+            self._keyring.watch()
         self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
         self.model = load_model(self.tag, settings.runtime)
-        use_folder()
-        self.metrics = Metrics()
-        self.engine = Engine(
-            self.model,
-            self.metrics,
-            max_call_rows=settings.max_call_rows,
-            max_queued_rows=settings.max_queued_rows,
-            max_large_bytes=2 * settings.body_limit_bytes,
-            # The other half is for what comes after.
-            patience_s=settings.deadline_ms / 2e3,
-            workers=settings.workers,
-        )
-        self.tracing = Tracing.configured(self.model.lineage.model_name)
+        self._start_data_plane()
         stop_at_once = self._stop_at_once()
-        self.drain.begin_on_sigterm()
+        Drain(self.readiness, settings.drain_seconds).begin_on_sigterm()
         settle_loggers()
         settle_memory()
-        self._started = monotonic()
-        self.vitals = Vitals()
-        self.vitals.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
-        self._show_vitals()
-        if self.heartbeat is not None:
-            self.heartbeat.begin(stop_at_once)
+        self._has_started = True
+        gauges = Gauges()
+        gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
+        self._kills = gauges.kills
+        self._gauges = WorkerGauges(gauges, self._admission, self.audit)
+        self._refresh_gauges()
+        if self._heartbeat is not None:
+            self._heartbeat.begin(stop_at_once)
 
     async def stop(self) -> None:
-        """Answer what is queued, write what is to be recorded, close."""
-        if self._started is None:
+        """Answer what is queued, write the records, close."""
+        if not self._has_started:
             return
-        self._started = None
-        if self.heartbeat is not None:
-            self.heartbeat.say(Said.STOPS)
-        if self._next_beat is not None:
-            self._next_beat.cancel()
+        self._has_started = False
+        if self._heartbeat is not None:
+            self._heartbeat.say(Said.STOPS)
+        if self._next_gauges is not None:
+            self._next_gauges.cancel()
         self.history.close()
-        await self.engine.close()
+        await self._engine.close()
         self.audit.close()
-        if self.keyring is not None:
-            self.keyring.close()
-        if self.tracing is not None:
-            await self.tracing.close()
+        if self._keyring is not None:
+            self._keyring.close()
+        if self._tracing is not None:
+            await self._tracing.close()
 
-    @property
-    def ready(self) -> bool:
-        """Whether requests may be sent: not before it stops, nor in strict mode if none could be recorded."""
-        return not self.drain.has_begun and (self.audit.writable or self.audit.mode == "relaxed")
-
-    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answered request; the metrics are written ``TALLY_INTERVAL_S`` later, for many at once."""
-        if not self._is_tally_due:
-            self._is_tally_due = True
-            asyncio.get_running_loop().call_later(TALLY_INTERVAL_S, self.tally)
-        self.metrics.count_request(route, method, status, seconds)
-
-    def tally(self) -> None:
-        """Show in the metrics what happened, and what became of the records."""
-        self._is_tally_due = False
-        audit = self.audit
-        self.metrics.count_records(
-            queued=audit.queued, written=audit.written, failed=audit.failed, dropped=audit.dropped
+    def _start_data_plane(self) -> None:
+        settings = self.settings
+        use_folder()
+        self.metrics = Metrics()
+        self._engine = Engine(
+            self.model, self.metrics, max_call_rows=settings.max_call_rows, workers=settings.workers
         )
-        self.metrics.flush()
+        self._admission = Admission(
+            settings.max_queued_rows,
+            max_in_progress=lambda: self._engine.useful_requests,
+            # The other half of the deadline is for the prediction itself.
+            max_wait_s=settings.deadline_ms / 2e3,
+            max_large_bytes=2 * settings.body_limit_bytes,
+        )
+        self._tally = Tally(self.metrics, self._record_counts)
+        self._tracing = Tracing.configured(self.model.lineage.model_name)
+        self.metrics_page = MetricsPage(self._tally, self._render_metrics)
+        self.readiness = WorkerReadiness(self.audit)
+        self.dataplane = DataPlane(
+            self._engine,
+            self._admission,
+            self.audit,
+            self._tally,
+            deadline_ms=settings.deadline_ms,
+            keyring=self._keyring,
+            tracing=self._tracing,
+            logs_access=settings.access_log,
+        )
 
-    def metrics_page(self) -> bytes:
-        """The metrics of all workers; asks the disk, so not for the event loop."""
-        self.vitals.measure(self.audit.path)
+    def _record_counts(self) -> dict[str, int]:
+        audit = self.audit
+        return {
+            "queued": audit.queued,
+            "written": audit.written,
+            "failed": audit.failed,
+            "dropped": audit.dropped,
+        }
+
+    def _render_metrics(self) -> bytes:
+        """The metrics of all workers; runs in a thread."""
+        self._gauges.measure_disk()
         return self.metrics.page()
 
     def _stop_at_once(self) -> Callable[[], None]:
-        """A way to stop without the wait of the drain. Called before the drain is put before SIGTERM."""
+        """A function that stops without the drain's wait. Called before the drain takes over SIGTERM."""
         stop = signal.getsignal(signal.SIGTERM)
 
         def stop_at_once() -> None:
-            self.drain.has_begun = True
+            self.readiness.is_draining = True
             if callable(stop):
                 stop(signal.SIGTERM, None)
 
         return stop_at_once
 
-    def _show_vitals(self) -> None:
-        # Set first: whatever fails here, the next is shown.
-        self._next_beat = asyncio.get_running_loop().call_later(BEAT_INTERVAL_S, self._show_vitals)
-        self.tally()  # Records also fail in a worker that is asked for nothing more.
-        self.vitals.show(self.engine.admission, self.audit)
-        self.vitals.kills.inc(take_kills())
-
-    @property
-    def uptime_s(self) -> float:
-        """Seconds since the start."""
-        return 0.0 if self._started is None else monotonic() - self._started
+    def _refresh_gauges(self) -> None:
+        # Scheduled first, so that an error does not end the refreshing.
+        self._next_gauges = asyncio.get_running_loop().call_later(GAUGE_INTERVAL_S, self._refresh_gauges)
+        self._tally.write()  # Records also fail in a worker that gets no more requests.
+        self._gauges.refresh()
+        self._kills.inc(take_kills())

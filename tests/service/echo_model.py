@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from service.inference.batcher import Batcher
-from service.inference.call_time import Pace
+from service.inference.call_time import CallTimeEstimator
 
 FAILS = -1.0
 """A row that the model here fails on."""
@@ -27,12 +27,15 @@ def echo(rows: Sequence[float]) -> list[Result]:
 
 @asynccontextmanager
 async def batching(
-    call: Call = echo, max_call_rows: int = 100, pace: Pace | None = None
+    call: Call = echo, max_call_rows: int = 100, call_time: CallTimeEstimator | None = None
 ) -> AsyncIterator[tuple[Echo, list[int]]]:
     """A batcher, and the rows of each call that it makes."""
     calls: list[int] = []
     batcher: Echo = Batcher(
-        call, max_call_rows=max_call_rows, on_call=lambda rows, _seconds: calls.append(rows), pace=pace
+        call,
+        max_call_rows=max_call_rows,
+        on_call=lambda rows, _seconds: calls.append(rows),
+        call_time=call_time,
     )
     try:
         yield batcher, calls

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.errors import ClientGone, DeadlineExceeded, RowsFailed
 from service.inference.batcher import ON_LOOP_S
-from service.inference.call_time import Pace
+from service.inference.call_time import CallTimeEstimator
 from tests.service.echo_model import FAILS, NEVER, Gate, Result, ask, batching, echo
 
 
@@ -54,10 +54,10 @@ def test_a_call_takes_all_that_are_there_or_where_calls_are_quick_a_share(
     call_s: float, requests: Sequence[int], calls_rows: Sequence[int]
 ) -> None:
     async def run() -> list[int]:
-        pace = Pace()
+        call_time = CallTimeEstimator()
         for rows in (1, 10, 100) * 10:
-            pace.learn(rows, call_s)
-        async with batching(pace=pace) as (batcher, calls):
+            call_time.observe(rows, call_s)
+        async with batching(call_time=call_time) as (batcher, calls):
             await asyncio.gather(*[ask(batcher, *range(rows)) for rows in requests])
             return calls
 
@@ -219,10 +219,10 @@ def test_a_request_whose_client_went_away_is_not_put_through_the_model() -> None
 
 def test_a_call_is_not_made_longer_than_the_deadlines_of_its_rows_allow() -> None:
     async def run() -> list[int]:
-        pace = Pace()
+        call_time = CallTimeEstimator()
         for rows in (1, 10, 100):
-            pace.learn(rows, 0.01 * rows)
-        async with batching(max_call_rows=1_000, pace=pace) as (batcher, calls):
+            call_time.observe(rows, 0.01 * rows)
+        async with batching(max_call_rows=1_000, call_time=call_time) as (batcher, calls):
             hurried = [ask(batcher, *range(20), deadline=monotonic() + 1) for _ in range(10)]
             await asyncio.gather(*hurried, *[ask(batcher, *range(20)) for _ in range(15)])
             return calls
@@ -233,10 +233,10 @@ def test_a_call_is_not_made_longer_than_the_deadlines_of_its_rows_allow() -> Non
 
 def test_a_request_whose_call_takes_longer_than_it_has_whatever_its_rows_is_answered_all_the_same() -> None:
     async def run() -> list[Result]:
-        pace = Pace()
+        call_time = CallTimeEstimator()
         for rows in (1, 10, 100):
-            pace.learn(rows, 20.0)
-        async with batching(pace=pace) as (batcher, _):
+            call_time.observe(rows, 20.0)
+        async with batching(call_time=call_time) as (batcher, _):
             return await asyncio.wait_for(ask(batcher, 0, 1, deadline=monotonic() + 10), 30)
 
     assert asyncio.run(run()) == echo([0, 1])

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.inference.batcher import SLICE_S
-from service.inference.call_time import Pace
+from service.inference.call_time import CallTimeEstimator
 from tests.event_loop import until
 from tests.service.echo_model import Gate, ask, batching
 
@@ -32,10 +32,10 @@ def test_single_rows_are_answered_before_the_next_rows_of_larger_requests() -> N
 
 def test_what_a_call_takes_of_larger_requests_is_bounded_in_time() -> None:
     async def run(of_call_s: float, of_row_s: float) -> list[int]:
-        pace = Pace()
+        call_time = CallTimeEstimator()
         for rows in (1, 10, 100) * 10:
-            pace.learn(rows, of_call_s + of_row_s * rows)
-        async with batching(max_call_rows=1_000, pace=pace) as (batcher, calls):
+            call_time.observe(rows, of_call_s + of_row_s * rows)
+        async with batching(max_call_rows=1_000, call_time=call_time) as (batcher, calls):
             await asyncio.gather(ask(batcher, *range(2_000)), ask(batcher, 1))
             return calls
 

@@ -43,7 +43,7 @@ def row(x: float, y: float) -> Values:
 
 def with_engine(use: Callable[[Engine], object]) -> CollectorRegistry:
     async def run() -> None:
-        engine = Engine(model, metrics, max_call_rows=50, max_queued_rows=100)
+        engine = Engine(model, metrics, max_call_rows=50)
         result = use(engine)
         if asyncio.iscoroutine(result):
             await result

@@ -13,8 +13,8 @@ from service.model.contract import Contract, Feature, Target, Values
 from service.model.published import Lineage
 from service.model.reference_profile import NO_FLAGS, Flag, FlagKind, Flags
 from service.native.messages import Messages, Parsed
-from service.system.steps import finish
 from tests.oip import in_steps
+from tests.steps import finish
 
 CONTRACT = Contract(
     features=(

@@ -46,7 +46,7 @@ def samples(page: str) -> dict[str, float]:
 
 SUPERVISOR = """
 import os, sys
-from service import metrics
+from service.telemetry import metrics
 metrics._memory = lambda: None
 metrics.make_folder()
 print(os.environ[metrics.FOLDER_VARIABLE], flush=True)

@@ -1,16 +1,16 @@
-"""The fast connection: a shorter way for the requests that the gateway answers whole.
+"""The fast connection: a shorter path for requests whose body came with their headers.
 
 For every request uvicorn makes an event to wait on, searches each header with two regular expressions and
-writes twice. A prediction needs none of that: its body has nearly always come with its headers, and its
-answer is there at once. That is half of what an answer takes the server, and the server takes nearly half of
-what a prediction takes in all.
+writes twice. A prediction needs none of that: nearly always its body comes with its headers, and its answer
+is complete. That is half of the server's work for an answer, and the server's work is nearly half of a
+prediction's.
 
-They begin when the worker has room for them (admission.py); until then they are their bytes and little more.
-One without a valid key begins at once, to be refused: it does not stand in line.
+A request begins when it has a slot (admission.py); until then it holds little more than its bytes. A request
+without a valid key begins at once, to be refused: it does not enter the queue.
 
-Only whole requests for a prediction go that way, one at a time; whatever else comes over the same connection
-is the guarded connection's to handle (uvicorn_protocol.py), as if it was alone: other routes, bodies that are
-still to come, pipelined requests, HTTP/1.0. ``TABENTO_FAST_CONNECTION=off`` leaves everything to that.
+Only complete requests for a prediction take the fast path, one at a time. The guarded connection
+(uvicorn_protocol.py) handles everything else on the same connection: other routes, bodies that come later,
+pipelined requests, HTTP/1.0. ``TABENTO_FAST_CONNECTION=off`` leaves all requests to it.
 """
 
 import asyncio
@@ -25,21 +25,19 @@ from service.http.connection.incoming import IncomingBodies
 from service.http.connection.limits import BODIES_BYTES, ConnectionLimits
 from service.http.connection.uvicorn_cycle import STATUS_LINE, GuardedCycle
 from service.http.connection.uvicorn_protocol import GuardedProtocol, install
-from service.http.http_request import ROOM
-from service.inference.admission import Admission, Room
+from service.http.http_request import SLOT
+from service.inference.admission import SINGLE_BODY_BYTES, Admission, Slot
 from service.routes import is_for_prediction
 from service.settings import Settings
 
 ADMISSION = "tabento.admission"
-"""Where the worker's admission lies in the application's state, which every connection is given."""
+"""The key of the worker's admission in the application's state, which every connection gets."""
 
 HOLDS_KEY = "tabento.holds_key"
-"""Where a function lies there that tells whether headers hold a valid key, if keys are asked for."""
+"""The key of a function that tells whether headers hold a valid API key, if keys are required."""
 
 HoldsKey = Callable[[Sequence[tuple[bytes, bytes]]], bool]
 
-_LARGE_BYTES = 16 * 1024
-"""From which on a body is counted while it is held."""
 _NOBODY_WAITS = asyncio.Event()
 
 
@@ -80,7 +78,7 @@ class FastConnection(GuardedProtocol):
         scope["raw_path"] = self.url
         scope["query_string"] = b""
         cycle = _WholeCycle(self, body)
-        if len(body) > _LARGE_BYTES:
+        if len(body) > SINGLE_BODY_BYTES:
             cycle.hold(len(body))
         self.cycle = cycle
         admission: Admission | None = self.app_state.get(ADMISSION)
@@ -88,7 +86,7 @@ class FastConnection(GuardedProtocol):
         if admission is None or (holds_key is not None and not holds_key(self.headers)):
             self.begin(cycle)
         else:
-            admission.apply(cycle.begin_in, len(body))
+            admission.request_slot(cycle.begin_with, len(body))
 
     def begin(self, cycle: "_WholeCycle") -> None:
         """Have the application answer it."""
@@ -150,20 +148,20 @@ class _WholeCycle(GuardedCycle):
         super().__init__(connection, keep_alive, _NOBODY_WAITS, connection.answered)
         self._fast = connection
         self._whole = body
-        self._room: Room | None = None
+        self._slot: Slot | None = None
         self._start: Any = None
         """Held until the body is there."""
 
-    def begin_in(self, room: Room) -> None:
-        """Have it answered, now that it has room or is to be refused."""
-        self.scope[ROOM] = self._room = room  # type: ignore[literal-required]
+    def begin_with(self, slot: Slot) -> None:
+        """Have the request answered, or rejected if the slot is empty."""
+        self.scope[SLOT] = self._slot = slot  # type: ignore[literal-required]
         self._fast.begin(self)
 
     def release(self) -> None:
-        """Give the room back, and count the body out."""
+        """Give the slot back, and no longer count the body."""
         super().release()
-        if self._room is not None:
-            self._room.leave()
+        if self._slot is not None:
+            self._slot.leave()
 
     async def receive(self) -> Any:
         """The body, whole; after that, once the client has gone, that it has."""

@@ -16,15 +16,15 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from service.errors import Overloaded, RequestError
-from service.http.http_request import Exchange
+from service.http.http_request import HttpRequest
 
 if TYPE_CHECKING:
     from service.http.connection.uvicorn_protocol import GuardedProtocol
 
-__all__ = ["NOTE", "STATUS_LINE", "GuardedCycle", "answer_of"]
+__all__ = ["FINISH", "STATUS_LINE", "GuardedCycle", "answer_of"]
 
-NOTE = "tabento.note"
-"""Where the function that counts a finished request lies in the application's state."""
+FINISH = "tabento.finish"
+"""The key, in the application's state, of the function that counts a finished request."""
 
 
 class GuardedCycle(RequestResponseCycle):
@@ -171,19 +171,19 @@ def answer_of(connection: "GuardedProtocol", error: RequestError) -> bytes:
         "headers": connection.headers or [],
         "client": connection.client,
     }
-    exchange = Exchange(scope, receive, send)
-    reply = exchange.refusal(error)
-    exchange.status = int(reply.status)
-    note = connection.app_state.get(NOTE)
-    if note is not None:
-        note(exchange)
+    request = HttpRequest(scope, receive, send)
+    reply = request.refusal(error)
+    request.status = int(reply.status)
+    finish = connection.app_state.get(FINISH)
+    if finish is not None:
+        finish(request)
     headers = [
         *connection.server_state.default_headers,
         (b"content-type", reply.media_type),
         (b"content-length", b"%d" % len(reply.body)),
-        (b"x-request-id", exchange.request_id.encode()),
+        (b"x-request-id", request.request_id.encode()),
         *reply.headers,
         (b"connection", b"close"),
     ]
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-    return STATUS_LINE[exchange.status] + lines + b"\r\n" + reply.body
+    return STATUS_LINE[request.status] + lines + b"\r\n" + reply.body

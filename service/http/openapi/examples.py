@@ -26,7 +26,7 @@ from service.errors import (
     RowsInvalid,
     ScopeMissing,
 )
-from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Value
+from service.model.contract import Contract, Feature, Value
 from service.model.contract_view import shown
 from service.model.label import Label, label_text
 from service.model.published import Lineage
@@ -191,9 +191,7 @@ def _value(feature: Feature) -> Value:
 
 
 def _number(feature: Feature) -> Value:
-    largest = LARGEST_NUMBER if feature.type == "float" else LARGEST_EXACT_INTEGER
-    lowest = -largest if feature.minimum is None else max(feature.minimum, -largest)
-    highest = largest if feature.maximum is None else min(feature.maximum, largest)
+    lowest, highest = feature.limits
     low = lowest if feature.observed_minimum is None else feature.observed_minimum
     high = highest if feature.observed_maximum is None else feature.observed_maximum
     middle = min(max(low / 2 + high / 2, lowest), highest)

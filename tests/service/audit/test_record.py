@@ -91,6 +91,7 @@ def test_every_column_of_a_record_is_displayed() -> None:
 
     assert displayed == {column.name for column in COLUMNS} | {"predictions"}
     assert " ".join(TABLE) == (
-        "id request_id received_utc transport route status duration_ms client key_name model_name model_version "
-        "label rows min_confidence max_confidence flags request_json request_cut_bytes response_json"
+        "id request_id received_utc transport route status duration_ms client key_name model_name "
+        "model_version label rows min_confidence max_confidence flags request_json request_cut_bytes "
+        "response_json"
     )

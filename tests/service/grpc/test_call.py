@@ -7,14 +7,14 @@ from typing import Any
 
 import grpc
 
-from service.grpc.grpc_request import Context, GrpcCall
+from service.grpc.grpc_request import Context, GrpcRequest
 
 
 def test_a_deadline_does_not_shrink_while_the_call_waits() -> None:
     left: list[float] = []
 
     async def serve(messages: AsyncIterator[bytes], context: Context) -> bytes:
-        call = GrpcCall("/s/m", context)
+        call = GrpcRequest("/s/m", context)
         await asyncio.sleep(1.2)
         left.append(call.deadline(3_600_000) - monotonic() - context.time_remaining())
         return await anext(messages)

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from service.errors import RequestError
 from service.http.connection.fast_connection import ADMISSION
-from service.http.http_request import Exchange, Reply
+from service.http.http_request import HttpRequest, Reply
 from service.inference.admission import Admission
 from tests.event_loop import turns
 
@@ -25,7 +25,7 @@ _REQUEST_ID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-
 
 
 async def telling(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with all that it was told of the request."""
+    """Answer with all that it was admitted of the request."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -33,8 +33,8 @@ async def telling(scope: Scope, receive: Receive, send: Send) -> None:
             return
         body += message["body"]
         more = message["more_body"]
-    told = {name: str(scope[name]) for name in scope if name not in ("server", "client")}
-    content = json.dumps({**told, "body": str(body)}).encode()
+    admitted = {name: str(scope[name]) for name in scope if name not in ("server", "client")}
+    content = json.dumps({**admitted, "body": str(body)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
     if (b"x-request-timeout-ms", b"100000") in scope["headers"]:
         headers.append((b"connection", b"close"))
@@ -60,12 +60,12 @@ async def measureless(_scope: Scope, receive: Receive, send: Send) -> None:
 
 async def exchanging(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with the body, or, as the gateway does, with what the request is refused for."""
-    exchange = Exchange(scope, receive, send)
+    request = HttpRequest(scope, receive, send)
     try:
-        reply = Reply(200, await exchange.read_body(10**9, [b""]))
+        reply = Reply(200, await request.read_body(10**9, [b""]))
     except RequestError as error:
-        reply = exchange.refusal(error)
-    await exchange.send(reply)
+        reply = request.refusal(error)
+    await request.send(reply)
 
 
 async def failing(_scope: Scope, _receive: Receive, _send: Send) -> None:

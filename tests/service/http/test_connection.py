@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.http.connection.fast_connection import FastConnection, use
 from service.http.connection.uvicorn_cycle import GuardedCycle
 from service.http.connection.uvicorn_protocol import GuardedProtocol
-from service.http.http_request import ROOM
+from service.http.http_request import SLOT
 from service.inference.admission import Admission
 from service.settings import Settings
 from tests.e2e.test_gateway_bytes import streams
@@ -183,21 +183,21 @@ def test_a_request_begins_when_the_worker_has_room_for_it() -> None:
     async def run() -> None:
         async def held(scope: Scope, receive: Receive, send: Send) -> None:
             begun.append(dict(scope["headers"])[b"host"])
-            waited.append(scope[ROOM].waited_s)
+            waited.append(scope[SLOT].waited_s)
             await may_end.wait()
             await telling(scope, receive, send)
 
         begun: list[bytes] = []
         waited: list[float] = []
         may_end = asyncio.Event()
-        admission = Admission(100, at_once=lambda: 2)
+        admission = Admission(100, max_in_progress=lambda: 2)
         clients = [(await accepted(FastConnection, held, 5, admission))[0] for _ in range(5)]
         for number, client in enumerate(clients):
             client.send(REQUEST.replace(b"Host: x", b"Host: %d" % number))
             await turns(TURNS)
         assert begun == [b"0", b"1"]
         assert waited == [0, 0]
-        assert admission.rows_in_hand == 5
+        assert admission.single_rows == 5
         may_end.set()
         for client in clients:
             reader, writer = await asyncio.open_connection(sock=client)
@@ -205,7 +205,7 @@ def test_a_request_begins_when_the_worker_has_room_for_it() -> None:
             writer.close()
         assert all(waited_s > 0 for waited_s in waited[2:])
         assert begun == [b"0", b"1", b"2", b"3", b"4"]
-        assert admission.rows_in_hand == 0
+        assert admission.single_rows == 0
 
     asyncio.run(asyncio.wait_for(run(), 10))
 
@@ -220,7 +220,7 @@ def test_the_room_is_given_back_whatever_the_application_does(
 ) -> None:
     async def run() -> None:
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            in_hand.append(admission.rows_in_hand)
+            in_hand.append(admission.single_rows)
             await app(scope, receive, send)
 
         in_hand: list[int] = []
@@ -228,7 +228,7 @@ def test_the_room_is_given_back_whatever_the_application_does(
         client, *_ = await accepted(FastConnection, counted, 5, admission)
         with client:
             client.send(REQUEST)
-            await until(lambda: in_hand == [1] and admission.rows_in_hand == 0)
+            await until(lambda: in_hand == [1] and admission.single_rows == 0)
 
     asyncio.run(asyncio.wait_for(run(), 10))
     assert len(caplog.records) <= 2
@@ -241,14 +241,14 @@ def test_a_request_whose_client_goes_before_it_begins_leaves_no_trace_in_the_lin
         async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
             met.append((await receive())["type"])
 
-        admission = Admission(100, at_once=lambda: 1)
-        with ExitStack() as room:
-            admission.apply(room.enter_context)
+        admission = Admission(100, max_in_progress=lambda: 1)
+        with ExitStack() as slot:
+            admission.request_slot(slot.enter_context)
             client, transport, _ = await accepted(FastConnection, app, 5, admission)
             await send_pieces(client, transport, [REQUEST])
             client.close()
             await until(transport.is_closing)
-        await until(lambda: admission.rows_in_hand == 0)
+        await until(lambda: admission.single_rows == 0)
         return met
 
     assert asyncio.run(asyncio.wait_for(run(), 10)) == ["http.disconnect"]

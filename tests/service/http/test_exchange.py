@@ -1,4 +1,4 @@
-"""An exchange as the gateway uses it: the ids that it makes, and whether its client is still there."""
+"""An request as the gateway uses it: the ids that it makes, and whether its client is still there."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from uuid import UUID
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from service.http.http_request import Exchange, Reply
+from service.http.http_request import HttpRequest, Reply
 from service.inference.request import new_uuid7
 
 
@@ -38,16 +38,16 @@ def test_a_client_is_known_to_be_gone_once_it_closed_its_connection_and_not_befo
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             assert scope["type"] == "http"
-            exchange = Exchange(scope, receive, send)
-            await exchange.read_body(1_000)
-            found.extend(exchange.client_is_gone() for _ in range(3))
+            request = HttpRequest(scope, receive, send)
+            await request.read_body(1_000)
+            found.extend(request.client_is_gone() for _ in range(3))
             connection.close()
             for _ in range(500):
                 await asyncio.sleep(0.01)
-                if exchange.client_is_gone():
+                if request.client_is_gone():
                     break
-            found.append(exchange.client_is_gone())
-            await exchange.send(Reply(200, b""))
+            found.append(request.client_is_gone())
+            await request.send(Reply(200, b""))
             told.set()
 
         listener = socket.create_server(("127.0.0.1", 0))

@@ -18,7 +18,7 @@ from service.http.connection.incoming import IncomingBodies
 from service.http.connection.limits import ConnectionLimits
 from service.http.connection.message_size import HEAD_BYTES, HEAD_LINES
 from service.http.connection.uvicorn_protocol import GuardedProtocol
-from service.http.http_request import Exchange
+from service.http.http_request import HttpRequest
 from tests.event_loop import until
 from tests.service.http.connections import REQUEST, App, accepted, connect, exchanging, heard, telling
 
@@ -169,8 +169,8 @@ def test_an_error_waits_for_the_answers_to_what_came_before(protocol: Protocol) 
 @pytest.mark.parametrize("size", [1_000, 5_000_000])
 def test_a_client_that_still_sends_sees_the_answer_that_came_early(protocol: Protocol, size: int) -> None:
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
-        await exchange.send(exchange.refusal(BodyTooLarge(1)))
+        request = HttpRequest(scope, receive, send)
+        await request.send(request.refusal(BodyTooLarge(1)))
 
     async def run() -> bytes:
         made: list[HttpToolsProtocol] = []

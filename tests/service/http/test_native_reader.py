@@ -15,8 +15,8 @@ from service.errors import BodyMalformed, Finding, RequestError, RowsInvalid, To
 from service.inference.row_check import MAX_FINDINGS
 from service.model.contract import MAX_TEXT_LENGTH, Contract, Feature, Target, Values
 from service.native.native_reader import NativeReader
-from service.system.steps import finish
 from tests.garbage import uncollected
+from tests.steps import finish
 
 TARGET = Target(name="t", type="text", classes=("a", "b"))
 CONTRACT = Contract(

@@ -15,8 +15,8 @@ from service.oip import json_body
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
 from service.routes import ROUTES
-from service.system.steps import finish
 from tests.animals import CONTRACT
+from tests.steps import finish
 
 Found = Iterator[tuple[str, dict[str, Any]]]
 NAMES = st.text(min_size=1, max_size=8)

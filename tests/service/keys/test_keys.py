@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.access.authorization import admit
+from service.access.authorization import authorize
 from service.access.keyring import Keyring, make_key, read_keys, write_keys
 from service.errors import KeyInvalid, KeysUnusable, ScopeMissing
 from service.routes import ANY_KEY, SCOPES, Scope
@@ -92,7 +92,7 @@ def test_a_revoked_key_stops_working_and_a_broken_file_changes_nothing(tmp_path:
 )
 def test_a_key_is_taken_from_either_header(tmp_path: Path, header: tuple[bytes, bytes]) -> None:
     keys, text = keyring(tmp_path / "keys.json", "predict")
-    found = admit(keys, "predict", {header[0]: header[1] % text})
+    found = authorize(keys, "predict", {header[0]: header[1] % text})
     assert found is not None
     assert found.name == "ci"
 
@@ -102,18 +102,18 @@ def test_a_wrong_key_or_none_is_refused_for_every_scope_and_not_asked_for_where_
 ) -> None:
     keys, text = keyring(tmp_path / "keys.json", "admin")
     for headers in ({}, {b"authorization": b"Bearer " + text[:-1]}, {b"authorization": b"Basic " + text}):
-        assert admit(keys, None, headers) is None
+        assert authorize(keys, None, headers) is None
         for scope in SCOPES:
             with pytest.raises(KeyInvalid):
-                admit(keys, scope, headers)
+                authorize(keys, scope, headers)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_any_key_is_good_for_what_asks_for_one_of_any_scope(tmp_path: Path, scope: Scope) -> None:
     keys, text = keyring(tmp_path / "keys.json", scope)
-    assert admit(keys, ANY_KEY, {b"x-api-key": text}) is not None
+    assert authorize(keys, ANY_KEY, {b"x-api-key": text}) is not None
     with pytest.raises(KeyInvalid):
-        admit(keys, ANY_KEY, {})
+        authorize(keys, ANY_KEY, {})
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -121,7 +121,7 @@ def test_a_key_is_good_for_its_own_scope_and_admin_for_all(tmp_path: Path, scope
     keys, text = keyring(tmp_path / "keys.json", scope)
     for needed in SCOPES:
         if scope in (needed, "admin"):
-            assert admit(keys, needed, {b"x-api-key": text}) is not None
+            assert authorize(keys, needed, {b"x-api-key": text}) is not None
         else:
             with pytest.raises(ScopeMissing, match=f"'ci' has no scope '{needed}'"):
-                admit(keys, needed, {b"x-api-key": text})
+                authorize(keys, needed, {b"x-api-key": text})

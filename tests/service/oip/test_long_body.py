@@ -15,9 +15,9 @@ from service.model.contract import Contract, Feature, Target
 from service.oip import json_body
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
-from service.system.steps import finish
 from tests.garbage import uncollected
 from tests.oip import in_steps
+from tests.steps import finish
 
 TARGET = Target(name="t", type="text", classes=("a", "b"))
 MIXED = Contract(

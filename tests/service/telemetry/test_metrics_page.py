@@ -4,26 +4,31 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from service.telemetry.metrics import Metrics
 from service.telemetry.metrics_page import MetricsPage
+from service.telemetry.tally import Tally
 
 
 class Counted:
-    """A page that says how often it was tallied."""
+    """A page that says how often the tally was written."""
 
     def __init__(self) -> None:
         self.tallied = 0
         self.rendered = 0
+        self.tally = Tally(Metrics(CollectorRegistry()), self.records)
 
-    def tally(self) -> None:
+    def records(self) -> dict[str, int]:
         self.tallied += 1
+        return {"queued": 0}
 
     def render(self) -> bytes:
         self.rendered += 1
         return b"%d" % self.tallied
 
     def page(self, render: Callable[[], bytes] | None = None) -> MetricsPage:
-        return MetricsPage(self.tally, render or self.render, tally_interval_s=0.01)
+        return MetricsPage(self.tally, render or self.render)
 
 
 def test_all_who_ask_at_the_same_time_get_one_page() -> None:

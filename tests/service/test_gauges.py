@@ -1,4 +1,4 @@
-"""The vital signs tell how many workers there are, and how the log is, without a request."""
+"""The gauges tell how many workers there are, and the state of the log, without a request."""
 
 import asyncio
 import subprocess
@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.audit.write.audit_log import AuditLog
 from service.errors import AuditUnavailable
 from service.inference.admission import Admission
-from service.telemetry.gauges import Vitals
+from service.telemetry.gauges import Gauges
+from service.worker.worker_gauges import WorkerGauges
 from tests.service import metrics_worker
 from tests.service.audit.logs import ANSWERED, locked
 
@@ -23,17 +24,19 @@ from prometheus_client import CollectorRegistry
 from service.inference.admission import Admission
 from service.audit.write.audit_log import AuditLog
 from service.telemetry.metrics import Metrics, use_folder
-from service.telemetry.gauges import Vitals
+from service.telemetry.gauges import Gauges
 use_folder()
-metrics, vitals = Metrics(CollectorRegistry()), Vitals(CollectorRegistry())
-vitals.begin(workers_wanted=2, rows_limit=100)
+from service.worker.worker_gauges import WorkerGauges
+metrics, gauges = Metrics(CollectorRegistry()), Gauges(CollectorRegistry())
+gauges.begin(workers_wanted=2, rows_limit=100)
 admission, audit = Admission(100), AuditLog.open(Path(sys.argv[1]))
+shown = WorkerGauges(gauges, admission, audit)
 for _ in range(30):
-    admission.apply(lambda room: None)
-vitals.show(admission, audit)
+    admission.request_slot(lambda slot: None)
+shown.refresh()
 print("ready", flush=True)
 sys.stdin.readline()
-vitals.measure(audit.path)
+shown.measure_disk()
 print(metrics.page().decode())
 audit.close()
 """
@@ -89,14 +92,14 @@ def test_a_log_that_cannot_be_written_is_shown_until_it_can(
         with locked(audit.path):
             with pytest.raises(AuditUnavailable):
                 await audit.append(ANSWERED)
-            vitals.show(admission, audit)
+            gauges.refresh()
             assert shown(registry, "tabento_audit_writable") == 0
         await audit.append(ANSWERED)
-        vitals.show(admission, audit)
+        gauges.refresh()
         assert shown(registry, "tabento_audit_writable") == 1
 
-    vitals, admission = Vitals(registry), Admission(10)
     with closing(AuditLog.open(tmp_path / "audit.db", busy_timeout_ms=20)) as audit:
+        gauges = WorkerGauges(Gauges(registry), Admission(10), audit)
         asyncio.run(run(audit))
 
 
@@ -104,26 +107,25 @@ def test_records_that_wait_are_shown_with_their_age(tmp_path: Path, registry: Co
     async def run(audit: AuditLog) -> None:
         with locked(audit.path):
             await audit.append(ANSWERED)
-            vitals.show(admission, audit)
+            gauges.refresh()
             await asyncio.sleep(0.05)
-            vitals.show(admission, audit)
+            gauges.refresh()
             assert shown(registry, "tabento_audit_lag_seconds") >= 0.05
         audit.close()
-        vitals.show(admission, audit)
+        gauges.refresh()
         assert shown(registry, "tabento_audit_lag_seconds") == 0
 
-    vitals, admission = Vitals(registry), Admission(10)
     with closing(AuditLog.open(tmp_path / "audit.db", busy_timeout_ms=20, mode="relaxed")) as audit:
+        gauges = WorkerGauges(Gauges(registry), Admission(10), audit)
         asyncio.run(run(audit))
 
 
-def test_a_log_that_was_moved_away_keeps_its_last_measure(
-    tmp_path: Path, registry: CollectorRegistry
-) -> None:
+def test_a_log_that_was_moved_away_keeps_its_last_size(tmp_path: Path, registry: CollectorRegistry) -> None:
     log = tmp_path / "audit.db"
-    log.write_bytes(b"1234")
-    vitals = Vitals(registry)
-    vitals.measure(log)
-    log.unlink()
-    vitals.measure(log)
-    assert shown(registry, "tabento_audit_log_bytes") == 4
+    with closing(AuditLog.open(log)) as audit:
+        gauges = WorkerGauges(Gauges(registry), Admission(10), audit)
+        gauges.measure_disk()
+        size = shown(registry, "tabento_audit_log_bytes")
+        log.rename(tmp_path / "moved.db")
+        gauges.measure_disk()
+        assert shown(registry, "tabento_audit_log_bytes") == size > 0

@@ -1,0 +1,36 @@
+"""The tally: requests are counted in memory and written to the shared metrics files in bulk.
+
+Writing each request by itself would cost more than counting it. What a killed worker has not written yet is
+lost, so the tally is written ``TALLY_INTERVAL_S`` after the first request that it holds.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from service.telemetry.metrics import Metrics
+
+TALLY_INTERVAL_S = 0.05
+"""The longest time for which a request is not in the metrics yet."""
+
+
+class Tally:
+    """Counts of one worker. It belongs to one event loop."""
+
+    def __init__(self, metrics: Metrics, records: Callable[[], Mapping[str, int]]) -> None:
+        """Take what gives the audit records: ``queued`` at present, and each outcome since the start."""
+        self._metrics = metrics
+        self._records = records
+        self._is_due = False
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(TALLY_INTERVAL_S, self.write)
+        self._metrics.count_request(route, method, status, seconds)
+
+    def write(self) -> None:
+        """Write all counts to the metrics."""
+        self._is_due = False
+        self._metrics.count_records(**self._records())
+        self._metrics.flush()
