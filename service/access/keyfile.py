@@ -17,6 +17,7 @@ from time import monotonic, sleep
 from typing import NamedTuple
 
 from service.errors import KeysUnusable
+from service.system.durable import sync
 
 _TRIES = 3
 """To read a file that is being written in place."""
@@ -105,7 +106,7 @@ def replace_file(target: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(target)
-        _sync_folder(target.parent)
+        sync(target.parent)
     except OSError as error:
         with suppress(OSError):
             new.unlink()
@@ -146,14 +147,6 @@ def _take(lock: int, path: Path) -> None:
             raise KeysUnusable(path, _reason(error)) from error
         else:
             return
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -82,12 +82,6 @@ def changing_keys(path: Path) -> Iterator[list[Key]]:
             _write(target, keys)
 
 
-def write_keys(path: Path, keys: Sequence[Key]) -> None:
-    """Replace the keys of a file; raises KeysUnusable."""
-    with locked(path) as target:
-        _write(target, keys)
-
-
 def make_key(name: str, scopes: Sequence[Scope]) -> tuple[str, Key]:
     """A new key, and what is kept of it; raises ValidationError for a name that cannot be one."""
     id_ = secrets.token_hex(6)

@@ -8,6 +8,7 @@ import apsw
 
 from service.audit.file.permissions import make_private
 from service.errors import AuditMisuse
+from service.system.durable import sync
 
 _PAGES_PER_STEP = 1_000
 
@@ -22,7 +23,7 @@ def back_up(connection: apsw.Connection, target: Path) -> None:
         part.unlink(missing_ok=True)
         make_private(part, create=True)
         _copy(connection, part)
-        _sync(part)
+        sync(part)
         _take_name(part, target)
     except FileExistsError as error:
         raise AuditMisuse(f"{target} exists already, and a backup replaces nothing") from error
@@ -56,12 +57,4 @@ def free_name(path: Path, number: int) -> Path:
 
 def _take_name(part: Path, target: Path) -> None:
     os.link(part, target)  # Unlike a rename it never replaces a file.
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)

@@ -178,7 +178,7 @@ def test_prune_removes_what_is_over_the_limits(call: Call, db: Path) -> None:
 def test_prune_takes_the_configured_limits(
     call: Call, refused: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Nothing says what to keep" in refused("prune")
+    assert "No limit is set" in refused("prune")
     monkeypatch.setenv("TABENTO_AUDIT_KEEP_DAYS", "0.5")
     assert call("prune") == "5 requests pruned\n"
 
@@ -220,7 +220,7 @@ def test_a_backup_is_the_log_of_one_moment_and_replaces_nothing(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["export", "--format", "xml"], "There is no export format 'xml'; there are jsonl, csv, parquet."),
+        (["export", "--format", "xml"], "Invalid value for '--format': 'xml' is not one of 'jsonl', "),
         (["export", "--format", "parquet"], "Parquet is not for a terminal; name a file with --output."),
         (["export", "--output", "/proc/none"], "/proc/none cannot be written: "),
         (

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.access.keyring import Keyring, make_key, read_keys, write_keys
+from service.access.keyring import Keyring, make_key, read_keys
 from tests.servers import PROJECT
+from tests.service.keys.key_files import write_keys
 
 NOBODY = 65534
 COMMANDS = """

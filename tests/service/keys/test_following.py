@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.access.keyring import Key, Keyring, make_key, write_keys
+from service.access.keyring import Key, Keyring, make_key
 from service.errors import KeysUnusable
+from tests.service.keys.key_files import write_keys
 
 MADE = [make_key(f"key-{n}", ["predict"]) for n in range(4)]
 TEXTS = [text.encode() for text, _ in MADE]

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from service.access.authorization import authorize
-from service.access.keyring import Keyring, make_key, read_keys, write_keys
+from service.access.keyring import Keyring, make_key, read_keys
 from service.errors import KeyInvalid, KeysUnusable, ScopeMissing
 from service.routes import ANY_KEY, SCOPES, Scope
 from tests.servers import PROJECT
+from tests.service.keys.key_files import write_keys
 
 
 def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.access.keyring import Key, Keyring, make_key, write_keys
+from service.access.keyring import Key, Keyring, make_key
+from tests.service.keys.key_files import write_keys
 
 MANY = 10_000
 characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
