@@ -1,4 +1,8 @@
-# The commands of the README. `make install` is the step that the others begin with.
+# The project's commands; `make help` lists them. `make install` is the step that the others begin with.
+#
+# A target's line ends with what it does, behind `##`; a line with `##@` begins a group. `make help` reads both.
+
+.DEFAULT_GOAL := help
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -8,6 +12,7 @@ ROUNDS ?= 50
 SECONDS ?= 300
 PREDICTIONS ?= 5000000
 MLSERVER ?= 1.7.1
+TEST_PROCESSES ?= 2
 
 BIN := .venv/bin
 SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollback
@@ -16,9 +21,11 @@ SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollbac
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: install clients serve train test lint format load kill-test bench load-tools bench-audit bench-hostile overload overload-mixed history-at-scale image sbom test-image audit smoke watch rollout rollback candidate accept-candidate lock clean
+.PHONY: help install clients serve train test test-fast lint format load kill-test bench load-tools bench-audit bench-hostile bench-history overload overload-mixed image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
 
-install: .venv/installed
+##@ Use it
+
+install: .venv/installed ## install the locked dependencies into .venv
 
 .venv/installed: requirements/dev.txt
 	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON)
@@ -28,14 +35,21 @@ install: .venv/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
-serve: install ## train if no model is published yet, and serve it: PORT=3000 HOST=127.0.0.1 MODEL=iris_classifier
+serve: install ## serve MODEL=iris_classifier on HOST=127.0.0.1, PORT=3000; train on Iris first if it is not published
 	@[ "$(MODEL)" != iris_classifier ] || $(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@exec $(BIN)/bentoml serve --host $(HOST) --port $(PORT) --arg model=$(MODEL)
 
-train: install ## train on Iris and publish the winner
+train: install ## train on Iris and publish the champion
 	@$(BIN)/python -m training
 
-clients: .venv-clients/installed ## the environment of the protocol's clients, which the tests call the service with
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ Work on it
+
+clients: .venv-clients/installed ## install the clients of the Open Inference Protocol, which the tests use, into .venv-clients
 
 .venv-clients/installed: requirements/clients.txt
 	@$(PYTHON) -m venv .venv-clients >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON) .venv-clients
@@ -46,13 +60,12 @@ clients: .venv-clients/installed ## the environment of the protocol's clients, w
 	@sh .ci/install-kubectl $(BIN)
 
 test: install clients $(BIN)/kubectl ## run every test
-	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term
-	@# All that HTTP does is done without the fast connection, too.
-	@TABENTO_FAST_CONNECTION=off $(BIN)/pytest --numprocesses 2 --no-cov tests/service/http tests/e2e/test_gateway_bytes.py \
-		tests/e2e/test_gateway_and_bentoml.py tests/e2e/test_oip_bytes.py tests/e2e/test_transports.py tests/e2e/test_line.py \
-		tests/e2e/test_keys.py tests/e2e/test_openapi.py tests/e2e/test_stopping.py tests/e2e/test_last_connections.py
+	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --cov --cov-report=term
 
-lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifests; asks nobody outside
+test-fast: install ## the tests that need no server and no training: those of tests/unit and of the house
+	@$(BIN)/pytest --numprocesses 2 tests/unit tests/test_house.py
+
+lint: install $(BIN)/kubectl docs ## check style, types, scripts, workflows, manifests and the documentation; needs no network
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
@@ -64,45 +77,32 @@ lint: install $(BIN)/kubectl ## style, types, shell scripts, workflows, manifest
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@$(BIN)/python -m deploy.kubernetes.check
 
-audit: install ## what is known against the locked dependencies; fails as well where nobody could be asked
-	@$(BIN)/python requirements/audit.py
-
-format: install
+format: install ## mend the style
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-load: install ## 30 s of locust against a served bento, or URL=, by HTTP and gRPC; fails when an objective is missed
+docs: install ## build the handbook into build/docs; a warning is an error
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --doctree-dir build/doctrees docs build/docs
+
+audit-dependencies: install ## look up known vulnerabilities of the locked dependencies; fails if they cannot be looked up
+	@$(BIN)/python requirements/audit.py
+
+lock: install ## resolve the requirements again
+	@$(BIN)/python requirements/lock.py
+
+clean: ## remove the environments, caches and what was built
+	@rm -rf .venv .venv-clients .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* build
+
+##@ Measure it
+
+load: install ## send 30 s of HTTP and gRPC load to a served bento, or to URL=; fails if an objective is missed
 	@mkdir -p dist
 	@$(BIN)/python -m load_tests $(if $(URL),--url "$$URL")
 
-smoke: install ## whether the service at URL= does its work; TABENTO_KEY has a key where one is needed
-	@$(BIN)/python -m deploy.smoke "$${URL:?of the service}"
-
-watch: install ## the same again and again, for SECONDS=300
-	@$(BIN)/python -m deploy.smoke "$${URL:?of the service}" --seconds $(SECONDS)
-
-rollout: install $(BIN)/kubectl ## let OVERLAY=staging or production run IMAGE=NAME@sha256:DIGEST, and wait until it does
-	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kubernetes/rollout "$$OVERLAY" "$$IMAGE"
-
-rollback: install $(BIN)/kubectl ## let OVERLAY= run what it ran before make rollout
-	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kubernetes/rollback "$$OVERLAY"
-
-candidate: install ## the champion's bento as a file in dist/
-	@MODEL=$(MODEL) .ci/candidate export
-
-accept-candidate: install ## take the model of the candidate in dist/
-	@MODEL=$(MODEL) .ci/candidate import
-
-kill-test: install ## kill -9 of workers and of the whole service under load, ROUNDS=50 times
-	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/test_audit_kill.py
-
-bench: install load-tools ## the service beside bare servers, FastAPI, stock BentoML and MLServer; needs wrk, h2load
+bench: install load-tools ## measure the service beside bare servers, FastAPI, stock BentoML and MLServer; needs wrk and h2load
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(MAKE) --no-print-directory .venv-mlserver/installed || echo "MLServer CANNOT BE INSTALLED: it is left out." >&2
 	@$(BIN)/python -m load_tests.bench
-
-load-tools: # those in Python that stand in for them take the processor away from what is measured
-	@.ci/install-tools wrk h2load=nghttp2-client
 
 # MLServer, to compare with: another environment, as it and the service want other versions of the same packages. What
 # the model's estimator is made of has the same ones.
@@ -114,37 +114,60 @@ load-tools: # those in Python that stand in for them take the processor away fro
 	  $$($(BIN)/pip freeze | grep -E '^(numpy|scikit-learn|scipy)==')
 	@touch $@
 
-bench-hostile: install ## what one request can do to the others: hostile bodies by every way; fails when an objective is missed
-	@$(BIN)/python -m load_tests.hostile
-
-overload: install ## three times what the service can take, for a minute, and how it is afterwards; needs wrk
-	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
-	@$(BIN)/python -m load_tests.overload
-
-overload-mixed: install ## what single rows get beside large batches, queries of the history and pages; needs wrk
-	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
-	@$(BIN)/python -m load_tests.overload.mixed
-
-bench-audit: install ## what the audit log costs, against the same service without it; needs wrk
+bench-audit: install ## measure the cost of the audit log; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.bench.audit_cost
 
-history-at-scale: install ## the history's p95 for every combination of filters, over PREDICTIONS=5000000
+bench-history: install ## measure every combination of the history's filters over PREDICTIONS=5000000
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.bench.history_at_scale --predictions $(PREDICTIONS)
 
-image: install ## the bento and its image, hardened: MODEL=iris_classifier, TABENTO_ENGINE=podman or docker
+bench-hostile: install ## measure what hostile bodies do to other requests; fails if an objective is missed
+	@$(BIN)/python -m load_tests.hostile
+
+overload: install ## offer three times the maximum rate for a minute, and measure the recovery; needs wrk
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.overload
+
+overload-mixed: install ## measure single rows beside large batches, history queries and pages; needs wrk
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.overload.mixed
+
+kill-test: install ## kill workers, and the whole service, under load, ROUNDS=50 times; look for lost records
+	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest --no-cov -s tests/e2e/audit/test_kill_under_load.py
+
+# Load generators in Python take processor time away from what is measured.
+load-tools: ## install wrk and h2load, where it is root on Debian or Ubuntu
+	@.ci/install-tools wrk h2load=nghttp2-client
+
+##@ Ship it
+
+image: install ## build the container image of MODEL=iris_classifier; TABENTO_ENGINE=podman or docker
 	@$(BIN)/bentoml models get $(MODEL) >/dev/null 2>&1 || [ "$(MODEL)" != iris_classifier ] || $(BIN)/python -m training
 	@$(BIN)/python -m deploy.image --model $(MODEL)
 
-sbom: install ## what is in that image, as CycloneDX: image.cdx.json
+sbom: install ## write the image's bill of materials, CycloneDX, to image.cdx.json
 	@$(BIN)/python -m deploy.image.sbom tabento/$(MODEL):latest --output image.cdx.json
 
-test-image: install ## build the image, run it as an operator would, and see what it does
+test-image: install ## build the image, run it, and test it; needs podman or docker
 	@$(BIN)/pytest --no-cov -m container -s --durations=8 tests/container
 
-lock: install ## resolve the requirements again; all three lists agree
-	@$(BIN)/python requirements/lock.py
+export-candidate: install ## build the bento of MODEL=iris_classifier and write it to dist/
+	@MODEL=$(MODEL) .ci/candidate export
 
-clean:
-	@rm -rf .venv .venv-clients .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+import-candidate: install ## take the model out of the bento in dist/ into the store
+	@MODEL=$(MODEL) .ci/candidate import
+
+##@ Operate it
+
+smoke: install ## check that the service at URL= predicts and records; TABENTO_KEY has a key if it needs one
+	@$(BIN)/python -m deploy.smoke "$${URL:?of the service}"
+
+smoke-for: install ## repeat the smoke test for SECONDS=300
+	@$(BIN)/python -m deploy.smoke "$${URL:?of the service}" --seconds $(SECONDS)
+
+rollout: install $(BIN)/kubectl ## deploy IMAGE=NAME@sha256:DIGEST to OVERLAY=staging or production, and wait until it is ready
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kubernetes/rollout "$$OVERLAY" "$$IMAGE"
+
+rollback: install $(BIN)/kubectl ## return OVERLAY= to what it ran before make rollout
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kubernetes/rollback "$$OVERLAY"

@@ -1,4 +1,4 @@
-"""``make smoke``, ``make watch``: whether a service that was just rolled out does its work.
+"""``make smoke``, ``make smoke-for``: whether a service that was just rolled out does its work.
 
 It is asked as a client would ask: the row is made of the examples in the contract that the service shows, so
 that any model can be asked, and the answer is looked up in the audit log. Behind a balancer each replica has

@@ -1,4 +1,4 @@
-"""``make audit``: what is known against everything that is locked, and never green for having asked nobody.
+"""``make audit-dependencies``: known vulnerabilities of what is locked; fails if nobody could be asked.
 
 pip-audit says "No known vulnerabilities found" as well where its source cannot be reached or knows nothing.
 So a release that is known to be vulnerable is asked for first, and an answer counts only if that one is

@@ -4,18 +4,64 @@ Which model is served is no setting but a Bento argument (``--arg model=NAME``),
 keeps it.
 """
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingInvalid
-from service.model.runtime import Runtime
-from service.origins import Origins
 
 PREFIX = "TABENTO_"
+
+Runtime = Literal["auto", "sklearn", "compiled"]
+"""What computes the probabilities; auto: the compiled form if it was accepted, else scikit-learn."""
+
+ANY_ORIGIN = "*"
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
+    r"(?P<host>[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])"
+    r"(:(?P<port>[1-9][0-9]{0,4}))?"
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65_535
+
+
+def parse_origins(value: object) -> object:
+    """The origins of a comma-separated list; raises PydanticCustomError for what is none."""
+    if not isinstance(value, str):
+        return value
+    origins = [_origin(text.strip()) for text in value.split(",") if text.strip()]
+    if ANY_ORIGIN in origins and len(origins) > 1:
+        raise _not_an_origin("* is any origin: it stands alone, or each origin is listed.")
+    return tuple(dict.fromkeys(origins)) or None
+
+
+def _origin(text: str) -> str:
+    if text == ANY_ORIGIN:
+        return text
+    parts = _ORIGIN.fullmatch(text.lower())
+    if parts is None or int(parts["port"] or 0) > _LAST_PORT:
+        raise _not_an_origin(
+            f"{text!r} is not an origin: write scheme://host or scheme://host:port, without a path or a "
+            "slash at the end, such as https://app.example.com; separate several with commas."
+        )
+    scheme, host, port = parts["scheme"], parts["host"], parts["port"]
+    is_default = port is None or int(port) == _DEFAULT_PORTS.get(scheme)
+    return f"{scheme}://{host}" if is_default else f"{scheme}://{host}:{port}"
+
+
+def _not_an_origin(message: str) -> PydanticCustomError:
+    return PydanticCustomError("origin", "{message}", {"message": message})
+
+
+Origins = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(parse_origins)]
+"""In the form in which browsers send them, to be compared as text: in lower case, without the default port of
+the scheme. ``*`` stands alone; None for an empty list."""
 
 
 class Settings(BaseSettings):

@@ -1,24 +1,31 @@
-"""What the tests share: stores in temporary folders, models published by the real training, real servers."""
+"""What the tests share: stores in temporary folders, models published by the real training, real servers.
 
-import json
+What takes long to import is imported where a test first asks for it: one file of tests is to start at once.
+"""
+
+from __future__ import annotations
+
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.models import ModelStore
 from hypothesis import HealthCheck, settings
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
-from tests.animals import publish_animals
-from tests.keyed import Keyed, serve_with_keys
-from tests.servers import PROJECT, Serve, Server, free_port, train
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+    from bentoml._internal.models import ModelStore
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
+
+    from tests.support.api_keys import Keyed
+    from tests.support.servers import Serve, Server
+    from tests.support.stores import IrisTraining
+    from tests.support.tables import WriteCsv
+    from training.table.dataset import Dataset
 
 # A shell has what it runs in the background ignore Ctrl-C, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -31,116 +38,149 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 
-class ByWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
-    """One process gets the tests that share trainings, another those that share servers, both the rest."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/training/"):
-            return "trainings"
-        if nodeid.startswith(("tests/e2e/", "tests/monitoring/", "tests/service/http/", "tests/test_")):
-            return "servers"
-        return nodeid.partition("::")[0]
+FOLDERS = ("unit", "training", "service", "e2e", "container")
+"""Of tests, in the order in which they are run."""
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    return ByWhatIsShared(config, log)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Give each process a file at a time, in the order of the collection."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The cheapest first, so that most mistakes are told soon."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, folder in enumerate(FOLDERS) if item.nodeid.startswith(f"tests/{folder}/")), 0)
+
+    items.sort(key=rank)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    from tests.support.programs import tell_untested
+
+    tell_untested(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of the tests share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment whose BentoML and MLflow stores are temporary folders."""
-    home = tmp_path_factory.mktemp("stores")
-    return {
-        **os.environ,
-        "BENTOML_HOME": str(home / "bentoml"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
-        "BENTOML_DO_NOT_TRACK": "True",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "TABENTO_DRAIN_SECONDS": "0",
-        "TABENTO_GRPC_PORT": "0",
-        "TABENTO_AUDIT_DB": str(home / "nowhere" / "unset.db"),
-        "PYTHONPATH": str(PROJECT),
-    }
+    """An environment whose BentoML and MLflow stores are temporary folders of this process."""
+    from tests.support.stores import environment_of
+
+    return environment_of(tmp_path_factory.mktemp("stores"))
 
 
 @pytest.fixture(scope="session")
-def iris(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The tag of the Iris model, trained and published by the real command."""
-    done = train("--json", env=stores, cwd=tmp_path_factory.mktemp("training"))
-    tag: str = json.loads(done.stdout)["tag"]
-    return tag
+def iris_by_command(run_folder: Path) -> IrisTraining:
+    """What the real command left and said, once for all processes of the run."""
+    from tests.support.stores import train_iris_once
+
+    return train_iris_once(run_folder)
+
+
+@pytest.fixture(scope="session")
+def iris(iris_by_command: IrisTraining, stores: dict[str, str]) -> str:
+    """The tag of the Iris model that the real command trained and published."""
+    from tests.support.stores import copy_iris
+
+    return copy_iris(iris_by_command, stores)
 
 
 @pytest.fixture(scope="session")
 def serve(stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Start ``bentoml serve`` on a free port; what still runs at the end is stopped."""
-    started: list[Server] = []
+    from tests.support.servers import Starter
 
-    def start(
-        target: str = ".",
-        model: str | None = None,
-        cwd: Path = PROJECT,
-        options: tuple[str, ...] = (),
-        port: int | None = None,
-        **settings: str,
-    ) -> Server:
-        folder = tmp_path_factory.mktemp("server")
-        port = port or free_port()
-        audit_db = folder / "audit.db"
-        command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1"]
-        command += ["--port", str(port), *(["--arg", f"model={model}"] if model else []), *options]
-        output = folder / "output"
-        with output.open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env={**stores, "TABENTO_AUDIT_DB": str(audit_db), **settings},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        grpc = settings.get("TABENTO_GRPC_PORT", "0")
-        server = Server(process, f"http://127.0.0.1:{port}", audit_db, output, f"127.0.0.1:{grpc}")
-        started.append(server)
-        server.await_ready()
-        return server
-
-    yield start
-    for server in started:
-        server.terminate()
-    for server in started:
-        server.stop()
+    starter = Starter(stores, tmp_path_factory)
+    yield starter.start
+    starter.stop_all()
 
 
 @pytest.fixture(scope="session")
 def iris_server(serve: Serve, iris: str) -> Server:
     """The Iris service with one worker, shared by the tests that only ask it things."""
-    return serve(model=iris, TABENTO_GRPC_PORT=str(free_port()))
+    return serve(model=iris, with_grpc=True, is_measured=True)
 
 
 @pytest.fixture(scope="session")
 def keyed(serve: Serve, iris: str, tmp_path_factory: pytest.TempPathFactory) -> Keyed:
     """The Iris service with API keys, shared by the tests that only ask it things."""
+    from tests.support.api_keys import serve_with_keys
+
     return serve_with_keys(serve, iris, tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def store(stores: dict[str, str]) -> Iterator[ModelStore]:
+    """The BentoML store of this process, opened for one test."""
+    from tests.support.stores import opened_store
+
+    with opened_store(stores) as store:
+        yield store
+
+
+@pytest.fixture
+def publish_picky(store: ModelStore) -> Callable[[str], str]:
+    """Publish a model that fails on every row whose letter it does not know; gives the tag."""
+    from tests.support.small_models import publish_picky
+
+    assert store is not None
+    return publish_picky
 
 
 @pytest.fixture(scope="session")
 def animals(stores: dict[str, str]) -> str:
     """The tag of a model with features of every type."""
-    folder = Path(stores["BENTOML_HOME"]) / "models"
-    folder.mkdir(parents=True, exist_ok=True)
-    BentoMLContainer.model_store.set(ModelStore(folder))
-    tag = publish_animals()
-    BentoMLContainer.model_store.reset()
-    return tag
+    from tests.support.animals import publish_animals
+    from tests.support.stores import opened_store
+
+    with opened_store(stores):
+        return publish_animals()
 
 
 @pytest.fixture(scope="session")
 def animals_server(serve: Serve, animals: str) -> Server:
     """The service of that model with one worker, shared by the tests that only ask it things."""
-    return serve(model=animals, TABENTO_GRPC_PORT=str(free_port()))
+    return serve(model=animals, with_grpc=True, is_measured=True)
 
 
 @pytest.fixture
 def client(iris_server: Server) -> Iterator[httpx.Client]:
+    import httpx
+
     with httpx.Client(base_url=iris_server.url) as client:
         yield client
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path) -> WriteCsv:
+    """Write rows under a header, and give the file's path."""
+    from tests.support.tables import write_csv_into
+
+    return write_csv_into(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def iris_dataset() -> Dataset:
+    from tests.support.tables import load_iris
+
+    return load_iris()
+
+
+@pytest.fixture(scope="session")
+def mixed_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A table with a column of every type, with and without gaps."""
+    from tests.support.tables import load_mixed
+
+    return load_mixed(tmp_path_factory.mktemp("mixed"))

@@ -2,9 +2,9 @@
 
 import ast
 import re
-import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import Distribution, distribution, packages_distributions
@@ -16,70 +16,133 @@ from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[1]
 
-sources = [
-    path.relative_to(PROJECT) for part in ("service", "training") for path in (PROJECT / part).rglob("*.py")
-]
-
-
-def imports(path: Path) -> set[str]:
-    text = (PROJECT / path).read_text()
-    return set(re.findall(r"^\s*(?:from|import) ([a-zA-Z_]+)", text, re.MULTILINE))
-
-
-@pytest.mark.parametrize("path", [path for path in sources if path.parts[0] == "service"], ids=str)
-def test_the_service_imports_nothing_of_training(path: Path) -> None:
-    assert not imports(path) & {
-        "training",
-        "mlflow",
-        "pandas",
-        "pandera",
-        "matplotlib",
-        "pyarrow",
-        "sqlite3",
-        "onnx",
-    }
-
-
-@pytest.mark.parametrize("path", sources, ids=str)
-def test_a_file_is_one_concept_of_at_most_300_lines(path: Path) -> None:
-    assert len((PROJECT / path).read_text().splitlines()) <= 300
-
-
-def test_importing_the_service_brings_in_neither_pandas_nor_mlflow(iris: str, stores: dict[str, str]) -> None:
-    assert iris
-    program = (
-        "import sys, service.app; print({'pandas', 'mlflow', 'sklearn', 'onnxruntime'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, env=stores, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "set()"
-
-
-@pytest.mark.parametrize(
-    ("setting", "protocol"),
-    [
-        ("on", "service.http.connection.fast_connection:FastConnection"),
-        ("off", "service.http.connection.uvicorn_protocol:GuardedProtocol"),
-    ],
+FLOORS = (
+    ("app",),
+    ("worker",),
+    ("http", "grpc"),
+    ("native", "oip"),
+    ("inference",),
+    ("audit",),
+    ("access", "telemetry"),
+    ("wire",),
+    ("model",),
+    ("routes", "settings", "errors", "system"),
 )
-def test_the_service_has_uvicorn_keep_its_connections_as_the_setting_says(
-    iris: str, stores: dict[str, str], setting: str, protocol: str
-) -> None:
-    assert iris
-    program = "import service.app, uvicorn; print(uvicorn.config.HTTP_PROTOCOLS['auto'])"
-    env = {**stores, "TABENTO_FAST_CONNECTION": setting}
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, env=env, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == protocol
+"""The rooms of ``service/``, from the top: a room imports from the floors below it alone."""
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+BOTTOM = len(FLOORS) - 1
+
+PARTS = ("service", "training", "load_tests", "deploy", "requirements")
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40
+NOT_OF_THE_SERVICE = {
+    "training", "mlflow", "pandas", "pandera", "matplotlib", "pyarrow", "sqlite3", "onnx",
+}  # fmt: skip
 
 
-def test_importing_the_service_makes_no_file(iris: str, stores: dict[str, str], tmp_path: Path) -> None:
-    assert iris
-    settings = {**stores, "TABENTO_AUDIT_DB": str(tmp_path / "audit.db")}
-    subprocess.run([sys.executable, "-c", "import service.app"], cwd=tmp_path, env=settings, check=True)
-    assert list(tmp_path.iterdir()) == []
+def files_of_part(part: str) -> list[Path]:
+    return sorted((PROJECT / part).rglob("*.py"))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Every module, or name of one, that a file imports, at any depth."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PROJECT).as_posix()
+
+
+def room_of(path: Path) -> str:
+    """The room of a file of the service; a command is an application like the service itself."""
+    if path.stem == "__main__":
+        return "app"
+    return path.relative_to(PROJECT / "service").parts[0].removesuffix(".py")
+
+
+def points_down(room: str, other: str) -> bool:
+    return other == room or FLOOR[other] > FLOOR[room] or FLOOR[other] == FLOOR[room] == BOTTOM
+
+
+def test_every_room_of_the_service_has_its_floor() -> None:
+    rooms = {room_of(path) for path in files_of_part("service")} - {"__init__"}
+    assert rooms == set(FLOOR)
+
+
+def test_imports_within_the_service_point_down() -> None:
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path in files_of_part("service")
+        if (room := room_of(path)) in FLOOR
+        for name in imported_names(path)
+        if name.startswith("service.") and not points_down(room, name.split(".")[1])
+    ]
+    assert wrong == []
+
+
+def test_nothing_but_the_application_knows_the_worker() -> None:
+    knowing = {
+        relative(path)
+        for path in files_of_part("service")
+        if room_of(path) != "worker"
+        for name in imported_names(path)
+        if name.startswith("service.worker")
+    }
+    assert knowing == {"service/app.py"}
+
+
+def test_the_service_imports_nothing_of_training() -> None:
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path in files_of_part("service")
+        for name in imported_names(path)
+        if name.partition(".")[0] in NOT_OF_THE_SERVICE
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("part", [*PARTS, "tests"])
+def test_a_file_is_one_concept_of_at_most_300_lines(part: str) -> None:
+    lengths = {relative(path): len(path.read_text().splitlines()) for path in files_of_part(part)}
+    assert {path: lines for path, lines in lengths.items() if lines > MAX_FILE_LINES} == {}
+
+
+@pytest.mark.parametrize("part", [*PARTS, "tests"])
+def test_a_function_has_at_most_40_lines(part: str) -> None:
+    lengths = {
+        f"{relative(path)}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in files_of_part(part)
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
+
+
+def test_no_two_modules_share_a_name() -> None:
+    """Tests apart, which have their rooms' names; what they share has names of its own."""
+    modules = [path for part in PARTS for path in files_of_part(part)]
+    modules += files_of_part("tests/support")
+    names = Counter(path.stem for path in modules if not path.stem.startswith("__"))
+    assert [name for name, number in names.items() if number > 1] == []
+
+
+def test_no_test_imports_from_another() -> None:
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path in files_of_part("tests")
+        for name in imported_names(path)
+        if name.startswith("tests.") and re.search(r"\.(test_\w+|conftest)(\.|$)", name)
+    ]
+    assert wrong == []
 
 
 EXTRAS: dict[str, tuple[str, ...]] = {
@@ -88,23 +151,18 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "load_tests": ("load",),
     "deploy": ("image", "dev"),
     "requirements": ("dev",),
-    "tests": ("training", "load", "image", "dev", "clients"),
+    "docs": ("docs",),
+    "tests": ("training", "load", "docs", "image", "dev", "clients"),
 }
 """The extras, beside the dependencies proper, that each part is installed with."""
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """Every module that a file imports, at any depth, from outside the project and the standard library."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            top = name.partition(".")[0]
-            if top not in sys.stdlib_module_names and top not in EXTRAS:
-                yield name
+    """Every module that a file imports from outside the project and the standard library."""
+    for name in imported_names(path):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in EXTRAS:
+            yield name
 
 
 def owners(module: str) -> set[str]:
@@ -146,11 +204,7 @@ def declared(*extras: str) -> frozenset[str]:
 @pytest.mark.parametrize("part", EXTRAS)
 def test_what_a_part_imports_is_declared_in_its_extra(part: str) -> None:
     allowed = declared(*EXTRAS[part])
-    modules = {
-        (module, str(path.relative_to(PROJECT)))
-        for path in (PROJECT / part).rglob("*.py")
-        for module in imported_modules(path)
-    }
+    modules = {(module, relative(path)) for path in files_of_part(part) for module in imported_modules(path)}
     undeclared = sorted(f"{module} in {path}" for module, path in modules if not owners(module) & allowed)
     assert undeclared == []
 

@@ -1,6 +1,7 @@
 """A service to be measured, started on free ports."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ PROJECT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 90
 _POLL_S = 0.02
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class NotReady(SystemExit):
@@ -126,12 +128,28 @@ def running(
 
 
 def free_ports(count: int) -> list[int]:
-    """As many ports that nothing listens on, each another."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """As many ports that nothing listens on, each another.
+
+    They are outside the range from which the kernel gives outgoing connections theirs: any connection of this
+    machine could take one from there before a service binds it.
+    """
+    first, last = map(int, _OUTGOING_PORTS.read_text().split())
+    ports = [port for port in range(10_000, 65_536) if not first <= port <= last] or range(first, last)
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(ports)
+        if port not in found and _is_free(port):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 def ready_at(port: int, path: str) -> Callable[[], bool]:

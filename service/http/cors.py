@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from service.oip.json_body import HEADER
-from service.origins import ANY_ORIGIN, Origins
+from service.settings import ANY_ORIGIN, Origins
 
 METHODS = ("GET", "HEAD", "POST")
 

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from service.errors import CompiledFormRefused, ModelNotPublished, ModelUnusable
 from service.model.compiled import CompiledForm
 from service.model.contract import Contract, Matrix
-from service.model.runtime import NOT_COMPILED, Compilation, Predictor, Runtime, SklearnForm
+from service.model.runtime import NOT_COMPILED, Compilation, Predictor, SklearnForm
+from service.settings import Runtime
 
 ESTIMATOR_FILE = "estimator.skops"
 COMPILED_FILE = "compiled.onnx"

@@ -7,7 +7,7 @@ not even imported.
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from pydantic import BaseModel, ConfigDict
 
 from service.model.contract import Matrix
 from service.model.label import Label
-
-Runtime = Literal["auto", "sklearn", "compiled"]
-"""auto: the compiled form where it was accepted, else scikit-learn."""
 
 COMPILED_TOLERANCE = 1e-6
 """How far a probability of an accepted compiled form may be from scikit-learn's."""

@@ -18,7 +18,7 @@ BentoML has no public way to any of these:
   service gets a class of its own that has one.
 - ``start_errors_as_messages``: BentoML's commands show a traceback of any error but their own.
 
-``tests/service/worker/test_bentoml_internals.py`` says which of them an upgrade broke.
+``tests/unit/worker/test_bentoml_internals.py`` says which of them an upgrade broke.
 """
 
 import inspect

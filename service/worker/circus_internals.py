@@ -6,7 +6,7 @@ It leans on circus' internals, for BentoML makes the arbiter and passes nothing 
   workers, and nothing else there runs before they have ended.
 - ``controller.arbiter.sockets``: the listening sockets, which it closes after that.
 
-tests/service/worker/test_circus_stop.py holds what they are expected to be.
+tests/unit/worker/test_circus_stop.py holds what they are expected to be.
 """
 
 from collections.abc import Callable

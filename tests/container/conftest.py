@@ -5,18 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from deploy.image.container_engine import choose_engine
-from tests.container.containers import Container, engine_run
-from tests.servers import PROJECT
+from tests.support.containers import Build, Container, engine_run
+from tests.support.servers import PROJECT
 
 BUILD_TIMEOUT_S = 540
-Build = Callable[[dict[str, str]], str]
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,8 @@ from packageurl import PackageURL
 from deploy.image.contents import exported, read_contents
 from deploy.image.origin import read_commit
 from deploy.image.sbom import bill_of_materials
-from tests.container.conftest import Build
-from tests.container.containers import Container, engine_run
-from tests.servers import PROJECT
+from tests.support.containers import Build, Container, engine_run
+from tests.support.servers import PROJECT
 
 pytestmark = pytest.mark.container
 

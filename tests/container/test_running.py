@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.container.containers import Container, engine_run
-from tests.iris import SETOSA, VIRGINICA
+from tests.support.containers import Container, engine_run
+from tests.support.iris_rows import SETOSA, VIRGINICA
 
 pytestmark = pytest.mark.container
 

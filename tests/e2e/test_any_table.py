@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.servers import Serve, train
+from tests.support.servers import Serve, train
 
 N_ROWS = 300
 

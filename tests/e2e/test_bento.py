@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.iris import SETOSA, VIRGINICA
-from tests.servers import Serve, Server, metric, run, workers
+from tests.support.iris_rows import SETOSA, VIRGINICA
+from tests.support.servers import Serve, Server, metric, run, workers
 
 
 def build(model: str, stores: dict[str, str]) -> str:

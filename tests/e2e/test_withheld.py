@@ -10,7 +10,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from tests.servers import PROJECT, Serve, train
+from tests.support.servers import PROJECT, Serve, run, without_coverage
 
 ROWS = 240
 LOANS = [f"LOAN-{n * 7919 % 100_003:06}" for n in range(ROWS)]
@@ -30,17 +30,8 @@ def client(folder: Path, stores: dict[str, str], serve: Serve) -> Iterator[httpx
     frame = frame.assign(plan=["basic", "premium"] * (ROWS // 2), amount=[n / 4 for n in range(ROWS)])
     frame.assign(repaid=frame["amount"] > 30).to_csv(folder / "loans.csv", index=False)
     (folder / "decided.json").write_text(json.dumps({"features": {"plan": {"closed": True}}}))
-    options = [
-        "--data",
-        "loans.csv",
-        "--target",
-        "repaid",
-        "--name",
-        "withheld",
-        "--contract",
-        "decided.json",
-    ]
-    train(*options, env=stores, cwd=folder)
+    arguments = ("loans.csv", "repaid", "withheld", "decided.json")
+    run("-m", "tests.support.quick_training", *arguments, env=without_coverage(stores), cwd=folder)
     file = str(folder / "keys.json")
     for scope in ("read", "predict"):
         command = [sys.executable, "-m", "service.access", "--file", file, "new", scope, "--scope", scope]

@@ -1,27 +1,23 @@
 """Tables to train on, temporary stores, and trainings that several tests look at."""
 
-import csv
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
-import numpy as np
 import pytest
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from tests.training.tables import write_points
-from tests.training.trainings import Trainer
+from tests.support.tables import write_points
+from tests.support.trainings import Trainer
 from training.candidates.built_in import CANDIDATES
-from training.cli import TABLES
 from training.evaluate.evaluation import FITS
 from training.evaluate.report import Narrator
-from training.table.dataset import Dataset, load_dataset
-from training.table.overrides import read_overrides
+from training.table.dataset import Dataset
 from training.train import Settings, Training, train
 
 LIBRARIES_OWN_WARNINGS = (
@@ -31,8 +27,6 @@ LIBRARIES_OWN_WARNINGS = (
     "GitWildMatchPattern .* is deprecated",  # BentoML 1.4.39, by pathspec
 )
 """What MLflow 3.17 (and where said so, BentoML) is warned of, whatever is asked of it."""
-
-WriteCsv = Callable[..., Path]
 
 
 @contextmanager
@@ -77,57 +71,6 @@ def own_stores(store_folder: Path) -> Iterator[Path]:
 def narrator() -> Iterator[Narrator]:
     with Narrator(Console(quiet=True), fits=0) as narrator:
         yield narrator
-
-
-@pytest.fixture
-def write_csv(tmp_path: Path) -> WriteCsv:
-    """Write rows under a header, and give the file's path."""
-
-    def write(header: Sequence[str], rows: Sequence[Sequence[object]], name: str = "table.csv") -> Path:
-        path = tmp_path / name
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([header, *rows])
-        return path
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def iris_dataset() -> Dataset:
-    return load_dataset(
-        TABLES / "iris.csv", "species", overrides=read_overrides(TABLES / "iris.contract.json")
-    )
-
-
-@pytest.fixture(scope="session")
-def mixed_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A table with a column of every type, with and without gaps."""
-    path = tmp_path_factory.mktemp("mixed") / "mixed.csv"
-    random = np.random.default_rng(7)
-    header = ["age", "visits", "member", "city", "income", "rooms", "active", "plan", "outcome"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(_mixed_row(random) for _ in range(240))
-    return load_dataset(path, "outcome")
-
-
-def _mixed_row(random: np.random.Generator) -> list[object]:
-    outcome = str(random.choice(["left", "stays", "unsure"]))
-    shift = {"left": 0.0, "stays": 2.0, "unsure": -2.0}[outcome]
-    with_gaps = [
-        round(random.normal(40 + 5 * shift, 8), 2),
-        int(random.integers(0, 9)),
-        str(random.random() < 0.5 + shift / 5).lower(),
-        str(random.choice(["Oslo", "Lima", "São Paulo", "new, york"])),
-    ]
-    whole = [
-        round(random.lognormal(3 + shift / 4), 3),
-        int(random.integers(1, 6)),
-        str(random.random() < 0.3).upper(),
-        str(random.choice(["basic", "plus"])),
-    ]
-    return [*("" if random.random() < 0.15 else value for value in with_gaps), *whole, outcome]
 
 
 @pytest.fixture(scope="session")

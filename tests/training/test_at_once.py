@@ -3,7 +3,7 @@
 import mlflow
 import pytest
 
-from tests.training.trainings import Stores, Trainer, await_end
+from tests.support.trainings import Stores, Trainer, await_end
 
 pytestmark = pytest.mark.usefixtures("own_stores")
 

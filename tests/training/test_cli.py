@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 
 from service.model.published import load_model
-from tests.servers import PROJECT, free_port
-from tests.training.tracking_server import tracking_server
+from tests.support.servers import PROJECT, free_port
+from tests.support.stores import IrisTraining
 from training.cli import TABLES, main
 
-CANDIDATE_NAMES = ["logistic_regression", "k_nearest_neighbours", "random_forest", "gradient_boosting"]
 LABELLED = ["--target", "label", "--name", "points"]
 
 
@@ -45,15 +44,10 @@ def points(tmp_path: Path) -> Path:
     return path
 
 
-def test_without_options_iris_is_trained_published_and_explained(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    done = run(folder, environment)
-    assert done.returncode == 0, done.stderr
+def test_without_options_iris_is_trained_published_and_explained(iris_by_command: IrisTraining) -> None:
+    folder = iris_by_command.folder
     assert {path.name for path in folder.iterdir()} == {"mlflow.db", "mlartifacts"}
-    assert done.stderr.splitlines() == [
+    assert iris_by_command.stderr.splitlines() == [
         "Reading iris.csv",
         "Starting MLflow",
         "Opening the MLflow experiment",
@@ -81,37 +75,11 @@ def test_without_options_iris_is_trained_published_and_explained(
         "Serve it: bentoml serve --host 127.0.0.1\n",
         f"See the runs: mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db\n",
     ):
-        assert expected in done.stdout
-    (model,) = json.loads(_bentoml(environment, "models", "list", "-o", "json"))
+        assert expected in iris_by_command.stdout
+    command = [sys.executable, "-m", "bentoml", "models", "list", "-o", "json"]
+    env = {**os.environ, "BENTOML_HOME": str(iris_by_command.home)}
+    (model,) = json.loads(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
     assert model["tag"].startswith("iris_classifier:")
-
-
-def _bentoml(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "-m", "bentoml", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-
-
-def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(
-    tmp_path: Path, environment: dict[str, str], points: Path
-) -> None:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    with tracking_server(tmp_path) as server:
-        url = server.url
-        arguments = ["--data", str(points), *LABELLED, "--drop", "when", "--json"]
-        done = run(folder, {**environment, "MLFLOW_TRACKING_URI": url}, *arguments)
-        assert done.returncode == 0, done.stderr
-        result = json.loads(done.stdout)
-        client = mlflow.MlflowClient(tracking_uri=url)
-        version = client.get_model_version_by_alias("points", "champion")
-        assert version.run_id == result["lineage"]["run_id"]
-        assert client.get_run(result["mlflow"]["run_id"]).info.status == "FINISHED"
-        assert [each.path for each in client.list_artifacts(result["lineage"]["run_id"])] == ["plots"]
-    assert set(result) == {"tag", "reason", "lineage", "candidates", "mlflow", "notes", "next"}
-    assert [candidate["name"] for candidate in result["candidates"]] == CANDIDATE_NAMES
-    assert result["lineage"]["model_name"] == f"points_{result['lineage']['candidate']}"
-    assert result["next"] == ["bentoml serve --host 127.0.0.1 --arg model=points", url]
-    assert list(folder.iterdir()) == []
 
 
 def test_a_tracking_server_that_does_not_answer_ends_it_with_1(

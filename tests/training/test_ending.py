@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.training.tracking_server import tracking_server
-from tests.training.trainings import Stores, Trainer, await_end, await_moment, lives
+from tests.support.tracking_server import tracking_server
+from tests.support.trainings import Stores, Trainer, await_end, await_moment, lives
 
 pytestmark = pytest.mark.usefixtures("own_stores")
 

@@ -16,7 +16,7 @@ from service.model.contract_view import LISTED_CATEGORIES, shown
 from service.model.published import load_model
 from service.model.reference_profile import NO_FLAGS
 from service.native.messages import Messages
-from tests.flagged import flagged
+from tests.support.row_flags import flagged
 from training.candidates.built_in import CANDIDATES
 from training.evaluate.report import Narrator
 from training.publish.experiment import _input_example

@@ -27,7 +27,7 @@ from service.model.published import (
     Lineage,
     load_stored,
 )
-from service.model.runtime import Runtime
+from service.settings import Runtime
 from training.publish.bentoml_store import Staging, staging
 from training.training_errors import PublicationFailed
 

@@ -27,7 +27,7 @@ from service.audit.utc_text import utc_text
 
 MAX_ITEMS = 200
 """Of a page: where few match, each item lies on a page of the file of its own. Of five million predictions
-a thousand took up to 196 ms at the 95th percentile, over the 50 ms that ``make history-at-scale`` asks
+a thousand took up to 196 ms at the 95th percentile, over the 50 ms that ``make bench-history`` asks
 for; of one million this many take up to 22 ms."""
 
 _SELECTED = select_list("r")

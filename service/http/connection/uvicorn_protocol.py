@@ -1,7 +1,7 @@
 """uvicorn's HTTP connection, with limits on what comes before an answer, and without upgrades.
 
 All that leans on uvicorn's internals is in the modules named after it, of which this is the first, and in the
-fast connection made of them (connection.py). tests/service/http/test_uvicorn.py holds what each expects:
+fast connection made of them (connection.py). tests/unit/http/test_uvicorn.py holds what each expects:
 
 - ``config.HTTP_PROTOCOLS``: BentoML leaves uvicorn's protocol at its default and has no option for it, so
   ``install`` puts another in the default's place.

@@ -17,10 +17,10 @@ from service.errors import SettingInvalid
 from service.http.cors import REQUEST_HEADERS
 from service.routes import ROUTES
 from service.settings import load_settings
-from tests.iris import SETOSA
-from tests.keyed import Keyed, serve_with_keys
-from tests.servers import Serve, metric
-from tests.service.audit.logs import locked
+from tests.support.api_keys import Keyed, serve_with_keys
+from tests.support.audit.logs import locked
+from tests.support.iris_rows import SETOSA
+from tests.support.servers import Serve, metric
 
 APP, LOCAL, OTHER = "https://app.example.com", "http://localhost:5173", "https://evil.example.com"
 _OPTION = "services.iris_classifier.http.cors"

@@ -8,8 +8,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.iris import SETOSA, VIRGINICA
-from tests.servers import metric
+from tests.support.iris_rows import SETOSA, VIRGINICA
+from tests.support.servers import metric
 
 
 def history(client: httpx.Client, **query: str | int) -> list[dict[str, Any]]:

@@ -1,0 +1,200 @@
+"""What the running service does when its log cannot be written: really full, read-only, locked, damaged."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import apsw
+import httpx
+import pytest
+
+from service.audit.prove.verify import verify
+from service.audit.query.reader import AuditReader
+from tests.support.audit.logs import locked
+from tests.support.iris_rows import SETOSA
+from tests.support.mounts import CannotMount, Filesystem, small_filesystem
+from tests.support.servers import Serve, Server, metric
+
+LONGEST_WAIT_S = 30
+
+
+@dataclass
+class Client:
+    """Asks for predictions, and keeps what it was told."""
+
+    server: Server
+    db: Path
+    answers: list[httpx.Response] = field(default_factory=list)
+
+    def ask(self) -> httpx.Response:
+        self.answers.append(httpx.post(f"{self.server.url}/predict", json=SETOSA, timeout=LONGEST_WAIT_S))
+        return self.answers[-1]
+
+    def ask_until(self, status: int, within_s: float) -> httpx.Response:
+        deadline = time.monotonic() + within_s
+        while (answer := self.ask()).status_code != status:
+            assert time.monotonic() < deadline, f"no {status} within {within_s} s"
+        return answer
+
+    def ready(self) -> int:
+        return httpx.get(f"{self.server.url}/readyz", timeout=LONGEST_WAIT_S).status_code
+
+    def assert_refused(self, within_s: float = LONGEST_WAIT_S) -> None:
+        answer = self.ask_until(503, within_s)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert int(answer.headers["retry-after"]) >= 1
+        assert "recorded" in answer.json()["detail"]
+        assert self.ready() == 503
+
+    def assert_recovers(self) -> None:
+        self.server.await_ready()
+        assert self.ask().status_code == 200
+
+    def assert_recorded(self) -> None:
+        """What was answered is in the log, and what was not answered is not."""
+        log = {record.request_id: record for record in AuditReader(self.db).records()}
+        given = [answer for answer in self.answers if answer.status_code == 200]
+        assert {record.request_id for record in log.values() if record.status == 200} == {
+            answer.headers["x-request-id"] for answer in given
+        }
+        assert all(log[answer.headers["x-request-id"]].response == answer.json() for answer in given)
+        assert verify(self.db).ok
+
+
+@pytest.fixture(scope="module")
+def filesystem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filesystem]:
+    try:
+        with small_filesystem(tmp_path_factory.mktemp("disk")) as mounted:
+            yield mounted
+    except CannotMount as error:
+        pytest.skip(f"no filesystem can be mounted here: {error}")
+
+
+def serve_on(
+    filesystem: Filesystem, serve: Serve, model: str, mode: str, **settings: str
+) -> Iterator[Client]:
+    db = filesystem.folder / f"{mode}.db"
+    server = serve(model=model, TABENTO_AUDIT_DB=str(db), TABENTO_AUDIT_MODE=mode, **settings)
+    client = Client(server, db)
+    assert client.ask().status_code == 200
+    yield client
+    assert server.stop() == 0
+    db.unlink()
+
+
+@pytest.fixture(scope="module")
+def strict(filesystem: Filesystem, serve: Serve, iris: str) -> Iterator[Client]:
+    yield from serve_on(filesystem, serve, iris, "strict")
+
+
+@pytest.fixture(scope="module")
+def relaxed(filesystem: Filesystem, serve: Serve, iris: str) -> Iterator[Client]:
+    yield from serve_on(filesystem, serve, iris, "relaxed", TABENTO_AUDIT_QUEUE_RECORDS="30")
+
+
+def test_a_full_disk_is_answered_with_503_until_there_is_room(strict: Client, filesystem: Filesystem) -> None:
+    filesystem.fill()
+    strict.assert_refused()
+    filesystem.make_room()
+    strict.assert_recovers()
+    strict.assert_recorded()
+
+
+def test_a_lock_held_by_another_process_is_answered_with_503_until_it_is_released(strict: Client) -> None:
+    with locked(strict.db):
+        strict.assert_refused()
+    strict.assert_recovers()
+    strict.assert_recorded()
+
+
+def test_a_disk_gone_read_only_is_answered_with_503_until_it_is_mended(
+    strict: Client, filesystem: Filesystem
+) -> None:
+    filesystem.break_down()
+    strict.assert_refused()
+    filesystem.mend()
+    strict.assert_recovers()
+    strict.assert_recorded()
+
+
+@pytest.mark.parametrize("damaged", ["audit.db", "audit.db-wal"])
+def test_a_log_damaged_under_the_running_service_is_answered_with_503_until_it_is_replaced(
+    serve: Serve, iris: str, tmp_path: Path, damaged: str
+) -> None:
+    db = tmp_path / "audit.db"
+    client = Client(serve(model=iris, TABENTO_AUDIT_DB=str(db)), db)
+    for _ in range(20):
+        client.ask()
+    if damaged == "audit.db":
+        checkpointed(db)
+    overwrite(tmp_path / damaged)
+    client.assert_refused(within_s=10)
+    for file in tmp_path.glob("audit.db*"):
+        file.rename(file.with_name(f"damaged-{file.name}"))
+    client.assert_recovers()
+    del client.answers[:-1]
+    client.assert_recorded()
+    assert client.server.stop() == 0
+
+
+def checkpointed(db: Path) -> None:
+    """Bring all that is logged from the WAL into the file itself."""
+    with closing(apsw.Connection(str(db))) as connection:
+        connection.pragma("wal_checkpoint", "TRUNCATE")
+
+
+def overwrite(file: Path) -> None:
+    length = file.stat().st_size
+    with file.open("r+b") as damaged:
+        damaged.write(random.Random(0).randbytes(length))
+
+
+def test_relaxed_the_answers_go_on_and_what_is_lost_is_counted_and_stated_in_the_log(
+    relaxed: Client, filesystem: Filesystem
+) -> None:
+    filesystem.fill()
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    while lost(relaxed) == 0:
+        assert [relaxed.ask().status_code for _ in range(20)] == [200] * 20
+        assert time.monotonic() < deadline, "nothing was lost on a full disk"
+    assert relaxed.ready() == 200
+    filesystem.make_room()
+    await_writing(relaxed)
+    counted = lost(relaxed)
+    assert relaxed.server.stop() == 0
+
+    with closing(apsw.Connection(str(relaxed.db))) as connection:
+        stated = connection.execute("SELECT total(records) FROM gap").get
+        span = connection.execute("SELECT min(first_received_utc), max(last_received_utc) FROM gap").get
+    recorded = [record for record in AuditReader(relaxed.db).records() if record.status == 200]
+    assert stated == counted == len(relaxed.answers) - len(recorded)
+    logged = {record.request_id for record in recorded}
+    missing = [
+        datetime.fromisoformat(answer.json()["timestamp"])
+        for answer in relaxed.answers
+        if answer.headers["x-request-id"] not in logged
+    ]
+    assert tuple(map(datetime.fromisoformat, span)) == (min(missing), max(missing))
+    assert verify(relaxed.db).ok
+
+
+def lost(client: Client) -> float:
+    return metric(client.server.url, "tabento_audit_records_total", outcome="dropped")
+
+
+def await_writing(client: Client) -> None:
+    """Wait until what is answered is recorded again."""
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    before = written(client)
+    while written(client) == before:
+        assert client.ask().status_code == 200
+        assert time.monotonic() < deadline, "nothing is recorded although there is room"
+        time.sleep(0.2)
+
+
+def written(client: Client) -> float:
+    return metric(client.server.url, "tabento_audit_records_total", outcome="written")

@@ -1,0 +1,57 @@
+"""Keys and certificates over gRPC."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import grpc
+
+from tests.support.api_keys import new_key
+from tests.support.certificates import make_certificate
+from tests.support.grpc_calls import MESSAGES, NAME, dog, reason, refused
+from tests.support.servers import Serve, Server
+from tests.support.transports import method
+
+
+def test_keys_come_by_metadata_and_certificates_from_both_sides(
+    serve: Serve, animals: str, tmp_path: Path
+) -> None:
+    server_side, client_side = make_certificate(tmp_path, "server"), make_certificate(tmp_path, "client")
+    file = tmp_path / "keys.json"
+    robot, auditor = new_key(file, "robot", "predict"), new_key(file, "auditor", "read")
+    server = serve(
+        model=animals,
+        with_grpc=True,
+        TABENTO_API_KEYS_FILE=str(file),
+        TABENTO_GRPC_TLS_CERT=str(server_side.cert),
+        TABENTO_GRPC_TLS_KEY=str(server_side.key),
+        TABENTO_GRPC_TLS_CLIENT_CA=str(client_side.cert),
+    )
+    root = server_side.cert.read_bytes()
+    both = grpc.ssl_channel_credentials(root, client_side.key.read_bytes(), client_side.cert.read_bytes())
+    with grpc.secure_channel(server.grpc, both) as channel:
+        assert method(channel, "ServerLive")(MESSAGES["ServerLiveRequest"](), timeout=10).live
+        infer, ready = method(channel, "ModelInfer"), method(channel, "ModelReady")
+        named = MESSAGES["ModelReadyRequest"](name=NAME)
+        for call, message in ((infer, dog()), (ready, named)):
+            without = refused(call, message, timeout=10)
+            assert reason(without) == "UNAUTHENTICATED key-invalid"
+        bearer = (("authorization", f"Bearer {robot}"),)
+        assert infer(dog(id="dog-k"), timeout=10, metadata=bearer).id == "dog-k"
+        assert reason(refused(ready, named, timeout=10, metadata=bearer)) == "PERMISSION_DENIED scope-missing"
+        assert ready(named, timeout=10, metadata=(("x-api-key", auditor),)).ready
+    assert_closed_to_strangers(server, root)
+    with closing(sqlite3.connect(server.audit_db)) as log:
+        rows = log.execute("SELECT request_id, transport, key_name FROM request").fetchall()
+    assert rows == [("dog-k", "grpc", "robot")]
+    assert server.stop() == 0
+
+
+def assert_closed_to_strangers(server: Server, root: bytes) -> None:
+    """Nothing is answered to who has no certificate."""
+    without = grpc.ssl_channel_credentials(root)
+    for stranger in (grpc.secure_channel(server.grpc, without), grpc.insecure_channel(server.grpc)):
+        with stranger as channel:
+            live = method(channel, "ServerLive")
+            call = refused(live, MESSAGES["ServerLiveRequest"](), timeout=10)
+            assert call.code() is grpc.StatusCode.UNAVAILABLE

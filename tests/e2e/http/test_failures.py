@@ -1,0 +1,78 @@
+"""What goes wrong behind a valid request stays with that request."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import httpx
+import pytest
+from bentoml._internal.models import ModelStore
+
+from service.model.published import ESTIMATOR_FILE
+from tests.support.iris_rows import SETOSA
+from tests.support.servers import Serve, Server
+
+
+@pytest.fixture
+def picky(publish_picky: Callable[[str], str], serve: Serve) -> Iterator[Server]:
+    server = serve(model=publish_picky("picky"))
+    yield server
+    server.stop()
+
+
+def test_a_row_that_the_model_fails_on_fails_alone(picky: Server) -> None:
+    def ask(letter: str) -> httpx.Response:
+        return httpx.post(f"{picky.url}/predict", json={"letter": letter}, timeout=30)
+
+    letters = ["a", "?", "b", "a"] * 25
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, letters))
+    for letter, answer in zip(letters, answers, strict=True):
+        if letter == "?":
+            assert answer.status_code == 500
+            assert answer.json()["type"] == "urn:tabento:rows-failed"
+            assert "Traceback" not in answer.text
+        else:
+            assert answer.json()["predictions"] == [letter.upper()]
+
+    batch = {"instances": [{"letter": letter} for letter in "ab?a?"]}
+    failed = httpx.post(f"{picky.url}/predict/batch", json=batch).json()
+    assert failed["errors"] == [
+        {"loc": ["instances", 2], "msg": "The model failed on it"},
+        {"loc": ["instances", 4], "msg": "The model failed on it"},
+    ]
+
+
+def test_a_model_that_does_not_load_ends_the_service_with_the_reason(
+    publish_picky: Callable[[str], str], store: ModelStore, serve: Serve
+) -> None:
+    tag = publish_picky("broken")
+    Path(store.get(tag).path_of(ESTIMATOR_FILE)).write_bytes(b"not a model")
+    with pytest.raises(pytest.fail.Exception, match=rf"Model {tag} cannot be served"):
+        serve(model=tag)
+
+
+def test_a_history_that_cannot_be_read_is_problem_details(iris: str, serve: Serve) -> None:
+    server = serve(model=iris)
+    assert httpx.post(f"{server.url}/predict", json=SETOSA).status_code == 200
+    for damage in (
+        "UPDATE request SET response_json = 1",
+        "UPDATE request SET received_utc = 'never'",
+        "ALTER TABLE request_label RENAME TO elsewhere",
+    ):
+        with closing(apsw.Connection(str(server.audit_db))) as connection:
+            connection.set_busy_timeout(5_000)
+            connection.execute(damage)
+
+        answer = httpx.get(f"{server.url}/predictions/history")
+
+        assert answer.status_code == 500
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["type"] == "urn:tabento:internal-failure"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        assert str(server.audit_db) not in answer.text
+        assert f"Request {answer.json()['request_id']} failed" in server.log
+        assert f"The audit log {server.audit_db} cannot be used" in server.log
+    server.stop()

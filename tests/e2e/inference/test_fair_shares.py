@@ -1,0 +1,137 @@
+"""What a client asks for does not take the others' share: batches, queries of the history, other pages."""
+
+import asyncio
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from load_tests.bench.http_load import ONE_ROW, ask, request_bytes
+from service.model.contract_view import ShownContract
+from tests.support.iris_rows import SETOSA, VIRGINICA
+from tests.support.servers import Serve, Server, children
+from tests.support.transports import Transports
+
+LIMIT = 32
+"""Of single rows in hand; a batch has more."""
+ROWS = [SETOSA, VIRGINICA] * 1_000
+SINGLE = 16
+QUERIES = 64
+
+
+@pytest.fixture(scope="module")
+def server(serve: Serve, iris: str) -> Server:
+    return serve(model=iris, TABENTO_MAX_QUEUED_ROWS=str(LIMIT), with_grpc=True)
+
+
+@pytest.fixture(scope="module")
+def transports(server: Server) -> Iterator[Transports]:
+    info = httpx.get(f"{server.url}/model/info", timeout=30).json()
+    contract = ShownContract.model_validate(info["contract"])
+    with closing(Transports(server, contract, "iris_classifier")) as transports:
+        yield transports
+
+
+async def statuses_until(server: Server, is_over: Callable[[], bool], requests: int) -> Counter[int]:
+    """What single rows are answered with, over a few connections, until it is over and there are so many."""
+    address, request = urlsplit(server.url), request_bytes(server.url, ONE_ROW)
+    found: Counter[int] = Counter()
+
+    async def ask_on() -> None:
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        while not (is_over() and found.total() >= requests):
+            found[await ask(reader, writer, request)] += 1
+        writer.close()
+
+    await asyncio.gather(*(ask_on() for _ in range(SINGLE)))
+    return found
+
+
+@pytest.mark.parametrize("way", ["native", "v2_json", "v2_binary", "grpc_raw"])
+def test_no_single_row_is_refused_beside_batches_of_more_rows_than_are_taken_on(
+    server: Server, transports: Transports, way: str
+) -> None:
+    clients, batches = 8, 3
+    over = threading.Event()
+
+    def send_batches(_: int) -> list[int]:
+        return [len(getattr(transports, way)(ROWS).labels) for _ in range(batches)]
+
+    def send_all() -> list[list[int]]:
+        try:
+            with ThreadPoolExecutor(clients) as pool:
+                return list(pool.map(send_batches, range(clients)))
+        finally:
+            over.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(send_all)
+        found = asyncio.run(asyncio.wait_for(statuses_until(server, over.is_set, 200), 120))
+    assert answered.result() == [[len(ROWS)] * batches] * clients
+    assert set(found) == {200}
+
+
+def history_process(server: Server) -> psutil.Process:
+    (found,) = children(psutil.Process(server.process.pid), "history_process")
+    return found
+
+
+@contextmanager
+def stopped(process: psutil.Process) -> Iterator[None]:
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def test_queries_of_the_history_beyond_a_number_are_refused_and_predictions_go_on(server: Server) -> None:
+    is_done = asyncio.Task[httpx.Response].done
+
+    async def run() -> None:
+        url = f"{server.url}/predictions/history"
+        limits = httpx.Limits(max_connections=QUERIES + 1)
+        async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+            assert (await client.get(url)).status_code == 200
+            with stopped(history_process(server)):
+                queries = [asyncio.create_task(client.get(url)) for _ in range(QUERIES)]
+                found = await statuses_until(server, lambda: sum(map(is_done, queries)) > QUERIES // 2, 200)
+                assert set(found) == {200}
+            answers = await asyncio.gather(*queries)
+        statuses = Counter(answer.status_code for answer in answers)
+        assert set(statuses) == {200, 429}
+        assert statuses[429] > QUERIES // 2
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.json()["type"] == "urn:tabento:overloaded"
+
+    asyncio.run(asyncio.wait_for(run(), 120))
+
+
+def test_the_history_is_read_again_after_its_process_was_killed(server: Server) -> None:
+    url = f"{server.url}/predictions/history"
+    assert httpx.get(url, timeout=30).status_code == 200
+    history_process(server).kill()
+    assert httpx.get(url, timeout=30).status_code == 200
+
+
+def test_a_stopped_process_of_the_history_holds_up_neither_the_service_nor_its_end(
+    serve: Serve, iris: str
+) -> None:
+    server = serve(model=iris, TABENTO_DEADLINE_MS="3000")
+    url = f"{server.url}/predictions/history"
+    assert httpx.get(url, timeout=30).status_code == 200
+    stuck = history_process(server)
+    stuck.send_signal(signal.SIGSTOP)
+    assert httpx.get(url, timeout=30).status_code == 504
+    assert httpx.get(url, timeout=30).status_code == 200
+    assert psutil.wait_procs([stuck], timeout=10)[1] == []
+    history_process(server).send_signal(signal.SIGSTOP)
+    assert server.stop() == 0

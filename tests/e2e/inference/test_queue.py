@@ -1,0 +1,55 @@
+"""More requests at a time than a worker begins with: the others stand in line, and none is forgotten."""
+
+import asyncio
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from urllib.parse import urlsplit
+
+from load_tests.bench.http_load import ONE_ROW, ask, request_bytes
+from tests.support.audit.logs import locked
+from tests.support.servers import Serve, Server, metric
+
+REQUESTS = 400
+"""Of which one worker begins with 96."""
+
+
+def statuses_of_all(server: Server, requests: int = REQUESTS) -> Counter[int]:
+    """What is answered to requests that are all sent at once, whole, each over a connection of its own."""
+    address, request = urlsplit(server.url), request_bytes(server.url, ONE_ROW)
+
+    async def ask_one() -> int:
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        try:
+            return await ask(reader, writer, request)
+        finally:
+            writer.close()
+
+    async def ask_all() -> Counter[int]:
+        answers = asyncio.gather(*(ask_one() for _ in range(requests)))
+        return Counter(await asyncio.wait_for(answers, 60))
+
+    return asyncio.run(ask_all())
+
+
+def test_all_that_come_at_once_are_answered_and_recorded(serve: Serve, iris: str) -> None:
+    server = serve(model=iris)
+    assert statuses_of_all(server) == {200: REQUESTS}
+    with closing(sqlite3.connect(server.audit_db)) as log:
+        assert log.execute("SELECT count(DISTINCT request_id) FROM request").fetchone() == (REQUESTS,)
+    assert server.stop() == 0
+
+
+def test_who_cannot_begin_in_time_is_refused_and_all_are_served_when_the_log_can_be_written_again(
+    serve: Serve, iris: str
+) -> None:
+    begun = REQUESTS // 2
+    """At most: where the model is quick, fewer."""
+    server = serve(model=iris, TABENTO_DEADLINE_MS="1000", TABENTO_MAX_QUEUED_ROWS=str(begun))
+    with locked(server.audit_db):
+        statuses = statuses_of_all(server)
+    assert set(statuses) <= {429, 503, 504}  # Those that had begun are not answered without their record.
+    assert statuses[429] >= REQUESTS - begun
+    assert statuses_of_all(server, begun) == {200: begun}
+    assert metric(server.url, "tabento_requests_total", route="/predict", status="429") == statuses[429]
+    assert server.stop() == 0

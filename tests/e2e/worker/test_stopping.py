@@ -1,0 +1,118 @@
+"""A worker that stops, or dies, costs no request that was sent where it should be."""
+
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Event, Thread
+
+import httpx
+import pytest
+
+from tests.support.iris_rows import SETOSA
+from tests.support.servers import Serve, Server, metric, workers
+
+DRAIN = {"TABENTO_DRAIN_SECONDS": "1.5"}
+EACH_CONNECTION = pytest.mark.parametrize("fast", ["on", "off"])
+
+
+def ready(server: Server) -> bool:
+    try:
+        return httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def await_not_ready(server: Server) -> None:
+    deadline = time.monotonic() + 10
+    while ready(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@EACH_CONNECTION
+def test_a_service_that_is_told_to_stop_says_so_first_serves_on_and_then_ends_with_0(
+    serve: Serve, iris: str, fast: str
+) -> None:
+    server = serve(model=iris, TABENTO_FAST_CONNECTION=fast, **DRAIN)
+    server.terminate()
+    await_not_ready(server)
+    told = time.monotonic()
+    served = 0
+    while time.monotonic() - told < 0.8:
+        answer = httpx.post(f"{server.url}/predict", json=SETOSA, timeout=5)
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
+        served += 1
+    assert httpx.get(f"{server.url}/health").json()["status"] == "draining"
+    assert server.stop() == 0
+    with closing(sqlite3.connect(server.audit_db)) as log:
+        assert log.execute("SELECT count(*) FROM request").fetchone() == (served,)
+
+
+class RoundRobin:
+    """A client that never asks twice: it sends each request to the next service that says it is ready."""
+
+    def __init__(self, *servers: Server) -> None:
+        self.servers = list(servers)
+        self.ready = [*servers]
+        self.over = Event()
+
+    def watch(self) -> None:
+        while not self.over.wait(0.05):
+            self.ready = [server for server in self.servers if ready(server)]
+
+    def ask(self, number: int) -> int:
+        answered = 0
+        with httpx.Client(timeout=20) as client:
+            while not self.over.is_set():
+                if not (ready := self.ready):
+                    time.sleep(0.01)
+                    continue
+                server = ready[(number + answered) % len(ready)]
+                answer = client.post(f"{server.url}/predict", json=SETOSA)
+                assert answer.status_code == 200
+                answered += 1
+        return answered
+
+
+def test_a_rolling_restart_loses_no_request(serve: Serve, iris: str) -> None:
+    servers = [serve(model=iris, **DRAIN) for _ in range(2)]
+    clients = RoundRobin(*servers)
+    watch = Thread(target=clients.watch)
+    watch.start()
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(clients.ask, number) for number in range(4)]
+        try:
+            for old in servers:
+                time.sleep(0.5)
+                assert old.stop() == 0
+                clients.servers.remove(old)
+                new = serve(model=iris, **DRAIN)
+                clients.servers.append(new)
+                while new not in clients.ready:
+                    time.sleep(0.02)
+            time.sleep(0.5)
+        finally:
+            clients.over.set()
+            watch.join()
+    answered = sum(asked.result() for asked in asking)
+    assert answered > 100
+    for server in clients.servers:
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("containerized", [{}, {"BENTOML_CONTAINERIZED": "true"}])
+def test_a_worker_that_is_killed_is_replaced_in_a_container_too(
+    serve: Serve, iris: str, containerized: dict[str, str]
+) -> None:
+    server = serve(model=iris, **containerized)
+    (worker,) = workers(server)
+    worker.kill()
+    deadline = time.monotonic() + 30
+    while not (set(workers(server)) - {worker} and ready(server)):
+        assert time.monotonic() < deadline, "the worker was not replaced"
+        time.sleep(0.1)
+    assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
+    assert metric(server.url, "tabento_requests_total", route="/predict", status="200") == 1
+    assert server.stop() == 0

@@ -1,0 +1,82 @@
+"""The smoke test and the watch: green for a service that does its work, and for no other."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support.servers import PROJECT, Serve, Server, free_port
+
+Done = subprocess.CompletedProcess[str]
+
+
+def command(url: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", "deploy.smoke", url, *options]
+
+
+def smoke(url: str, *options: str, **env: str) -> Done:
+    return subprocess.run(
+        command(url, *options),
+        cwd=PROJECT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_service_that_works_is_said_to_work(iris_server: Server) -> None:
+    done = smoke(iris_server.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "serves iris_classifier:" in done.stdout
+
+
+def test_a_service_that_cannot_be_reached_is_not() -> None:
+    done = smoke(f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "refused" in done.stderr
+
+
+def test_where_keys_are_asked_for_one_is_needed(
+    serve: Serve, iris: str, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    keys = tmp_path_factory.mktemp("keys") / "keys.json"
+    make = [sys.executable, "-m", "service.access", "--file", str(keys), "new", "deployer"]
+    make += ["--scope", "predict", "--scope", "read"]
+    made = subprocess.run(make, cwd=PROJECT, env=stores, capture_output=True, text=True, check=True)
+    server = serve(model=iris, TABENTO_API_KEYS_FILE=str(keys))
+    refused = smoke(server.url)
+    assert refused.returncode == 1
+    assert "answers 401" in refused.stderr
+    done = smoke(server.url, TABENTO_KEY=made.stdout.split()[0])
+    assert done.returncode == 0, done.stderr
+    server.stop()
+
+
+def test_a_service_that_is_watched_and_goes_on_is_well(iris_server: Server) -> None:
+    done = smoke(iris_server.url, "--seconds", "1.5")
+    assert done.returncode == 0, done.stderr
+    assert "1 rounds, 0 failed" in done.stdout
+
+
+def test_a_service_that_ends_while_it_is_watched_is_not(serve: Serve, iris: str) -> None:
+    server = serve(model=iris)
+    watch = subprocess.Popen(
+        command(server.url, "--seconds", "60"),
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        assert watch.stdout is not None
+        assert "serves" in watch.stdout.readline()
+        server.stop()
+        _, said = watch.communicate(timeout=deadline - time.monotonic())
+    finally:
+        watch.kill()
+    assert watch.returncode == 1
+    assert "rounds failed" in said

@@ -1,0 +1,56 @@
+"""The OpenAPI document says what the service does: schemathesis tries to find where it does not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.routes import ROUTES
+from tests.support.api_keys import Keyed
+from tests.support.servers import Server
+
+INFER = "/infer$"
+NATIVE = ("--exclude-path-regex", INFER)
+# No schema can say that a tensor has as many values as its shape, so not all that fits it is taken, and there
+# is no warning of how little is.
+TENSORS = ("--include-path-regex", INFER, "--exclude-checks", "positive_data_acceptance", "--warnings", "off")
+
+
+@pytest.mark.parametrize(("operations", "count"), [(NATIVE, 15), (TENSORS, 2)])
+def test_schemathesis_finds_nothing(
+    iris_server: Server, tmp_path: Path, operations: tuple[str, ...], count: int
+) -> None:
+    command = ["-m", "schemathesis.cli", "run", f"{iris_server.url}/docs.json"]
+    options = ["--max-examples", "60", "--seed", "1", "--generation-database", "none", "--no-color"]
+    done = subprocess.run(
+        [sys.executable, *command, *options, *operations],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "No issues found" in done.stdout
+    assert f"Tested: {count}" in done.stdout
+
+
+@pytest.mark.parametrize("held", [None, "predict", "read"])
+def test_a_request_without_a_good_key_is_refused_as_the_document_says(keyed: Keyed, held: str | None) -> None:
+    headers = {"x-api-key": keyed.keys[held]} if held else {}
+    document = httpx.get(f"{keyed.server.url}/docs.json", timeout=30).json()
+    refused = 0
+    for route in ROUTES:
+        operation = document["paths"].get(route.path, {}).get(route.method.lower())
+        if operation is None or route.scope in (None, held):
+            continue
+        path = route.path.format(model="iris_classifier", version="1")
+        answer = httpx.request(route.method, f"{keyed.server.url}{path}", headers=headers, timeout=30)
+        assert answer.status_code == (403 if held else 401)
+        told = operation["responses"][str(answer.status_code)]
+        assert {name.lower() for name in told["headers"]} <= answer.headers.keys()
+        example = told["content"][answer.headers["content-type"]]["example"]
+        assert example.keys() == answer.json().keys()
+        refused += 1
+    assert refused

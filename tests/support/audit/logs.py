@@ -1,0 +1,133 @@
+"""What the tests of the audit log share: records, logs full of them, other processes that write or lock."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+
+from service.audit.chain import SALT_BYTES
+from service.audit.columns import PackedRecord
+from service.audit.file.entry import Entry, make_entry
+from service.audit.query.reader import AuditReader, LoggedRequest
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.record import AuditRecord, pack
+from tests.support.servers import children
+
+PROJECT = Path(__file__).parents[3]
+APPENDER = Path(__file__).with_name("appender.py")
+
+NINE = datetime(2026, 7, 4, 9, 0, tzinfo=UTC)
+
+ANSWERED = AuditRecord(
+    request_id="r-1",
+    received_utc=NINE,
+    transport="http",
+    route="/predict",
+    status=200,
+    duration_ms=1.25,
+    client="192.0.2.7",
+    model_name="iris_logistic_regression",
+    model_version="3",
+    rows=1,
+    request=b'{"petal_length": 1.4, "petal_width": null}',
+    response=b'{"prediction": "setosa", "confidence": 0.97}',
+    predictions=[("setosa", 0.97)],
+)
+REFUSED = replace(
+    ANSWERED,
+    status=422,
+    rows=0,
+    request=b'{"petal_length": "long"}',
+    response=b'{"status": 422}',
+    predictions=(),
+)
+
+HOLD_THE_LOCK = """
+import sys, apsw
+connection = apsw.Connection(sys.argv[1])
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+connection.execute("ROLLBACK")
+"""
+
+
+def numbered(count: int, first: int = 1) -> list[AuditRecord]:
+    """Answered records ``r-1``, ``r-2``..., received a second apart."""
+    return [
+        replace(ANSWERED, request_id=f"r-{number}", received_utc=NINE + timedelta(seconds=number))
+        for number in range(first, first + count)
+    ]
+
+
+def entries(records: Iterable[AuditRecord]) -> list[Entry]:
+    """The records as rows."""
+    return [make_entry(pack(record), os.urandom(SALT_BYTES)) for record in records]
+
+
+def packed(records: Iterable[AuditRecord]) -> list[PackedRecord]:
+    """The records as the log's file takes them."""
+    return [pack(record) for record in records]
+
+
+def write(db: Path, *records: AuditRecord, open_log: Callable[[Path], AuditLog] = AuditLog.open) -> None:
+    """Append the records in their order, as a service that starts and stops."""
+
+    async def append_all() -> None:
+        await asyncio.gather(*(log.append(record) for record in records))
+
+    log = open_log(db)
+    asyncio.run(append_all())
+    log.close()
+
+
+def read(db: Path) -> list[LoggedRequest]:
+    """Every request of the log, oldest first."""
+    return list(AuditReader(db).records())
+
+
+def request_ids(requests: Iterable[AuditRecord | LoggedRequest]) -> list[str]:
+    return [request.request_id for request in requests]
+
+
+def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m service.audit``."""
+    return subprocess.run(
+        [sys.executable, "-m", "service.audit", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+    )
+
+
+def appender(db: Path, name: str, count: int) -> subprocess.Popen[str]:
+    """Start a process that appends ``name-0``, ``name-1``... and says each once it is committed."""
+    command = [sys.executable, str(APPENDER), str(db), name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+
+
+def writing(db: Path) -> psutil.Process:
+    """The process that writes the log for this one, which may have other children."""
+    (found,) = children(psutil.Process(), str(db))
+    return found
+
+
+@contextmanager
+def locked(db: Path) -> Iterator[None]:
+    """While it lasts, another process holds the log's write lock."""
+    command = [sys.executable, "-c", HOLD_THE_LOCK, str(db)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            process.communicate()

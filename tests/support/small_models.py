@@ -1,0 +1,46 @@
+"""Small models of the tests' own making, published by the real publication."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from service.model.contract import Contract, Feature, Target
+from service.model.published import Golden, Lineage
+from training.publish.publication import publish
+
+
+def lineage_of(name: str) -> Lineage:
+    return Lineage(
+        model_name=f"{name}_logistic_regression",
+        model_version="1",
+        registered_model=name,
+        candidate="logistic_regression",
+        alias="champion",
+        run_id="0" * 32,
+        experiment=name,
+        trained_utc="2026-01-01T00:00:00+00:00",
+        seed=42,
+        data_name=f"{name}.csv",
+        data_sha256="0" * 64,
+        data_rows=4,
+        metrics={"test_accuracy": 1.0},
+        libraries={},
+    )
+
+
+def publish_picky(name: str) -> str:
+    """Publish a model that fails on every row whose letter it does not know; gives the tag."""
+    rows: NDArray[np.object_] = np.array([["a"], ["b"], ["a"], ["b"]], dtype=object)
+    encoder = OneHotEncoder(handle_unknown="error", sparse_output=False)
+    pipeline: Pipeline = make_pipeline(encoder, LogisticRegression())
+    pipeline.fit(rows, np.array(["A", "B", "A", "B"]))
+    contract = Contract(
+        features=(Feature(name="letter", type="category", categories=("a", "b")),),
+        target=Target(name="capital", type="text", classes=("A", "B")),
+    )
+    golden = Golden(
+        rows=[{"letter": "a"}, {"letter": "b"}], probabilities=pipeline.predict_proba(rows[:2]).tolist()
+    )
+    return publish(pipeline, contract, golden, lineage_of(name))

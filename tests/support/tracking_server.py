@@ -1,0 +1,65 @@
+"""A real MLflow server."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.servers import free_port
+
+
+@dataclass(frozen=True)
+class TrackingServer:
+    """Where it is, and the way to be rid of it."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """Kill it, with the processes that answer for it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def tracking_server(folder: Path, database: str = "served.db") -> Iterator[TrackingServer]:
+    """An MLflow server whose stores lie in the folder."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/{database}"]
+    command += ["--artifacts-destination", str(folder / "served_artifacts")]
+    # Without its schedulers, and without the coverage that the project's own processes are measured by.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    log = (folder / "server.log").open("wb")
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True
+    )
+    server = TrackingServer(url, process)
+    try:
+        _await(url, process)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+        server.kill()
+        log.close()
+
+
+def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        try:
+            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("mlflow server ended before it answered")

@@ -1,0 +1,208 @@
+"""A page of the history comes from another process, however that one fares, and only so many wait for one."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from time import monotonic
+
+import psutil
+import pytest
+
+from service.audit.query.history_pages import MOST_AT_ONCE, REJECTIONS_PER_S, HistoryPages
+from service.audit.query.history_process import NICENESS, PageFailed
+from service.audit.query.reader import AuditReader, HistoryFilters
+from service.errors import DeadlineExceeded, Overloaded
+from tests.support.audit.logs import PROJECT, numbered, write
+from tests.support.event_loop import until
+from tests.support.servers import children
+
+FILTERS = [
+    HistoryFilters(),
+    HistoryFilters(limit=2, label="setosa", min_confidence=0.95, flagged=False),
+    HistoryFilters.model_validate({"limit": "3", "since": "2026-07-04T09:00:03+02:00", "model": "none"}),
+]
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("log") / "audit.db"
+    write(path, *numbered(5))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays() -> Iterator[None]:
+    yield
+    assert psutil.wait_procs(children(psutil.Process(), "history_process"), timeout=10)[1] == []
+
+
+def with_pages(
+    db: Path, what: Callable[[HistoryPages], Awaitable[object]], deadline_s: float = 60, idle_s: float = 60
+) -> None:
+    """Do something with the pages of a log, and close them."""
+
+    async def run() -> None:
+        pages = HistoryPages(db, deadline_s=deadline_s, idle_s=idle_s)
+        try:
+            await what(pages)
+        finally:
+            pages.close()
+
+    asyncio.run(asyncio.wait_for(run(), 90))
+
+
+async def process_of(pages: HistoryPages) -> psutil.Process:
+    await pages.page(HistoryFilters())
+    return psutil.Process(pages.process.pid)
+
+
+def test_a_page_is_what_the_reader_reads_and_newer_records_are_on_the_next(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(3))
+
+    async def ask(pages: HistoryPages) -> None:
+        for filters in FILTERS:
+            assert await pages.page(filters) == AuditReader(db).history(filters).model_dump_json().encode()
+        await asyncio.to_thread(write, db, *numbered(1, first=4))
+        assert b'"r-4"' in await pages.page(HistoryFilters(limit=1))
+
+    with_pages(db, ask)
+
+
+def test_pages_are_read_by_one_process_of_a_lower_priority(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        await asyncio.gather(*[pages.page(HistoryFilters()) for _ in range(MOST_AT_ONCE)])
+        process = await process_of(pages)
+        assert process.nice() == psutil.Process().nice() + NICENESS
+        assert children(psutil.Process(), "history_process") == [process]
+
+    with_pages(db, ask)
+
+
+def test_queries_beyond_a_number_are_refused_and_those_that_wait_are_answered(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        process = await process_of(pages)
+        process.send_signal(signal.SIGSTOP)
+        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MOST_AT_ONCE)]
+        await asyncio.sleep(0)
+        for _ in range(3):
+            with pytest.raises(Overloaded):
+                await pages.page(HistoryFilters())
+        process.send_signal(signal.SIGCONT)
+        assert len(set(await asyncio.gather(*waiting))) == 1
+        await pages.page(HistoryFilters())
+
+    with_pages(db, ask)
+
+
+def test_refusals_leave_at_a_bounded_rate_however_many_ask_again_at_once(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        process = await process_of(pages)
+        process.send_signal(signal.SIGSTOP)
+        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MOST_AT_ONCE)]
+        await asyncio.sleep(0)
+        started, refused = monotonic(), 0
+
+        async def ask_again_and_again() -> None:
+            nonlocal refused
+            while monotonic() < started + 1:
+                with pytest.raises(Overloaded):
+                    await pages.page(HistoryFilters())
+                refused += 1
+
+        await asyncio.gather(*[ask_again_and_again() for _ in range(60)])
+        assert 60 <= refused <= (monotonic() - started) * REJECTIONS_PER_S + 1
+        process.send_signal(signal.SIGCONT)
+        await asyncio.gather(*waiting)
+
+    with_pages(db, ask)
+
+
+def test_a_page_is_read_by_another_process_where_one_was_killed(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        process = await process_of(pages)
+        process.send_signal(signal.SIGSTOP)
+        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        process.kill()
+        assert len(set(await asyncio.gather(*waiting))) == 1
+        (await process_of(pages)).kill()
+        await until(lambda: pages.process.pid is None)
+        assert await pages.page(HistoryFilters())
+
+    with_pages(db, ask)
+
+
+def test_a_process_that_gives_no_answer_in_time_is_replaced(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        process = await process_of(pages)
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(DeadlineExceeded):
+            await pages.page(HistoryFilters())
+        assert await pages.page(HistoryFilters())
+        assert pages.process.pid != process.pid
+        await asyncio.to_thread(process.wait, 10)
+
+    with_pages(db, ask, deadline_s=5)
+
+
+def test_a_caller_that_gives_up_leaves_no_answer_for_the_next(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        await process_of(pages)
+        for turns in range(20):
+            given_up = asyncio.create_task(pages.page(HistoryFilters(limit=1)))
+            await asyncio.sleep(turns / 2_000)
+            given_up.cancel()
+            assert (await pages.page(HistoryFilters(limit=2))).count(b'"request_id"') == 2
+
+    with_pages(db, ask)
+
+
+def test_the_process_ends_when_nobody_asks_and_starts_again_for_the_next(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        process = await process_of(pages)
+        await until(lambda: pages.process.pid is None)
+        await asyncio.to_thread(process.wait, 10)
+        assert await pages.page(HistoryFilters())
+
+    with_pages(db, ask, idle_s=0.05)
+
+
+def test_a_log_that_cannot_be_read_fails_the_page_alone_and_says_why(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+
+    async def ask(pages: HistoryPages) -> None:
+        with pytest.raises(PageFailed, match=str(db)):
+            await pages.page(HistoryFilters())
+        await asyncio.to_thread(write, db, *numbered(2))
+        assert await pages.page(HistoryFilters())
+
+    with_pages(db, ask)
+
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from service.audit.query.history import HistoryFilters
+from service.audit.query.history_pages import HistoryPages
+
+async def ask():
+    pages = HistoryPages(Path(sys.argv[1]), deadline_s=60)
+    await pages.page(HistoryFilters())
+    print(pages.process.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(ask())
+"""
+
+
+def test_the_process_ends_with_its_worker(db: Path) -> None:
+    command = [sys.executable, "-c", WORKER, str(db)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        process = psutil.Process(int(worker.stdout.readline()))
+        worker.kill()
+        assert psutil.wait_procs([process], timeout=10)[1] == []

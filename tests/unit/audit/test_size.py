@@ -1,0 +1,118 @@
+"""A log over its limit of size is pruned to it, and no further."""
+
+import asyncio
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.audit.file.database import open_for_reading
+from service.audit.keep.retention import STEP_BYTES, Limits, prune_step, used_bytes
+from service.audit.prove.verify import verify
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
+from tests.support.audit.logs import command, numbered, packed, read, request_ids, write
+
+PAGE_BYTES = 4_096
+
+
+def used(db: Path) -> int:
+    with closing(open_for_reading(db)) as connection:
+        return used_bytes(connection)
+
+
+def test_large_requests_go_no_further_than_the_limit(tmp_path: Path) -> None:
+    db, limit = tmp_path / "audit.db", 20 * 1024**2
+    write(db, *(replace(record, response=b"x" * 200_000) for record in numbered(105)))
+    assert used(db) > limit
+
+    log = AuditLog.open(db, limits=Limits(max_bytes=limit))
+    deadline = monotonic() + 60
+    while used(db) > limit:
+        assert monotonic() < deadline
+        asyncio.run(asyncio.sleep(0.05))
+    asyncio.run(asyncio.sleep(1.5))
+    log.close()
+
+    assert limit - 250_000 < used(db) <= limit
+    assert len(read(db)) >= 103
+    assert verify(db).ok
+
+
+def test_the_command_goes_no_further_either(tmp_path: Path) -> None:
+    db, limit = tmp_path / "audit.db", 3 * 1024**2
+    write(db, *(replace(record, response=b"x" * 200_000) for record in numbered(20)))
+
+    done = command("--db", db, "prune", "--max-bytes", limit)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert limit - 250_000 < used(db) <= limit
+
+
+def test_a_step_ends_by_bytes_unless_more_came(tmp_path: Path) -> None:
+    db, now = tmp_path / "audit.db", datetime.now(UTC)
+    write(db, *(replace(record, response=b"x" * 200_000) for record in numbered(60)))
+    with closing(LogFile(db)) as file:
+        with file.transaction() as (connection, tail):
+            few = prune_step(connection, tail, Limits(max_bytes=1), now)
+        with file.transaction() as (connection, tail):
+            more = prune_step(connection, tail, Limits(max_bytes=1), now, at_least=20)
+        with file.transaction() as (connection, tail):
+            old = prune_step(connection, tail, Limits(keep_days=1), now)
+
+    assert few == old == STEP_BYTES // 200_000 + 1
+    assert more == 20
+
+
+def test_a_log_of_large_requests_stays_at_its_limit_while_it_is_written(tmp_path: Path) -> None:
+    limit = 8 * 1024**2
+    log = AuditLog.open(tmp_path / "audit.db", limits=Limits(max_bytes=limit))
+    records = [replace(record, response=b"x" * 200_000) for record in numbered(40)]
+
+    async def append_all() -> None:
+        await asyncio.gather(*(log.append(record) for record in records))
+
+    for _ in range(4):
+        asyncio.run(append_all())
+    deadline = monotonic() + 60
+    while used(log.path) > limit:
+        assert monotonic() < deadline
+        asyncio.run(asyncio.sleep(0.05))
+    log.close()
+
+    assert used(log.path) > limit - 250_000
+    assert request_ids(read(log.path))[-1] == "r-40"
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    lengths=st.lists(st.sampled_from([10, 900, 5_000, 60_000, 400_000]), min_size=1, max_size=40),
+    share=st.floats(0.05, 1.1),
+)
+def test_never_more_is_removed_than_the_limit_asks(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], share: float
+) -> None:
+    db = tmp_path_factory.mktemp("size") / "audit.db"
+    with closing(LogFile(db)) as file:
+        empty = used(db)
+        records = numbered(len(lengths))
+        file.write(
+            packed(replace(one, response=b"x" * size) for one, size in zip(records, lengths, strict=True))
+        )
+        limit = empty + int((used(db) - empty) * share)
+        file.limits = Limits(max_bytes=limit)
+        while file.prune_step(0):
+            pass
+    kept = len(read(db))
+
+    assert used(db) <= limit or kept == 0
+    if kept < len(lengths):
+        last_removed = lengths[len(lengths) - kept - 1]
+        # With it the log would be over the limit, up to the pages that its neighbours share with it.
+        assert used(db) + last_removed + 8 * PAGE_BYTES > limit
+    assert verify(db).ok

@@ -1,0 +1,133 @@
+"""The process that writes stays awake for the next record only where that helps and costs nobody anything."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.busy_wait import AWAKE_S, OUTCOME_AWAKE_S, Awake, Succession, processors
+from tests.support.audit.logs import numbered, read, request_ids, writing
+
+SOON = AWAKE_S / 2
+
+with_two_processors = pytest.mark.skipif(processors() < 2, reason="it takes two processors")
+
+
+@with_two_processors
+@pytest.mark.parametrize(
+    ("records", "waited_s", "quick"),
+    [(1, SOON, True), (2, SOON, False), (0, SOON, False), (1, 2 * AWAKE_S, False)],
+)
+def test_the_next_is_expected_after_one_that_came_alone_and_soon(
+    records: int, waited_s: float, *, quick: bool
+) -> None:
+    succession = Succession(is_awaited=True)
+    assert not succession.is_quick
+    succession.follow(records, waited_s)
+    assert succession.is_quick == quick
+
+
+@with_two_processors
+def test_it_is_not_expected_any_more_once_it_did_not_come_or_where_nobody_waits_for_it() -> None:
+    succession, relaxed = Succession(is_awaited=True), Succession(is_awaited=False)
+    for one in (succession, relaxed):
+        one.follow(1, SOON)
+    succession.follow(1, 2 * AWAKE_S)
+    assert not succession.is_quick
+    assert not relaxed.is_quick
+
+
+@pytest.mark.parametrize(
+    ("files", "most"),
+    [
+        ({"cpu.max": "50000 100000\n"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+    ],
+)
+def test_a_quota_of_the_control_group_counts(tmp_path: Path, files: dict[str, str], most: float) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert processors(tmp_path) == most
+
+
+@pytest.mark.parametrize(
+    "files", [{}, {"cpu.max": "max 100000\n"}, {"cpu/cpu.cfs_quota_us": "-1\n"}, {"cpu.max": "10000000 1\n"}]
+)
+def test_without_a_quota_all_processors_count(tmp_path: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert processors(tmp_path) == processors(tmp_path / "nowhere") >= 1
+
+
+def test_records_in_quick_succession_are_all_written_and_then_the_writer_sleeps(tmp_path: Path) -> None:
+    async def one_by_one() -> None:
+        for record in numbered(300):
+            await log.append(record)
+        await asyncio.sleep(1.5)
+        before = sum(writer.cpu_times()[:2])
+        await asyncio.sleep(1)
+        assert sum(writer.cpu_times()[:2]) - before < 0.3
+
+    log = AuditLog.open(tmp_path / "audit.db")
+    writer = writing(log.path)
+    asyncio.run(one_by_one())
+    log.close()
+    assert request_ids(read(log.path)) == request_ids(numbered(300))
+
+
+class Loop:
+    """A loop whose turns take half a millisecond by its own clock."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._due: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+
+    def call_soon(self, turn: Callable[..., None], *about: object) -> None:
+        self._due.append((turn, about))
+
+    def turns(self, most: int = 1_000) -> int:
+        """How many turns something has the loop take."""
+        taken = 0
+        while self._due and taken < most:
+            self.now_s += 0.0005
+            taken += 1
+            turn, about = self._due.pop()
+            turn(*about)
+        return taken
+
+
+@with_two_processors
+def test_a_worker_stays_awake_for_the_outcome_of_a_record_alone_but_not_for_long() -> None:
+    loop = Loop()
+    awake = Awake(is_awaited=True, clock=lambda: loop.now_s)
+
+    def send(outstanding: int = 1, turns: int = 1_000) -> int:
+        awake.sent(cast(asyncio.AbstractEventLoop, loop), outstanding)
+        return loop.turns(turns)
+
+    assert send() == 0  # How long an outcome takes is not known yet.
+    awake.settled()
+    assert send() == OUTCOME_AWAKE_S / 0.0005
+    awake.settled()
+    assert send() == 0  # The last took too long.
+    awake.settled()
+    assert send(turns=2) == 2
+    awake.settled()
+    assert loop.turns() == 1  # It has come.
+    assert send(outstanding=2) == 0
+    awake.settled()
+    assert send() == 0  # The last was not alone.
+
+
+def test_a_worker_does_not_stay_awake_where_nobody_waits() -> None:
+    loop = Loop()
+    awake = Awake(is_awaited=False, clock=lambda: loop.now_s)
+    for _ in range(3):
+        awake.sent(cast(asyncio.AbstractEventLoop, loop), 1)
+        assert loop.turns() == 0
+        awake.settled()

@@ -1,0 +1,371 @@
+"""Logs that were tampered with: whatever is changed, removed, inserted, moved or cut off is found."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+
+import apsw
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from service.audit.chain import Start, first_position
+from service.audit.file.database import open_for_writing
+from service.audit.file.tail import ChainHead, Tail
+from service.audit.keep.redaction import redact
+from service.audit.keep.retention import Limits, prune_step
+from service.audit.prove.verify import Report, verify
+from service.audit.write.logfile import LogFile
+from tests.support.audit.logs import ANSWERED, NINE, REFUSED, entries, numbered, write
+from tests.unit.audit.test_chain import HARD, anchor, rows
+
+TABLES = {
+    "request": "id request_id received_utc transport route status duration_ms client model_name "
+    "model_version rows request_json request_cut_bytes response_json flags key_name chain seq hash salt "
+    "content_sha256",
+    "request_label": "request label label_type rows min_confidence max_confidence",
+    "request_facet": "facet received_utc request",
+    "facet": "id label label_type model_name flagged confidence_step",
+    "chain": "id writer started_utc follows_seq follows_hash head_seq head_hash base_seq base_hash",
+    "event": "id chain seq kind recorded_utc request detail_json hash",
+    "log": "log_id",
+}
+COLUMNS = [(table, column) for table, columns in TABLES.items() for column in columns.split()]
+VALUES: dict[str, st.SearchStrategy[int | str | bytes | float | None]] = {
+    "INTEGER": st.one_of(st.integers(-3, 30), st.integers(-(2**63), 2**63 - 1)),
+    "TEXT": st.text(max_size=5),
+    "BLOB": st.one_of(st.binary(max_size=5), st.binary(min_size=32, max_size=32)),
+    "REAL": st.floats(allow_nan=False),
+    "ANY": st.one_of(
+        st.integers(0, 9), st.text(max_size=5), st.binary(max_size=5), st.floats(allow_nan=False)
+    ),
+}
+NULLABLE = {"client", "salt", "content_sha256", "request"}
+TAMPERING = settings(
+    max_examples=12, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of several writers, pruned at its beginning and redacted, in order."""
+    db = tmp_path_factory.mktemp("original") / "audit.db"
+    write(db, *numbered(12), REFUSED)
+    write(db, HARD, *numbered(6, first=20))
+    file = LogFile(db, 5_000)
+    with file.transaction() as (connection, tail):
+        assert prune_step(connection, tail, Limits(keep_days=0.0), datetime(2030, 1, 1, tzinfo=UTC), 5) == 5
+    assert redact(file, "r-21", "asked for by the person") == 1
+    file.close()
+    write(db, *numbered(4, first=30))
+    report = verify(db, anchor(db))
+    assert report.problems == []
+    assert (report.chains, report.records, report.events, report.pruned, report.redacted) == (4, 19, 2, 5, 1)
+    return db
+
+
+@contextmanager
+def copied(original: Path) -> Iterator[apsw.Connection]:
+    """A connection to a copy of the log."""
+    copy = original.with_name("copy.db")
+    for name in (copy.name, f"{copy.name}-wal", f"{copy.name}-shm"):
+        copy.with_name(name).unlink(missing_ok=True)
+    shutil.copy(original, copy)
+    connection = apsw.Connection(str(copy))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def check(connection: apsw.Connection, original: Path, *, with_anchor: bool = False) -> Report:
+    path = Path(connection.filename)
+    return verify(path, original.with_suffix(".anchor") if with_anchor else None)
+
+
+def keys(connection: apsw.Connection, table: str) -> list[tuple[object, ...]]:
+    """What tells the rows of a table apart, of those that mean something."""
+    key = {"request_label": "request, label, label_type", "request_facet": "facet, received_utc, request"}
+    which = "WHERE id IN (SELECT facet FROM request_facet)" if table == "facet" else ""
+    return connection.execute(f"SELECT {key.get(table, 'rowid')} FROM {table} {which} ORDER BY 1").fetchall()
+
+
+def where(table: str) -> str:
+    key = {"request_label": "request, label, label_type", "request_facet": "facet, received_utc, request"}
+    return f"({key[table]}) = (?, ?, ?)" if table in key else "rowid = ?"
+
+
+def test_every_column_of_the_log_is_tried(tmp_path: Path) -> None:
+    write(tmp_path / "audit.db")
+    found = rows(
+        tmp_path / "audit.db",
+        """SELECT t.name AS name, c.name AS column FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+           WHERE t.type = 'table' AND t.name NOT IN ('migration', 'sqlite_sequence')""",
+    )
+    assert {(row["name"], row["column"]) for row in found} == set(COLUMNS)
+
+
+@TAMPERING
+@given(st.data())
+@pytest.mark.parametrize(("table", "column"), COLUMNS, ids=".".join)
+def test_a_changed_value_is_found(original: Path, table: str, column: str, data: st.DataObject) -> None:
+    with copied(original) as connection:
+        key = data.draw(st.sampled_from(keys(connection, table)))
+        type_ = connection.execute(
+            "SELECT type FROM pragma_table_info(?) WHERE name = ?", (table, column)
+        ).get
+        value = data.draw(st.one_of(VALUES[type_], st.none()) if column in NULLABLE else VALUES[type_])
+        old = connection.execute(f"SELECT {column} FROM {table} WHERE {where(table)}", key).get
+        try:
+            connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where(table)}", (value, *key))
+        except (apsw.ConstraintError, apsw.MismatchError):  # SQLite itself takes no such value.
+            assume(False)
+        new = connection.execute("SELECT changes()").get
+        assume(new == 1 and connection.execute(f"SELECT count(*) FROM {table}").get > 0)
+        found = connection.execute(f"SELECT count(*) FROM {table} WHERE {where(table)}", key).get
+        same = found and connection.execute(f"SELECT {column} FROM {table} WHERE {where(table)}", key).get
+        assume(not found or (type(same), same) != (type(old), old))
+
+        assert not check(connection, original).ok
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_text_that_is_not_utf8_is_found(original: Path, table: str) -> None:
+    with copied(original) as connection:
+        tried = keys(connection, table)
+        columns = connection.execute(
+            "SELECT name FROM pragma_table_info(?) WHERE type IN ('TEXT', 'ANY')", (table,)
+        ).fetchall()
+    for (column,), key in product(columns, tried):
+        with copied(original) as connection:
+            broken = f"CAST(CAST({column} AS BLOB) || x'ff' AS TEXT)"
+            connection.execute(
+                f"UPDATE {table} SET {column} = {broken} WHERE {where(table)} AND {column} IS NOT NULL", key
+            )
+            if connection.execute("SELECT changes()").get:
+                assert not check(connection, original).ok
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS, ids=".".join)
+def test_a_value_of_another_type_is_found(original: Path, table: str, column: str) -> None:
+    """As whoever writes into the file's bytes can make one, past what a STRICT table takes."""
+    with copied(original) as connection:
+        tried = keys(connection, table)
+    another = f"iif(typeof({column}) = 'text', CAST({column} AS BLOB), CAST(x'ff' AS TEXT))"
+    for key in tried:
+        with copied(original) as connection:
+            take_any_type(connection, table)
+            with suppress(apsw.MismatchError):  # SQLite itself takes nothing but a number for a row's id.
+                connection.execute(
+                    f"UPDATE {table} SET {column} = {another} WHERE {where(table)} AND {column} IS NOT NULL",
+                    key,
+                )
+            if connection.execute("SELECT changes()").get:
+                assert not check(connection, original).ok
+
+
+def take_any_type(connection: apsw.Connection, table: str) -> None:
+    (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchall()[0]
+    any_type = re.sub(r" (TEXT|REAL|BLOB|INTEGER)\b(?! PRIMARY)", " ANY", str(sql))
+    connection.pragma("writable_schema", True)
+    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (any_type, table))
+    connection.pragma("writable_schema", "RESET")
+
+
+@pytest.mark.parametrize("table", ["request", "request_label", "request_facet", "event", "chain", "facet"])
+def test_a_removed_row_is_found(original: Path, table: str) -> None:
+    with copied(original) as connection:
+        found = keys(connection, table)
+    for key in found:
+        with copied(original) as connection:
+            connection.execute(f"DELETE FROM {table} WHERE {where(table)}", key)
+            report = check(connection, original, with_anchor=table == "chain")
+            assert not report.ok
+            if table in ("request", "event"):
+                assert "removed" in [problem.kind for problem in report.problems] or report.problems[0].id
+
+
+@pytest.mark.parametrize("seq", ["seq", "seq + 1", "seq + 1000"])
+@pytest.mark.parametrize("new_id", ["-1", "0", "1000"])
+def test_an_inserted_record_is_found(original: Path, seq: str, new_id: str) -> None:
+    columns = TABLES["request"].split()
+    copies = ", ".join({"id": new_id, "seq": seq}.get(column, column) for column in columns)
+    for (key,) in ((8,), (15,), (25,)):
+        with copied(original) as connection:
+            connection.execute(
+                f"INSERT INTO request ({', '.join(columns)}) SELECT {copies} FROM request WHERE id = ?",
+                (key,),
+            )
+            assert connection.execute("SELECT changes()").get == 1
+            assert not check(connection, original).ok
+
+
+@TAMPERING
+@given(st.data())
+@pytest.mark.parametrize("what", ["id", "seq", "all but its place", "all but its id"])
+def test_reordered_records_are_found(original: Path, what: str, data: st.DataObject) -> None:
+    columns = TABLES["request"].split()
+    moved = {
+        "id": ["id"],
+        "seq": ["seq"],
+        "all but its place": [column for column in columns if column not in ("id", "seq", "hash", "chain")],
+        "all but its id": columns[1:],
+    }[what]
+    with copied(original) as connection:
+        one, other = data.draw(st.permutations(keys(connection, "request")))[:2]
+        names = ", ".join(moved)
+        values = [
+            connection.execute(f"SELECT {names} FROM request WHERE id = ?", key).fetchall()[0]
+            for key in (one, other)
+        ]
+        assume(values[0] != values[1])
+        if what == "id":
+            for old, new in ((one, (-5,)), (other, one), ((-5,), other)):
+                connection.execute("UPDATE request SET id = ? WHERE id = ?", (*new, *old))
+        else:
+            for key, value in ((one, values[1]), (other, values[0])):
+                places = ", ".join("?" * len(moved))
+                connection.execute(f"UPDATE request SET ({names}) = ({places}) WHERE id = ?", (*value, *key))
+                if len(moved) == 1:
+                    break
+            if len(moved) == 1:
+                connection.execute("UPDATE request SET seq = ? WHERE id = ?", (*values[0], *other))
+
+        assert not check(connection, original).ok
+
+
+def test_the_first_of_reordered_records_is_named(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(6))
+    connection = apsw.Connection(str(db))
+    for old, new in ((3, -1), (4, 3), (-1, 4)):
+        connection.execute("UPDATE request SET id = ? WHERE id = ?", (new, old))
+        connection.execute("UPDATE request_label SET request = ? WHERE request = ?", (new, old))
+        connection.execute("UPDATE request_facet SET request = ? WHERE request = ?", (new, old))
+    connection.close()
+
+    (problem, *_) = verify(db).problems
+    assert (problem.kind, problem.seq, problem.id) == ("reordered", 3, 3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_log_cut_short_with_its_head_is_found_by_the_anchor(original: Path, count: int) -> None:
+    with copied(original) as connection:
+        last = connection.execute("SELECT max(id) FROM request").get
+        for table, key in (("request_facet", "request"), ("request_label", "request"), ("request", "id")):
+            connection.execute(f"DELETE FROM {table} WHERE {key} > ?", (last - count,))
+        if count == 4:
+            connection.execute("DELETE FROM chain WHERE id = 4")
+        else:
+            connection.execute(
+                """UPDATE chain SET (head_seq, head_hash) =
+                   (SELECT seq, hash FROM request WHERE chain = 4 ORDER BY id DESC LIMIT 1) WHERE id = 4"""
+            )
+        assert check(connection, original).ok
+        (problem,) = check(connection, original, with_anchor=True).problems
+
+    assert (problem.kind, problem.seq) == ("missing", 4)
+
+
+def test_a_log_rebuilt_under_the_same_names_is_found_by_the_anchor(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(3))
+    kept = anchor(db)
+    (log,), (chain,) = rows(db, "SELECT * FROM log"), rows(db, "SELECT * FROM chain")
+    db.unlink()
+    connection = open_for_writing(db)
+    connection.execute("UPDATE log SET log_id = ?", (log["log_id"],))
+    start = Start(log["log_id"], 1, chain["writer"], chain["started_utc"], 0, b"")
+    first = first_position(start)
+    connection.execute("INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*start[1:], *first, *first))
+    tail = Tail(connection, ChainHead(1, chain["writer"], first), {})
+    tail.add_records(entries(numbered(3)))
+    tail.write_head()
+    connection.close()
+
+    assert verify(db).ok
+    (problem,) = verify(db, kept).problems
+    assert (problem.kind, problem.seq) == ("different", 3)
+
+
+def test_pruned_further_than_was_stated_is_found(original: Path) -> None:
+    with copied(original) as connection:
+        connection.execute("DELETE FROM request_facet WHERE request = 6")
+        connection.execute("DELETE FROM request_label WHERE request = 6")
+        connection.execute(
+            "UPDATE chain SET (base_seq, base_hash) = (SELECT seq, hash FROM request WHERE id = 6)"
+            " WHERE id = 1"
+        )
+        connection.execute("DELETE FROM request WHERE id = 6")
+        (problem,) = check(connection, original).problems
+
+    assert "pruned further" in str(problem)
+
+
+def test_content_that_is_gone_without_a_redaction_is_found(original: Path) -> None:
+    with copied(original) as connection:
+        connection.execute(
+            """UPDATE request SET salt = NULL, client = NULL, request_json = '', response_json = ''
+               WHERE id = 13"""
+        )
+        (problem,) = check(connection, original).problems
+
+    assert "no redaction is recorded" in str(problem)
+
+
+def test_content_that_is_back_after_a_redaction_is_found(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(2))
+    before = shutil.copy(db, tmp_path / "before.db")
+    file = LogFile(db, 5_000)
+    redact(file, "r-1", None)
+    file.close()
+    connection = apsw.Connection(str(db))
+    connection.execute("ATTACH ? AS before", (str(before),))
+    for table in ("request", "request_label", "request_facet"):
+        connection.execute(f"REPLACE INTO main.{table} SELECT * FROM before.{table}")
+    connection.close()
+
+    (problem,) = verify(db).problems
+    assert "has the content that it removed" in str(problem)
+
+
+def test_an_old_anchor_holds_after_pruning_and_redaction(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(20))
+    kept = anchor(db)
+    file = LogFile(db, 5_000)
+    with file.transaction() as (connection, tail):
+        prune_step(connection, tail, Limits(keep_days=1.0), datetime(2030, 1, 1, tzinfo=UTC), 15)
+    redact(file, "r-18", None)
+    file.close()
+    assert verify(db, kept).ok
+    file = LogFile(db, 5_000)
+    with file.transaction() as (connection, tail):
+        prune_step(connection, tail, Limits(keep_days=1.0), datetime(2030, 1, 1, tzinfo=UTC), 15)
+    file.close()
+
+    report = verify(db, kept)
+    assert (report.ok, report.records, report.pruned) == (True, 0, 20)
+
+
+def test_only_what_was_asked_for_is_redacted(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    secret = ANSWERED.request.replace(b"1.4", b"8765.4321")
+    write(db, *numbered(3))
+    from dataclasses import replace
+
+    write(db, replace(ANSWERED, request_id="theirs", request=secret, received_utc=NINE))
+    assert b"8765.4321" in db.read_bytes()
+    file = LogFile(db, 5_000)
+    assert redact(file, "theirs", None) == 1
+    assert redact(file, "theirs", None) == 0
+    file.close()
+
+    assert b"8765.4321" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert [row["client"] for row in rows(db, "SELECT client FROM request")] == ["192.0.2.7"] * 3 + [None]
+    assert verify(db).ok

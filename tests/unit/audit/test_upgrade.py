@@ -1,0 +1,124 @@
+"""A log of an older schema becomes one of this, in place, with a copy of what it was beside it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from service.audit.file import schema
+from service.audit.file.database import open_for_reading, open_for_writing
+from service.audit.prove.verify import verify
+from service.audit.query.history import HistoryFilters
+from service.audit.query.reader import AuditReader
+from service.errors import AuditMisuse, AuditUnusable
+from tests.support.audit.logs import PROJECT, numbered, read, request_ids, write
+
+START = """
+import sys
+from pathlib import Path
+from service.audit.write.audit_log import AuditLog
+AuditLog.open(Path(sys.argv[1])).close()
+"""
+
+
+def older_log(db: Path) -> None:
+    """A log as schema 1 had it: three answers, of which one is a batch, and a refusal."""
+    connection = apsw.Connection(str(db))
+    connection.pragma("journal_mode", "WAL")
+    connection.pragma("application_id", schema.APPLICATION_ID)
+    connection.execute(
+        """CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_utc TEXT NOT NULL)
+           STRICT"""
+    )
+    connection.execute("INSERT INTO migration VALUES (1, 'requests', '2026-07-01T00:00:00.000000Z')")
+    connection.execute(schema.MIGRATIONS[0].sql)
+    for number in range(1, 5):
+        received_utc = f"2026-07-04T09:00:0{number}.000000Z"
+        status = 422 if number == 4 else 200
+        row = (f"r-{number}", received_utc, "http", "/predict", status, 1.5, None, "iris", "1", 1)
+        connection.execute(
+            f"INSERT INTO request VALUES (NULL, {', '.join('?' * 13)})", (*row, '{"a": 1}', 0, b"\xff")
+        )
+        if status == 200:
+            least = 0.5 if number == 2 else 0.9
+            connection.execute(
+                "INSERT INTO request_label VALUES (?, 'setosa', 'text', ?, ?, 0.9, ?)",
+                (number, 2 if number == 2 else 1, least, received_utc),
+            )
+    connection.close()
+
+
+def test_an_older_log_is_upgraded_with_a_copy_beside_it(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    older_log(db)
+    with pytest.raises(AuditUnusable, match="older than this service"):
+        open_for_reading(db)
+
+    write(db, *numbered(2, first=5))
+
+    assert request_ids(read(db)) == ["r-1", "r-2", "r-3", "r-4", "r-5", "r-6"]
+    report = verify(db)
+    assert (report.ok, report.chains, report.records, report.events) == (True, 2, 6, 1)
+    copy = apsw.Connection(str(tmp_path / "audit.db.v1.bak"))
+    assert schema.schema_number(copy) == 1
+    assert copy.execute("SELECT count(*) FROM request").get == 4
+    copy.close()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_was_recorded_before_is_found_by_every_filter(tmp_path: Path) -> None:
+    older_log(tmp_path / "audit.db")
+    open_for_writing(tmp_path / "audit.db").close()
+    reader = AuditReader(tmp_path / "audit.db")
+
+    def found(**filters: object) -> list[str]:
+        return request_ids(reader.history(HistoryFilters.model_validate(filters)).items)
+
+    assert found() == found(label="setosa") == found(model="iris", flagged=False) == ["r-3", "r-2", "r-1"]
+    assert found(max_confidence=0.5) == ["r-2"]
+    assert found(min_confidence=0.9) == ["r-3", "r-2", "r-1"]
+    assert found(flagged=True) == []
+
+
+def test_what_was_recorded_before_cannot_be_changed_any_more(tmp_path: Path) -> None:
+    older_log(tmp_path / "audit.db")
+    connection = open_for_writing(tmp_path / "audit.db")
+    connection.execute("UPDATE request SET response_json = 'other' WHERE id = 3")
+    connection.close()
+
+    (problem,) = verify(tmp_path / "audit.db").problems
+    assert (problem.kind, problem.id) == ("changed", 3)
+
+
+def test_workers_that_start_together_upgrade_once(tmp_path: Path) -> None:
+    older_log(tmp_path / "audit.db")
+    command = [sys.executable, "-c", START, str(tmp_path / "audit.db")]
+    workers = [subprocess.Popen(command, cwd=PROJECT) for _ in range(4)]
+
+    assert [worker.wait(60) for worker in workers] == [0] * 4
+    assert [path.name for path in tmp_path.glob("*.bak*")] == ["audit.db.v1.bak"]
+    assert verify(tmp_path / "audit.db").ok
+
+
+def test_an_earlier_copy_is_not_replaced(tmp_path: Path) -> None:
+    older_log(tmp_path / "audit.db")
+    (tmp_path / "audit.db.v1.bak").write_text("kept")
+
+    open_for_writing(tmp_path / "audit.db").close()
+
+    assert (tmp_path / "audit.db.v1.bak").read_text() == "kept"
+    assert (tmp_path / "audit.db.v1.bak.2").exists()
+
+
+def test_an_upgrade_without_room_for_the_copy_changes_nothing(tmp_path: Path) -> None:
+    older_log(tmp_path / "audit.db")
+    (tmp_path / "audit.db.v1.bak.part").mkdir()
+
+    with pytest.raises(AuditMisuse, match=r"cannot be copied to .*audit\.db\.v1\.bak: "):
+        open_for_writing(tmp_path / "audit.db")
+
+    connection = apsw.Connection(str(tmp_path / "audit.db"))
+    assert schema.schema_number(connection) == 1
+    connection.close()
