@@ -14,7 +14,7 @@ import click
 from pydantic import Field, TypeAdapter
 
 from service.audit.file.backup import back_up
-from service.audit.file.database import open_for_reading, refusing
+from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.keep import export as exporting
 from service.audit.keep.clock import Clock
 from service.audit.keep.erasure import PATIENCE_S, erase
@@ -196,7 +196,7 @@ def _prune_step(file: LogFile, limits: Limits, clock: Clock | None) -> int:
         now = datetime.now(UTC)
         if clock is not None and limits.keep is not None:
             trusted = clock.now(connection, limits.keep)
-            if clock.is_doubted:
+            if clock.is_suspect:
                 raise AuditMisuse(
                     f"The clock says {now:%Y-%m-%d %H:%M} UTC, by which all of the log would be too old: its "
                     f"newest date is {trusted:%Y-%m-%d %H:%M}. If the clock is right, add --trust-clock"
@@ -237,14 +237,14 @@ def backup(db: Path, file: Path) -> None:
 
 @contextmanager
 def _reading(db: Path) -> Iterator[apsw.Connection]:
-    with closing(open_for_reading(db)) as connection, refusing(db):
+    with closing(open_for_reading(db)) as connection, errors_as_unusable(db):
         yield connection
 
 
 @contextmanager
 def _writing(db: Path) -> Iterator[LogFile]:
     open_for_reading(db).close()  # No command creates a log, or migrates one.
-    with closing(LogFile(db)) as file, refusing(db):
+    with closing(LogFile(db)) as file, errors_as_unusable(db):
         yield file
 
 

@@ -41,7 +41,7 @@ def open_for_writing(
     path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS, sync: str = "full"
 ) -> apsw.Connection:
     """Open the log, made and brought to the latest schema as need be; raises AuditUnusable."""
-    with refusing(path):
+    with errors_as_unusable(path):
         make_private(path, create=True)
         # Absolute, so that no name, such as ":memory:", means something else to SQLite.
         connection = apsw.Connection(str(path.absolute()))
@@ -70,7 +70,7 @@ def open_for_reading(path: Path) -> apsw.Connection:
     """
     if not path.exists():
         raise AuditUnusable(path, "there is no such file")
-    with refusing(path):
+    with errors_as_unusable(path):
         make_private(path)
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags)
@@ -89,7 +89,7 @@ def open_for_reading(path: Path) -> apsw.Connection:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def errors_as_unusable(path: Path) -> Iterator[None]:
     """What apsw raises inside is raised as AuditUnusable, with the reason in words."""
     if path.is_dir():
         raise AuditUnusable(path, "it is a folder")
@@ -125,7 +125,7 @@ def _check_schema(connection: apsw.Connection, path: Path, number: int) -> None:
 
 
 @contextmanager
-def waiting(connection: apsw.Connection, patience_ms: int, after_ms: int) -> Iterator[None]:
+def busy_timeout(connection: apsw.Connection, patience_ms: int, after_ms: int) -> Iterator[None]:
     """Wait for other processes so long inside, and as before afterwards."""
     connection.set_busy_handler(_patience(patience_ms))
     try:

@@ -54,7 +54,7 @@ class Age(NamedTuple):
         return max((date for date in dates if date < self.limit_utc), default=None)
 
 
-def old_requests(connection: apsw.Connection, age: Age | None, rows: int) -> int:
+def count_old_requests(connection: apsw.Connection, age: Age | None, rows: int) -> int:
     """How many of the oldest so many requests are too old."""
     if age is None:
         return 0

@@ -65,7 +65,7 @@ class Clock:
         self._doubted: _Course | None = None
 
     @property
-    def is_doubted(self) -> bool:
+    def is_suspect(self) -> bool:
         """Whether it was ahead when it was looked at last."""
         return self._doubted is not None
 

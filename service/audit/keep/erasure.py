@@ -2,8 +2,8 @@
 
 ``secure_delete`` has SQLite overwrite what is deleted, on every connection that writes the log. That leaves
 the old versions of pages in the WAL, and in the database what was moved within it (pages.py) or was deleted
-before ``secure_delete`` was on. ``VACUUM`` would clear the latter, and keep every writer waiting until the
-whole log is written anew. So the bytes that belong to nothing are overwritten where they lie, some
+before ``secure_delete`` was on. ``VACUUM`` would clear the latter, and keep every writer busy_timeout until
+the whole log is written anew. So the bytes that belong to nothing are overwritten where they lie, some
 milliseconds of pages at a time, each time like this:
 
     1. A checkpoint moves all of the WAL into the database and empties it, for which readers have to end.
@@ -26,7 +26,7 @@ from time import monotonic, sleep
 
 import apsw
 
-from service.audit.file.database import BUSY_TIMEOUT_MS, open_for_writing, refusing, waiting
+from service.audit.file.database import BUSY_TIMEOUT_MS, busy_timeout, errors_as_unusable, open_for_writing
 from service.audit.file.schema import APPLICATION_ID
 from service.audit.file.side_files import wal_bytes
 from service.audit.keep.page_bytes import POINTER, TREE_PAGES, Overflow, Range, TreePage
@@ -51,7 +51,7 @@ _FIRST_TRUNK, _PAGE_SIZE, _RESERVED = 32, 16, 20
 def erase(path: Path, patience_s: float = PATIENCE_S) -> None:
     """Overwrite all that was removed from the log; raises AuditNotErased if a reader does not let it."""
     # A connection of its own: the others forget what they have read when it commits, it itself does not.
-    with refusing(path), closing(open_for_writing(path)) as connection, _opened(path) as file:
+    with errors_as_unusable(path), closing(open_for_writing(path)) as connection, _opened(path) as file:
         _Erasure(connection, file, path, patience_s).run()
 
 
@@ -111,7 +111,7 @@ class _Erasure:
     def _empty_wal(self, deadline: float) -> None:
         # While it waits for readers a checkpoint holds the write lock, so it waits a little, again and again.
         while True:
-            with waiting(self._connection, _TURN_MS, BUSY_TIMEOUT_MS):
+            with busy_timeout(self._connection, _TURN_MS, BUSY_TIMEOUT_MS):
                 try:
                     busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
                 except apsw.BusyError:

@@ -47,7 +47,7 @@ def remove_if_unused(connection: apsw.Connection, facets: Iterable[int]) -> None
     for facet in facets:
         connection.execute(_REMOVE_IF_UNUSED, (facet,))
     if connection.total_changes() > before:
-        _set_facet_edition(connection)
+        _set_facet_generation(connection)
 
 
 def remove_unused_facets(connection: apsw.Connection) -> None:
@@ -55,13 +55,13 @@ def remove_unused_facets(connection: apsw.Connection) -> None:
     before = connection.total_changes()
     connection.execute(_REMOVE_UNUSED)
     if connection.total_changes() > before:
-        _set_facet_edition(connection)
+        _set_facet_generation(connection)
 
 
-def facet_edition(connection: apsw.Connection) -> int:
+def facet_generation(connection: apsw.Connection) -> int:
     """A number that is another one whenever facets were removed, whose ids writers may remember."""
     return int(connection.pragma("user_version"))
 
 
-def _set_facet_edition(connection: apsw.Connection) -> None:
-    connection.pragma("user_version", (facet_edition(connection) + 1) % 2**31)
+def _set_facet_generation(connection: apsw.Connection) -> None:
+    connection.pragma("user_version", (facet_generation(connection) + 1) % 2**31)

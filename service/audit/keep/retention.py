@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from service.audit.file.tail import Tail
-from service.audit.keep.age import Age, old_requests
+from service.audit.keep.age import Age, count_old_requests
 from service.audit.keep.removal import remove_if_unused, remove_labels_of
 from service.audit.prove.bases import actual_bases_sha256
 from service.audit.utc_text import utc_text
@@ -76,14 +76,14 @@ def _used_pages(connection: apsw.Connection) -> int:
     return int(connection.execute(_PAGES).get) - int(connection.execute(_FREE_PAGES).get)
 
 
-def is_over(connection: apsw.Connection, limits: Limits, now: datetime, chain: int | None) -> bool:
+def needs_pruning(connection: apsw.Connection, limits: Limits, now: datetime, chain: int | None) -> bool:
     """Whether there is something to prune, and it is this chain's turn, not another worker's.
 
     ``now`` is a time that is believed.
     """
     if connection.execute("SELECT id FROM request LIMIT 1").get is None:
         return False
-    if not _too_long(connection, limits) and not old_requests(connection, _age(limits, now), STEP_ROWS):
+    if not _too_long(connection, limits) and not count_old_requests(connection, _age(limits, now), STEP_ROWS):
         return False
     last = connection.execute(_LAST_PRUNE).get
     if last is None or last[0] == chain:
@@ -107,7 +107,7 @@ def prune_step(
     """
     age = _age(limits, now)
     by_size = _too_long(connection, limits)
-    count = rows if by_size else old_requests(connection, age, rows)
+    count = rows if by_size else count_old_requests(connection, age, rows)
     oldest = [_Old(*row) for row in connection.execute(_OLDEST, (count,))] if count else []
     removed = _remove(connection, oldest, at_least, limits if by_size else Limits())
     if not removed:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import apsw
 
-from service.audit.file.database import open_for_reading, refusing
+from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.file.entry import Entry
 from service.audit.file.side_files import wal_path
 from service.audit.file.tail import ChainHead
@@ -44,7 +44,7 @@ def read_back(path: Path, committed: Committed | None) -> None:
         recoverable_frames,  # and numpy, which a writer need not wait for to start
     )
 
-    with closing(open_for_reading(path)) as connection, refusing(path):
+    with closing(open_for_reading(path)) as connection, errors_as_unusable(path):
         for _ in range(_ATTEMPTS):
             frames, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             with connection:  # While a snapshot is read the WAL is not begun anew.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from service.audit.chain import Position, Start, first_position
-from service.audit.file.database import open_for_reading, refusing
+from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.file.raw_value import as_bytes, as_integer, as_text, fetch_all, fetch_one
 from service.audit.prove.anchor import Anchor, read_anchor
 from service.audit.prove.bases import actual_bases_sha256, stated_bases_sha256
@@ -68,23 +68,23 @@ class Report:
         return not self.problems
 
 
-class _Walk:
+class _ChainWalk:
     """A chain, as far as it was walked."""
 
     def __init__(self, start: Start, head: Position, base: Position) -> None:
         first = first_position(start)
         self.start, self.head, self.base = start, head, base
         self.place = base if base.seq else first
-        self.misbegun = base.seq == 0 and base != first
+        self.has_wrong_start = base.seq == 0 and base != first
         self.broken = False
         self.known: dict[int, list[tuple[bytes, str]]] = {}
         """Hashes that entries must have, and who says so."""
 
 
-def _walk(log_id: str, number: int, *row: Any) -> _Walk:
+def _walk(log_id: str, number: int, *row: Any) -> _ChainWalk:
     writer, started_utc, *follows = row[:4]
     start = Start(log_id, number, as_text(writer), as_text(started_utc), *_position(*follows))
-    return _Walk(start, _position(*row[4:6]), _position(*row[6:]))
+    return _ChainWalk(start, _position(*row[4:6]), _position(*row[6:]))
 
 
 def _position(seq: Any, hash_: Any) -> Position:
@@ -93,7 +93,7 @@ def _position(seq: Any, hash_: Any) -> Position:
 
 def verify(path: Path, anchor: Path | None = None) -> Report:
     """Walk every chain of the log; raises AuditUnusable, or AnchorUnusable for one of another log."""
-    with closing(open_for_reading(path)) as connection, refusing(path):
+    with closing(open_for_reading(path)) as connection, errors_as_unusable(path):
         with connection:
             flaws = [Problem(*flaw) for flaw in schema_flaws(connection)]
         try:
@@ -139,9 +139,9 @@ class _Verification:
                 self._report.problems.append(Problem(*flaw))
         return self._report
 
-    def _expect_chain(self, number: int, walk: _Walk) -> None:
+    def _expect_chain(self, number: int, walk: _ChainWalk) -> None:
         before = self._walks.get(number - 1)
-        if walk.misbegun:
+        if walk.has_wrong_start:
             self._break(walk, Problem("changed", "how the chain began was changed", seq=0))
         elif before is not None:
             says = f"chain {walk.start.writer}, which began after it,"
@@ -182,7 +182,7 @@ class _Verification:
             self._report.problems.append(Problem("removed", f"record {id_} has labels, and is gone", id=id_))
         return upto
 
-    def _follow(self, walk: _Walk, entry: VerifiedEntry) -> None:
+    def _follow(self, walk: _ChainWalk, entry: VerifiedEntry) -> None:
         expected, name = walk.place.seq + 1, f"{entry.kind} {entry.id}"
         if entry.seq == expected:
             place = entry.place_after(walk.place)
@@ -202,7 +202,7 @@ class _Verification:
         else:
             self._break(walk, Problem("removed", f"removed, with what came up to {name}"))
 
-    def _check_end(self, walk: _Walk) -> None:
+    def _check_end(self, walk: _ChainWalk) -> None:
         self._report.pruned += walk.base.seq
         if walk.place.seq < walk.head.seq:
             self._break(walk, Problem("removed", "removed, with all that followed"))
@@ -231,20 +231,20 @@ class _Verification:
             what = "the log was pruned further, or otherwise, than its last prune event states"
             self._report.problems.append(Problem("removed", what))
 
-    def _compare(self, walk: _Walk, id_: int | None = None) -> None:
+    def _compare(self, walk: _ChainWalk, id_: int | None = None) -> None:
         for hash_, who in walk.known.pop(walk.place.seq, ()):
             if hash_ != walk.place.hash:
                 what = f"{who} has another hash for it"
                 self._break(walk, Problem("different", what, seq=walk.place.seq, id=id_))
 
-    def _count(self, walk: _Walk, seq: int) -> int:
+    def _count(self, walk: _ChainWalk, seq: int) -> int:
         statement = """
             SELECT (SELECT count(*) FROM request WHERE (chain, seq) = (:chain, :seq))
                  + (SELECT count(*) FROM event WHERE (chain, seq) = (:chain, :seq))
         """
         return int(self._connection.execute(statement, {"chain": walk.start.chain, "seq": seq}).get)
 
-    def _break(self, walk: _Walk, problem: Problem) -> None:
+    def _break(self, walk: _ChainWalk, problem: Problem) -> None:
         # What comes after the first is most often only its consequence.
         if not walk.broken:
             walk.broken = True

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ABOUT = ("model_name", "model_version", "id")
 
 
-def show_message(transport: str, route: str, body: bytes, *, is_request: bool) -> JsonValue:
+def display_message(transport: str, route: str, body: bytes, *, is_request: bool) -> JsonValue:
     """A message of the protocol as its JSON; None where it is none, or is plain JSON already."""
     if not body:  # It was redacted.
         return None

@@ -1,8 +1,9 @@
 """How many queries of the history a worker takes on, and what becomes of those beyond.
 
 Queries are read one at a time by the history's process (history_process.py), the others wait. Those beyond
-``MOST_AT_ONCE`` get 429. A 429 costs the worker half a millisecond too, and a client that asks again at once
-would keep the worker busy with them, so only so many leave in a second: until then their clients wait.
+``MAX_CONCURRENT_QUERIES`` get 429. A 429 costs the worker half a millisecond too, and a client that asks
+again at once would keep the worker busy with them, so only so many leave in a second: until then their
+clients wait.
 """
 
 import asyncio
@@ -13,11 +14,11 @@ from service.audit.query.history import HistoryFilters
 from service.audit.query.history_process import HistoryProcess, PageFailed, ProcessEnded
 from service.errors import DeadlineExceeded, Overloaded
 
-MOST_AT_ONCE = 8
+MAX_CONCURRENT_QUERIES = 8
 """Queries that are read or wait."""
 REJECTIONS_PER_S = 50
-_LEAST_REJECTION_S = 0.25
-_MOST_REJECTION_S = 5.0
+_MIN_REJECTION_S = 0.25
+_MAX_REJECTION_S = 5.0
 """After which a query is refused however many are: the rate is then that of the clients, each of which sends
 one in so many seconds."""
 IDLE_S = 60.0
@@ -41,7 +42,7 @@ class HistoryPages:
 
     async def page(self, filters: HistoryFilters) -> bytes:
         """A page as JSON; raises Overloaded, DeadlineExceeded, or PageFailed, OSError, ProcessEnded."""
-        if self._at_once >= MOST_AT_ONCE:
+        if self._at_once >= MAX_CONCURRENT_QUERIES:
             await self._reject()
         self._at_once += 1
         self._stop_idling()
@@ -75,8 +76,8 @@ class HistoryPages:
 
     async def _reject(self) -> NoReturn:
         now = asyncio.get_running_loop().time()
-        due = max(self._last_rejection + 1 / REJECTIONS_PER_S, now + _LEAST_REJECTION_S)
-        self._last_rejection = min(due, now + _MOST_REJECTION_S)
+        due = max(self._last_rejection + 1 / REJECTIONS_PER_S, now + _MIN_REJECTION_S)
+        self._last_rejection = min(due, now + _MAX_REJECTION_S)
         await asyncio.sleep(self._last_rejection - now)
         raise Overloaded
 

@@ -22,7 +22,7 @@ from socket import socket, socketpair
 from threading import Thread
 
 from service.audit.ipc.channel import Channel
-from service.audit.ipc.framing import Inbox, framed
+from service.audit.ipc.framing import FrameReader, frame
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 
@@ -65,7 +65,7 @@ class HistoryProcess:
         """
         channel = self._channel or self._start()
         self._answer = asyncio.get_running_loop().create_future()
-        channel.send(framed(pickle.dumps(filters)))
+        channel.send(frame(pickle.dumps(filters)))
         return await self._answer
 
     def end(self) -> None:
@@ -85,7 +85,7 @@ class HistoryProcess:
     def _start(self) -> Channel:
         ours, self._running = _start(self._path)
         self._channel = Channel(ours, self._receive)
-        self._channel.attend(asyncio.get_running_loop())
+        self._channel.attach(asyncio.get_running_loop())
         return self._channel
 
     def _receive(self) -> None:
@@ -121,11 +121,11 @@ def _start(path: Path) -> tuple[socket, subprocess.Popen[bytes]]:
 
 def serve(worker: socket, reader: AuditReader) -> None:
     """Answer what comes over the socket, until its other end is closed."""
-    inbox = Inbox(worker)
+    inbox = FrameReader(worker)
     while True:
         try:
             for query in inbox.receive():
-                worker.sendall(framed(_answer(reader, query)))
+                worker.sendall(frame(_answer(reader, query)))
         except (EOFError, ConnectionError):
             return
 

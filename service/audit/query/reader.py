@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, SkipValidation
 from pydantic_core import to_json
 
 from service.audit.columns import ANSWERED, LABEL_COLUMNS, BodyValue, RequestRow, select_list
-from service.audit.file.database import open_for_reading, refusing
+from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.file.kept_body import body_bytes, length_bytes, to_json_value
-from service.audit.query.display import show_message
+from service.audit.query.display import display_message
 from service.audit.query.history import Bindings, HistoryFilters, cursor_after, matching_requests
 from service.audit.utc_text import utc_text
 from service.errors import AuditUnusable, StartError
@@ -168,7 +168,7 @@ class AuditReader:
     @contextmanager
     def _connection(self) -> Iterator[apsw.Connection]:
         try:
-            with closing(open_for_reading(self.path)) as connection, refusing(self.path):
+            with closing(open_for_reading(self.path)) as connection, errors_as_unusable(self.path):
                 yield connection
         except StartError:
             raise
@@ -210,7 +210,7 @@ def _logged_request(row: RequestRow, labels: Sequence[Sequence[Any]]) -> LoggedR
 def _displayed(row: RequestRow, body: BodyValue, *, is_request: bool) -> JsonValue:
     # Of a refused request only the request is a message of the protocol: the refusal is JSON.
     if is_request or row.status == ANSWERED:
-        message = show_message(row.transport, row.route, body_bytes(body), is_request=is_request)
+        message = display_message(row.transport, row.route, body_bytes(body), is_request=is_request)
         if message is not None:
             return message
     return to_json_value(body)

@@ -1,8 +1,8 @@
-"""The watch: once a second the log is read back, also when nothing is written.
+"""The watch: reads the log back once a second, even when nothing is written.
 
-It looks from a thread beside the committer's, so no commit waits for it, and all that it does is raise a
-doubt. The committer then gives the file up, reads it back itself, and fails until it holds what was committed
-again or another file has its name.
+It runs in a thread beside the committer, so no commit waits for it. If the read-back fails, it marks the file
+as suspect. The committer then closes the file, reads it back itself, and fails until the file holds what was
+committed or another file has its name.
 """
 
 import logging
@@ -15,14 +15,14 @@ from service.audit.prove.readback import read_back
 from service.audit.write.logfile import LogFile
 
 _INTERVAL_S = 1.0
-_SHARE = 0.05
-"""Of the time, which looks take at most; one at a WAL of 16 MB takes some 20 ms."""
+_MAX_SHARE = 0.05
+"""The largest share of the time that read-backs take. One read-back with a WAL of 16 MB takes some 20 ms."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Watch:
-    """Reads back until it is stopped."""
+    """Reads the log back until it is stopped."""
 
     def __init__(self, path: Path, file: LogFile, wake: Callable[[], None]) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Return once it does not look any more."""
+        """Stop, and return when the last read-back has ended."""
         self._stopped.set()
         self._thread.join()
 
@@ -41,14 +41,14 @@ class Watch:
         pause_s = _INTERVAL_S
         while not self._stopped.wait(pause_s):
             started = monotonic()
-            if self._file.in_place and not self._file.doubted:
-                self._look()
-            pause_s = max(_INTERVAL_S, (monotonic() - started) / _SHARE)
+            if self._file.is_in_place and not self._file.is_suspect:
+                self._read_back()
+            pause_s = max(_INTERVAL_S, (monotonic() - started) / _MAX_SHARE)
 
-    def _look(self) -> None:
+    def _read_back(self) -> None:
         try:
             read_back(self._path, self._file.committed)
         except Exception as error:
-            _logger.info("the audit log %s is doubted: %s", self._path, error)
-            self._file.doubted = True
+            _logger.info("the audit log %s is suspect: %s", self._path, error)
+            self._file.is_suspect = True
             self._wake()

@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from service.audit.file.database import BUSY_TIMEOUT_MS
-from service.audit.ipc.framing import Inbox, framed
+from service.audit.ipc.framing import FrameReader, frame
 from service.audit.keep.retention import Limits
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
@@ -193,7 +193,7 @@ class MuteWriter:
     @staticmethod
     def _pass_on(worker: socket, process: socket) -> None:
         with worker, process:
-            worker.sendall(framed(next(Inbox(process).receive())))
+            worker.sendall(frame(next(FrameReader(process).receive())))
             while sent := worker.recv(65536):
                 process.sendall(sent)
 
