@@ -18,8 +18,8 @@ from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.keep import export as exporting
 from service.audit.keep.clock import Clock
 from service.audit.keep.erasure import PATIENCE_S, erase
+from service.audit.keep.redaction import count_redacted
 from service.audit.keep.redaction import redact as redact_requests
-from service.audit.keep.redaction import redacted
 from service.audit.keep.removal import remove_unused_facets
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove import verify as verification
@@ -217,7 +217,7 @@ def redact(db: Path, request_id: str, reason: str | None, wait: float) -> None:
     """
     with _writing(db) as file:
         count = redact_requests(file, request_id, reason, wait)
-        before = redacted(file, request_id) - count
+        before = count_redacted(file, request_id) - count
     if count + before == 0:
         raise AuditMisuse(f"The log has no request {request_id!r}")
     _write_line(f"{_counted(count, 'request')} redacted" + (f", {before} redacted before" if before else ""))

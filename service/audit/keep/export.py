@@ -1,8 +1,8 @@
-"""The export: the log as JSON lines, CSV or Parquet, oldest first, in memory that does not grow.
+"""The export: the log as JSON lines, CSV or Parquet, oldest first, in constant memory.
 
-JSON lines have every request with its bodies as values. CSV and Parquet have a row for each request and
-label, or one without label for a request that was not answered, in the columns of ``TABLE``. In CSV a text
-that a spreadsheet would take for a formula begins with an apostrophe.
+JSON lines hold every request with its bodies as values. CSV and Parquet have one row for each request and
+label, or one without label if the request was not answered, in the columns of ``TABLE``. In CSV, a text that
+a spreadsheet would run as a formula gets an apostrophe before it.
 """
 
 import csv
@@ -50,7 +50,8 @@ TABLE = _table()
 _FIRST_LABEL_COLUMN = [*TABLE].index("label")
 
 _FORMULA = re.compile("'|\"*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""What a text begins with that a spreadsheet takes for a formula, also behind a quote, or that was marked."""
+"""Matches a text that a spreadsheet takes for a formula, also behind quotes, and one with an apostrophe
+before it."""
 
 _PARQUET_ROWS = 10_000
 
@@ -58,10 +59,10 @@ Rows = Iterable[LoggedRequest]
 
 
 def export(requests: Rows, format_: str, output: Path | None) -> None:
-    """Write the requests to a file, or to stdout; raises AuditMisuse."""
+    """Write the requests to a file or to stdout; raises AuditMisuse."""
     write = _WRITERS[format_]
     if format_ == "parquet":
-        _pyarrow()  # Before anything is made.
+        _pyarrow()  # Raises before a file is created.
         if output is None:
             raise AuditMisuse("Parquet is not for a terminal; name a file with --output")
     with _opened(output) as file:
@@ -78,7 +79,7 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE), "wb") as file:
             yield file
-        part.replace(output)  # What has the name is whole.
+        part.replace(output)  # A file under this name is always complete.
     except OSError as error:
         raise AuditMisuse(f"{output} cannot be written: {error.strerror}") from error
     finally:
@@ -104,8 +105,8 @@ def _write_csv(requests: Rows, file: BinaryIO) -> None:
 def as_cell(value: object) -> object:
     """A value for a spreadsheet, which would run a text that begins like a formula.
 
-    Such a text gets an apostrophe before it, and so does one that begins with an apostrophe: without the
-    first apostrophe of those that have one, all are as they were.
+    Such a text gets an apostrophe before it, and so does one that begins with an apostrophe. To get the
+    original texts back, remove the first apostrophe of those that begin with one.
     """
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
@@ -139,12 +140,12 @@ def _rows(request: LoggedRequest) -> Iterator[tuple[object, ...]]:
 
 
 def _json(value: JsonValue) -> str:
-    # A tensor can hold what JSON has no number for; JSON lines have null there, too.
+    # A tensor can hold NaN or infinity, which JSON has no number for. JSON lines have null there, too.
     return to_json(value, inf_nan_mode="null").decode()
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    # Loaded here alone: it is no part of what serving installs.
+    # Imported only here, because serving does not install it.
     from importlib import import_module
 
     try:

@@ -1,4 +1,4 @@
-"""What state the log is in, for ``python -m service.audit status``."""
+"""The state of the log, for ``python -m service.audit status``."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from service.audit.keep.retention import used_bytes
 
 
 class LogStatus(BaseModel):
-    """A log's size, its contents and its chains."""
+    """The size of a log, its content and its chains."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,7 +33,7 @@ class LogStatus(BaseModel):
 
 
 def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
-    """The state of the log of that connection, of one moment."""
+    """The state of the log of the connection."""
     by_status = _counts(connection, "SELECT status, count(*) FROM request GROUP BY status")
     return LogStatus(
         path=str(path),
@@ -54,5 +54,5 @@ def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
 
 
 def _counts(connection: apsw.Connection, statement: str) -> dict[str, int]:
-    found: list[Any] = connection.execute(statement).fetchall()
-    return {str(name): count for name, count in found}
+    counts: list[Any] = connection.execute(statement).fetchall()
+    return {str(name): count for name, count in counts}

@@ -1,7 +1,7 @@
 """The reader: the history of answered predictions page by page, and every request for the export.
 
-A connection is opened for each read, which takes 0.2 ms: threads share nothing, nothing is left to close,
-and a log that was replaced is simply read. A read sees all that was committed before it, and holds up no
+Each read opens a connection of its own, which takes 0.2 ms: threads share nothing, nothing has to be closed,
+and a log that was replaced is simply read. A read sees everything that was committed before it, and delays no
 writer.
 """
 
@@ -28,12 +28,12 @@ from service.model.label import Label, label_from
 __all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
 
 PAGE_LIMIT_BYTES = 4 * 1024**2
-"""Length of the bodies at which a page ends, whatever its limit."""
+"""A page ends when its bodies have this length, whatever its limit."""
 
 _SELECTED = select_list("r")
 
 _CHUNK_ROWS = 1_000
-"""Ids that the export reads in one transaction: while one is open, no checkpoint can reset the WAL."""
+"""Ids that the export reads in one transaction. While it is open, the WAL cannot restart."""
 
 _RECORDS = f"""
     SELECT {_SELECTED} FROM request AS r WHERE r.id > :seen AND r.id <= :upto
@@ -53,7 +53,7 @@ _LABELS = f"""
 class LabelSummary:
     """The rows of one record that got the same label.
 
-    This is what filters look at: one small row for each request and label, however many rows it had.
+    The filters read these: one small row for each request and label, however many rows the request had.
     """
 
     label: Label
@@ -63,12 +63,12 @@ class LabelSummary:
 
 
 class LoggedRequest(BaseModel):
-    """One request as the log has it."""
+    """One recorded request."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=(), use_attribute_docstrings=True)
 
     id: int
-    """Its place in the log."""
+    """Its number in the log, in the order of commit."""
     request_id: str
     received_utc: datetime
     transport: str
@@ -77,20 +77,19 @@ class LoggedRequest(BaseModel):
     duration_ms: float
     client: str | None
     key_name: str | None
-    """Of the API key that was sent."""
+    """Name of the API key that was sent."""
     model_name: str
     model_version: str
     rows: int
     predictions: tuple[LabelSummary, ...]
-    """For each label of the answer: how many rows got it, and how confidently."""
+    """For each label of the response: the number of rows that got it, with the range of their confidence."""
     flags: int
-    """Values of the request that were unlike all that the training table held."""
+    """Number of values of the request outside what the training table held."""
     request: SkipValidation[JsonValue]
-    """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is no text.
-    A message of the Open Inference Protocol is shown as JSON, also where it was sent as protobuf or in
-    binary."""
+    """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is not text. A
+    message of the Open Inference Protocol is shown as JSON even if it was sent as protobuf or in binary."""
     request_cut_bytes: int
-    """How much is missing at the end of `request`; only the body of a refused request is ever cut."""
+    """Number of bytes that were cut from the end of `request`. Only bodies of refused requests are cut."""
     response: SkipValidation[JsonValue]
 
 
@@ -101,11 +100,11 @@ class HistoryPage(BaseModel):
 
     items: tuple[LoggedRequest, ...]
     next_before: str | None
-    """What `before` must be for the next page; nothing if this is the last."""
+    """The value of `before` for the next page; null on the last page."""
 
 
 class AuditReader:
-    """The log as it can be read, from any thread, while others write it."""
+    """Reads the log, from any thread, while others write it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -114,7 +113,7 @@ class AuditReader:
         """A page of answered predictions; raises AuditUnusable."""
         rows: list[RequestRow] = []
         body_bytes, cursor, more = 0, "", False
-        with self._connection() as connection, connection:  # One snapshot for all of a page's statements.
+        with self._connection() as connection, connection:  # One snapshot for all statements of a page.
             for row in matching_requests(connection, filters):
                 if len(rows) == filters.limit or body_bytes >= PAGE_LIMIT_BYTES:
                     more = True
@@ -133,11 +132,12 @@ class AuditReader:
         label: str | None = None,
         after: int = 0,
     ) -> Iterator[LoggedRequest]:
-        """Every request that is logged by now, oldest first, one at a time; raises AuditUnusable.
+        """Every request that is recorded by now, oldest first, one at a time; raises AuditUnusable.
 
-        ``since`` is included, ``until`` is not; ``label`` wants one row of it; ``after`` is an id.
+        ``since`` is inclusive, ``until`` exclusive. ``label`` selects requests with at least one row of that
+        label. ``after`` is an id.
         """
-        asked = {
+        filters = {
             "since": None if since is None else utc_text(since),
             "until": None if until is None else utc_text(until),
             "label": label,
@@ -146,21 +146,21 @@ class AuditReader:
             last: int = connection.execute(_LAST_ID).get
             seen = after
             while seen < last:
-                bindings: Bindings = {**asked, "seen": seen, "upto": min(seen + _CHUNK_ROWS, last)}
+                bindings: Bindings = {**filters, "seen": seen, "upto": min(seen + _CHUNK_ROWS, last)}
                 for row in _rows(connection, _RECORDS, bindings):
                     yield from _logged_requests(connection, [row])
                 seen = min(seen + _CHUNK_ROWS, last)
                 first: int | None = connection.execute(_NEXT, (seen,)).get
-                seen = last if first is None else max(seen, first - 1)  # Ids that were pruned are passed.
+                seen = last if first is None else max(seen, first - 1)  # Skips ids that were pruned.
 
     def last_records(self, count: int) -> list[LoggedRequest]:
-        """The requests that were logged last, oldest first; raises AuditUnusable."""
+        """The newest requests, oldest first; raises AuditUnusable."""
         with self._connection() as connection:
             rows = [*_rows(connection, _LAST_RECORDS, {"rows": count})]
             return [*_logged_requests(connection, rows[::-1])]
 
     def last_id(self) -> int:
-        """The id of the request that was logged last, 0 if there is none; raises AuditUnusable."""
+        """The id of the newest request, 0 if there is none; raises AuditUnusable."""
         with self._connection() as connection:
             last: int = connection.execute(_LAST_ID).get
             return last
@@ -172,7 +172,7 @@ class AuditReader:
                 yield connection
         except StartError:
             raise
-        except Exception as error:  # So that whoever reads need know of one.
+        except Exception as error:  # Callers handle one kind of error.
             raise AuditUnusable(self.path, f"it could not be read: {error!r}") from error
 
 
@@ -181,7 +181,7 @@ def _rows(connection: apsw.Connection, statement: str, bindings: Bindings) -> It
 
 
 def _logged_requests(connection: apsw.Connection, rows: Sequence[RequestRow]) -> Iterator[LoggedRequest]:
-    # The labels of all in one statement: a page of a thousand spent a third of its time on a thousand.
+    # One statement for the labels of all rows: a thousand statements took a third of the time of a page.
     of_request: dict[int, list[Sequence[Any]]] = {row.id: [] for row in rows}
     for request, *label in connection.execute(_LABELS, (to_json([*of_request]).decode(),)):
         of_request[request].append(label)

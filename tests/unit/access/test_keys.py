@@ -80,10 +80,10 @@ def test_a_revoked_key_stops_working_and_a_broken_file_changes_nothing(tmp_path:
     file = tmp_path / "keys.json"
     keys, text = keyring(file, "predict")
     file.write_text("broken")
-    keys.look()
+    keys.refresh()
     assert keys.find(text) is not None
     write_keys(file, [])
-    keys.look()
+    keys.refresh()
     assert keys.find(text) is None
 
 

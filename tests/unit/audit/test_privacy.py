@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_refused_and_nothing_is_changed(tmp_path: Path, s
     db = tmp_path / "audit.db"
     write(db, ANSWERED)
 
-    with pytest.raises(AuditMisuse, match="cannot be asked"):
+    with pytest.raises(AuditMisuse, match="cannot run"):
         [*service.audit.read(statement, db=db)]
     with pytest.raises(AuditUnusable, match="no such file"):
         [*service.audit.read("SELECT 1", db=tmp_path / "none.db")]
