@@ -1,1 +1,5 @@
-"""Load tests: what clients do, what must hold meanwhile, and the command that measures it."""
+"""Load tests and benchmarks.
+
+In comes a published model or a running service; out come figures, a verdict on each objective, and reports in
+``load_tests/results``.
+"""

@@ -1,6 +1,6 @@
-"""``make load``: build the bento, serve it on free ports, run locust against it, judge.
+"""``make load``: build the bento, serve it on free ports, run locust against it, and check the objectives.
 
-Exits with 0 when every objective was met, and 1 otherwise.
+Exits with 0 if every objective is met, and with 1 otherwise.
 """
 
 import argparse
@@ -25,22 +25,22 @@ START_TIMEOUT_S = 60
 def main() -> int:
     """Run the load test."""
     parser = argparse.ArgumentParser(prog="python -m load_tests", description=__doc__)
-    parser.add_argument("--model", default="iris_classifier", help="the published model to load")
-    parser.add_argument("--url", help="a service that runs already, instead of one of its own")
-    parser.add_argument("--grpc", metavar="HOST:PORT", help="with --url: its gRPC port, to be loaded as well")
-    parser.add_argument("--users", type=int, default=50)
-    parser.add_argument("--seconds", type=int, default=30)
-    asked = parser.parse_args()
-    if asked.grpc and not asked.url:
-        parser.error("--grpc goes with --url")
-    if asked.url:
-        return run_locust(asked.url, asked.grpc, asked.users, asked.seconds)
-    with served(asked.model) as (url, grpc):
-        return run_locust(url, grpc, asked.users, asked.seconds)
+    parser.add_argument("--model", default="iris_classifier", help="the published model to serve")
+    parser.add_argument("--url", help="a running service, to load instead of a new one")
+    parser.add_argument("--grpc", metavar="HOST:PORT", help="the gRPC port of --url, to load as well")
+    parser.add_argument("--users", type=int, default=50, help="the number of users at a time")
+    parser.add_argument("--seconds", type=int, default=30, help="the length of the load")
+    options = parser.parse_args()
+    if options.grpc and not options.url:
+        parser.error("--grpc needs --url")
+    if options.url:
+        return run_locust(options.url, options.grpc, options.users, options.seconds)
+    with served(options.model) as (url, grpc):
+        return run_locust(url, grpc, options.users, options.seconds)
 
 
 def run_locust(url: str, grpc: str | None, users: int, seconds: int) -> int:
-    """Run the users against a service; gives locust's exit code, which the objectives decide."""
+    """Run the users against a service; returns locust's exit code, which depends on the objectives."""
     files = ["locustfile.py", *(["grpc_users.py"] if grpc else [])]
     command = [sys.executable, "-m", "locust", "--headless", "--only-summary", "--host", url]
     command += ["--locustfile", ",".join(str(PROJECT / "load_tests" / "users" / file) for file in files)]
@@ -52,13 +52,13 @@ def run_locust(url: str, grpc: str | None, users: int, seconds: int) -> int:
 
 @contextmanager
 def served(model: str) -> Iterator[tuple[str, str]]:
-    """Build the bento and serve it; gives its URL and where its gRPC port is."""
+    """Build the bento and serve it; yields its URL and the address of its gRPC port."""
     bentoml = [sys.executable, "-m", "bentoml"]
     build = [*bentoml, "build", "--arg", f"model={model}", "--output", "tag"]
     built = subprocess.run(build, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
     tag = re.search(r"__tag__:(\S+)", built.stdout)
     if tag is None:
-        raise SystemExit(f"bentoml build named no bento: {built.stdout}")
+        raise SystemExit(f"bentoml build printed no tag of a bento: {built.stdout}")
     port, grpc_port = free_ports(2)
     with TemporaryDirectory(prefix="tabento-load-") as folder:
         process = subprocess.Popen(
@@ -87,7 +87,7 @@ def _await_ready(process: subprocess.Popen[bytes], url: str) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise SystemExit("the service did not become ready")
+    raise SystemExit(f"The service was not ready after {START_TIMEOUT_S} s.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Resolve pyproject.toml's dependencies into the locked lists, for every supported Python.
+"""``make lock``: resolve the requirements for every supported Python, and compile the protocol's messages.
 
-The lists carry hashes and no index address. Three agree with each other: what serving and what training
-install is part of what the tests ran with. The fourth is of the environment that the protocol's clients have.
+The lists carry hashes and no index address. Three agree with each other: the lists for serving and training
+are parts of dev.txt, which the tests run with. The fourth is for the environment of the protocol's clients.
 """
 
 import subprocess
@@ -10,6 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROJECT = str(HERE.parent / "pyproject.toml")
+PROTO = HERE.parent / "service" / "wire" / "open_inference_grpc.proto"
 COMPILE = [
     *("uv", "pip", "compile", "--quiet"),
     *("--universal", "--python-version", "3.11"),
@@ -24,9 +25,16 @@ def lock(name: str, *options: str) -> None:
     subprocess.run([sys.executable, "-m", *command], check=True)
 
 
+def compile_proto(proto: Path, output: Path) -> None:
+    """Write a .proto file's descriptor set; serving reads it and so needs no compiler."""
+    options = [f"--proto_path={proto.parent}", f"--descriptor_set_out={output}"]
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *options, str(proto)], check=True)
+
+
 if __name__ == "__main__":
     lock("dev", PROJECT, "--all-extras", *sys.argv[1:])
     everything = ("--constraint", str(HERE / "dev.txt"))
     lock("training", PROJECT, "--extra", "training", *everything)
     lock("serving", PROJECT, *everything)
     lock("clients", "--group", f"{PROJECT}:clients", *sys.argv[1:])
+    compile_proto(PROTO, PROTO.with_suffix(".binpb"))

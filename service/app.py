@@ -1,7 +1,7 @@
-"""The Bento service, and the composition root: makes the parts and hands them to the transports.
+"""The Bento service and composition root: it constructs the parts and passes them to the transports.
 
-Every process that supervises, builds or serves the bento imports this module. It reads the served model's
-contract, because the types of the API come from it; it opens and writes nothing.
+Every process that supervises, builds or serves the bento imports this module. On import it reads the served
+model's contract, from which the types of the API are made; it opens and writes no other file.
 """
 
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,8 +10,8 @@ import bentoml
 from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
-from service.errors import UNANSWERED
-from service.http.connection import fast_connection
+from service.errors import FAILURE_STATUSES
+from service.http.connection.fast_connection import install_connection
 from service.http.cors import with_cors
 from service.http.gateway import Gateway, Serving
 from service.http.native_codec import native_handlers
@@ -25,7 +25,12 @@ from service.routes import BATCH, GRPC_INFER, PREDICT, V2_INFER
 from service.settings import load_settings
 from service.worker import Worker
 from service.worker.announcement import announce
-from service.worker.bentoml_internals import set_model, start_errors_as_messages, wrap_application
+from service.worker.bentoml_internals import (
+    set_model,
+    silence_notices,
+    start_errors_as_messages,
+    wrap_application,
+)
 from service.worker.heartbeat import end_service_on_error
 from service.worker.preparation import prepare_service, workers_wanted
 
@@ -36,11 +41,12 @@ class Arguments(BaseModel):
     model: str = Field(default="iris_classifier", description="The BentoML model: NAME or NAME:VERSION")
 
 
+silence_notices()
 with start_errors_as_messages(), end_service_on_error():
     settings = load_settings()
     tag = newest(bentoml.use_arguments(Arguments).model)
-    # With its version, so that a built bento, and a worker that starts later, serve this very model even if
-    # another was published in the meantime.
+    # The version is pinned: a built bento, and a worker that starts later, serve this model even if another
+    # has been published since.
     set_model(tag)
     messages = Messages(read_contract(tag), settings.max_batch_rows)
     workers = workers_wanted(settings)
@@ -62,8 +68,8 @@ else:
 @bentoml.service(
     name=tag.partition(":")[0],
     workers=workers,
-    # The service has its own: BentoML does not see the gateway's answers, and labels metrics by raw path,
-    # which clients can make up.
+    # The service has its own metrics and access log. BentoML does not see the gateway's answers, and labels
+    # metrics by raw path, so that clients could create labels.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
 )
@@ -76,7 +82,7 @@ class TabularClassifier:
     @bentoml.on_deployment
     @staticmethod
     def prepare() -> None:
-        """Make what the workers share before they start; raise here if the service cannot start."""
+        """Create what the workers share, before they start; raises if the service cannot start."""
         with start_errors_as_messages():
             prepare_service(settings)
 
@@ -85,10 +91,10 @@ class TabularClassifier:
         """Load the model, open the audit log, and listen for gRPC."""
         with end_service_on_error():
             worker.start()
-            worker.metrics.expect((PREDICT, BATCH, V2_INFER), UNANSWERED)
+            worker.metrics.create_series((PREDICT, BATCH, V2_INFER), FAILURE_STATUSES)
             if settings.grpc_port:
-                worker.metrics.expect((GRPC_INFER,), UNANSWERED)
-                # Imported here because it takes a quarter of a second, and is not needed without.
+                worker.metrics.create_series((GRPC_INFER,), FAILURE_STATUSES)
+                # Imported here because the import takes a quarter of a second.
                 from service.grpc.server import GrpcServer
 
                 self.grpc = await GrpcServer.start(
@@ -114,12 +120,12 @@ class TabularClassifier:
 
     @bentoml.api(route=BATCH)
     async def predict_batch(self, batch: BatchBody, /) -> AnswerBody:
-        """Predict rows, in their order."""
+        """Predict a batch of rows, in order."""
         return await _batches.predict(batch, batch.instances)
 
 
 def http() -> Serving:
-    """The parts of the worker that HTTP uses, once it has started."""
+    """The parts that HTTP uses of a worker that has started."""
     dataplane, readiness, model = worker.dataplane, worker.readiness, worker.model
     limit_bytes = settings.body_limit_bytes
     pages = Pages(
@@ -137,5 +143,5 @@ def http() -> Serving:
     return Serving(dataplane, readiness, {**native, **v2.handlers, **pages.handlers})
 
 
-fast_connection.use(settings)
+install_connection(settings)
 wrap_application(TabularClassifier, lambda app: with_cors(Gateway(app, http), settings.cors_origins))

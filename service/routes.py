@@ -1,8 +1,8 @@
-"""The one table of routes: what is not in it does not exist, over HTTP and over gRPC.
+"""The table of routes, for HTTP and gRPC: a path that is not in it is not served.
 
-A route is a method and a path, with the scope that an API key needs for it, the name of the handler that
-answers it, what it is for, and the label under which the metrics count it. The gateway dispatches by this
-table, gRPC takes its methods' scopes from it, and OpenAPI, the index page and the README list it.
+A route has a method, a path, the scope that an API key needs, a handler's name, a summary, and the label
+under which the metrics count it. The gateway dispatches by this table. gRPC takes the scopes of its methods
+from it. OpenAPI, the index page and the documentation list it.
 """
 
 import re
@@ -14,7 +14,7 @@ Scope = Literal["predict", "read", "admin"]
 SCOPES: tuple[Scope, ...] = ("predict", "read", "admin")
 AnyKey = Literal["any"]
 ANY_KEY: AnyKey = "any"
-"""In place of a scope: a valid key, whatever it is good for."""
+"""In place of a scope: any valid key."""
 
 PREDICT = "/predict"
 BATCH = "/predict/batch"
@@ -31,7 +31,7 @@ SCHEMA = "/schema.json"
 ASSET = "/static_content/{asset}"
 FAVICON = "/favicon.ico"
 
-# The Open Inference Protocol's. A version may stand behind the model's name, as V2_VERSION.
+# Routes of the Open Inference Protocol. V2_VERSION may follow the model's name.
 V2 = "/v2"
 V2_LIVE = "/v2/health/live"
 V2_READY = "/v2/health/ready"
@@ -53,94 +53,96 @@ class Route(NamedTuple):
     method: Literal["GET", "POST"]
     """GET also takes HEAD."""
     path: str
-    """What stands in braces is any text."""
+    """A name in braces matches any text."""
     scope: Scope | None
-    """What an API key must be good for, where keys are on; None: open to anybody."""
+    """The scope that an API key must have, if keys are required. None: the route needs no key."""
     handler: str
     summary: str
     label: str = ""
-    """Under which the metrics count it; the path, unless it is given."""
+    """The metrics' label, if it is not the path."""
 
     @property
-    def counted_as(self) -> str:
-        """The label in the metrics."""
+    def metric_label(self) -> str:
+        """The metrics' label."""
         return self.label or self.path
 
 
 def _with_version(route: Route) -> Route:
     path = route.path.replace(V2_MODEL, V2_MODEL + V2_VERSION)
-    return route._replace(path=path, label=route.counted_as)
+    return route._replace(path=path, label=route.metric_label)
 
 
-_OF_MODEL = (
-    Route("GET", V2_MODEL, "read", "v2_model", "The model's metadata"),
-    Route("GET", V2_MODEL_READY, "read", "v2_model_ready", "Whether requests for the model may be sent"),
-    Route("POST", V2_INFER, "predict", "v2_infer", "Predict rows that are tensors"),
+_MODEL_ROUTES = (
+    Route("GET", V2_MODEL, "read", "v2_model", "Model metadata"),
+    Route("GET", V2_MODEL_READY, "read", "v2_model_ready", "Readiness of the model"),
+    Route("POST", V2_INFER, "predict", "v2_infer", "Predict rows given as tensors"),
 )
 
 ROUTES = (
     Route("POST", PREDICT, "predict", "predict", "Predict one row"),
-    Route("POST", BATCH, "predict", "predict_batch", "Predict rows, in their order"),
-    Route("GET", HISTORY, "read", "history", "Answered predictions, newest first"),
+    Route("POST", BATCH, "predict", "predict_batch", "Predict a batch of rows, in order"),
+    Route("GET", HISTORY, "read", "history", "Predictions from the audit log, newest first"),
     Route("GET", MODEL, "read", "model_info", "The model: contract, classes, lineage, metrics"),
-    Route("GET", HEALTH, "read", "health", "Whether the service can do its work"),
-    Route("GET", LIVE, None, "live", "Whether the process lives"),
-    Route("GET", READY, None, "ready", "Whether requests may be sent"),
+    Route("GET", HEALTH, "read", "health", "State of the service"),
+    Route("GET", LIVE, None, "live", "Liveness probe"),
+    Route("GET", READY, None, "ready", "Readiness probe"),
     Route("GET", METRICS, "read", "metrics", "Prometheus metrics"),
-    Route("GET", DOCS, None, "docs", "The API to try out"),
-    Route("GET", OPENAPI, None, "openapi", "The API as an OpenAPI document"),
-    Route("GET", INDEX, None, "index", "A page that leads to the others; JSON for a program"),
-    Route("GET", SCHEMA, "read", "schema", "The API as BentoML's own clients read it"),
-    Route("GET", ASSET, None, "asset", "Scripts and styles of the pages"),
-    Route("GET", FAVICON, None, "favicon", "The icon that browsers ask for beside what is no page"),
-    Route("GET", V2, "read", "v2", "The server's metadata"),
-    Route("GET", V2_LIVE, None, "v2_live", "Whether the process lives"),
-    Route("GET", V2_READY, None, "v2_ready", "Whether requests may be sent"),
-    *_OF_MODEL,
-    *map(_with_version, _OF_MODEL),
+    Route("GET", DOCS, None, "docs", "Interactive API documentation"),
+    Route("GET", OPENAPI, None, "openapi", "OpenAPI document"),
+    Route("GET", INDEX, None, "index", "Index page; as JSON, the list of routes"),
+    Route("GET", SCHEMA, "read", "schema", "API description for BentoML's clients"),
+    Route("GET", ASSET, None, "asset", "Scripts and style sheets of the pages"),
+    Route("GET", FAVICON, None, "favicon", "Icon that browsers request by default"),
+    Route("GET", V2, "read", "v2", "Server metadata"),
+    Route("GET", V2_LIVE, None, "v2_live", "Liveness of the server"),
+    Route("GET", V2_READY, None, "v2_ready", "Readiness of the server"),
+    *_MODEL_ROUTES,
+    *map(_with_version, _MODEL_ROUTES),
 )
-"""What is served over HTTP."""
+"""The routes of HTTP."""
 
 
-def _of_grpc(method: str, scope: Scope | None, summary: str) -> Route:
+def _grpc_route(method: str, scope: Scope | None, summary: str) -> Route:
     return Route("POST", f"/{GRPC_SERVICE}/{method}", scope, method, summary)
 
 
 GRPC_ROUTES = (
-    _of_grpc("ServerLive", None, "Whether the process lives"),
-    _of_grpc("ServerReady", None, "Whether requests may be sent"),
-    _of_grpc("ModelReady", "read", "Whether requests for the model may be sent"),
-    _of_grpc("ServerMetadata", "read", "The server's metadata"),
-    _of_grpc("ModelMetadata", "read", "The model's metadata"),
-    _of_grpc("ModelInfer", "predict", "Predict rows that are tensors"),
+    _grpc_route("ServerLive", None, "Liveness of the server"),
+    _grpc_route("ServerReady", None, "Readiness of the server"),
+    _grpc_route("ModelReady", "read", "Readiness of the model"),
+    _grpc_route("ServerMetadata", "read", "Server metadata"),
+    _grpc_route("ModelMetadata", "read", "Model metadata"),
+    _grpc_route("ModelInfer", "predict", "Predict rows given as tensors"),
 )
-"""What is served over gRPC beside health checking and reflection, which are open. A handler is a method."""
+"""The methods of gRPC. Health checking and reflection, which need no key, are not listed."""
 
-LABELS = frozenset({OTHER, *(route.counted_as for route in (*ROUTES, *GRPC_ROUTES))})
-"""Every label that a request can be counted under."""
+LABELS = frozenset({OTHER, *(route.metric_label for route in (*ROUTES, *GRPC_ROUTES))})
+"""Every label under which a request can be counted."""
 
-_NOWHERE: Mapping[str, str] = {}
+_NO_PARAMETERS: Mapping[str, str] = {}
 
 
 class Match(NamedTuple):
-    """What the table says of a request."""
+    """The table's entry for a request."""
 
     label: str
     scope: Scope | AnyKey | None
-    """ANY_KEY where nothing is served: without a key nobody finds out by trying what is."""
+    """ANY_KEY if the path is not a route: without a key, a client cannot find the routes by trying."""
     route: Route | None
-    """None: nothing is served there, or not with that method."""
+    """None: the path is not a route, or does not allow the method."""
     allowed: str
-    """The methods that the path is served with, comma-separated; empty if it is not served."""
-    parameters: Mapping[str, str] = _NOWHERE
-    """What stands in the path in place of the braces."""
+    """The methods that the path allows, comma-separated; empty if it is not a route."""
+    parameters: Mapping[str, str] = _NO_PARAMETERS
+    """The path's text for each name in braces."""
 
 
 def _matches(path: str) -> Mapping[str, Match]:
-    """What the table says of each method of a path, and of any other under the empty method."""
+    """The match of each method of a path; the empty method stands for all others."""
     routes: dict[str, Route] = {route.method: route for route in ROUTES if route.path == path}
     allowed = ", ".join(sorted({*routes, *(["HEAD"] if "GET" in routes else [])}))
-    found = {method: Match(route.counted_as, route.scope, route, allowed) for method, route in routes.items()}
+    found = {
+        method: Match(route.metric_label, route.scope, route, allowed) for method, route in routes.items()
+    }
     if "GET" in found:
         found["HEAD"] = found["GET"]
     first = next(iter(found.values()))
@@ -152,19 +154,19 @@ _UNKNOWN = Match(OTHER, ANY_KEY, None, "")
 
 _V2_MODELS = "/v2/models/"
 _ASSETS = "/static_content/"
-_KEPT_PATHS, _KEPT_LENGTH = 256, 256
-"""Of paths of models: how many are kept with what the table says of them, and how long, with the method."""
+_CACHED_PATHS, _CACHED_LENGTH = 256, 256
+"""Limits of the cache of matches for models' paths: entries, and length of method and path."""
 _PREDICTION = re.compile(f"{PREDICT}|{BATCH}|{V2_INFER.format(model='[A-Za-z0-9._:/-]+')}".encode())
 
 
 def match(method: str, path: str) -> Match:
-    """What the table says of a request with that method for that path, decoded."""
-    is_kept = path.startswith(_V2_MODELS) and len(method) + len(path) <= _KEPT_LENGTH
-    return _match_kept(method, path) if is_kept else _match(method, path)
+    """The table's entry for a method and a decoded path."""
+    is_cached = path.startswith(_V2_MODELS) and len(method) + len(path) <= _CACHED_LENGTH
+    return _match_cached(method, path) if is_cached else _match(method, path)
 
 
 def _match(method: str, path: str) -> Match:
-    found, parameters = _TABLE.get(path), _NOWHERE
+    found, parameters = _TABLE.get(path), _NO_PARAMETERS
     if found is None or "{" in path:
         path, parameters = _template(path)
         found = _TABLE.get(path)
@@ -174,18 +176,18 @@ def _match(method: str, path: str) -> Match:
     return matched._replace(parameters=parameters) if parameters else matched
 
 
-@lru_cache(_KEPT_PATHS)
-def _match_kept(method: str, path: str) -> Match:
-    """What ``_match`` says, of the paths of models, which clients send again and again."""
+@lru_cache(_CACHED_PATHS)
+def _match_cached(method: str, path: str) -> Match:
+    """``_match`` with a cache, for paths of models: they need parsing, and few differ."""
     return _match(method, path)
 
 
 def _template(path: str) -> tuple[str, Mapping[str, str]]:
-    """The path of the table that a path may be of, and what stands in it in place of the braces."""
+    """The path in the table that a path may match, and its parameters."""
     if path.startswith(_ASSETS):
         return ASSET, {"asset": path[len(_ASSETS) :]}
     if not path.startswith(_V2_MODELS):
-        return "", _NOWHERE
+        return "", _NO_PARAMETERS
     name, *rest = path[len(_V2_MODELS) :].split("/")
     parameters = {"model": name}
     template = V2_MODEL
@@ -196,10 +198,10 @@ def _template(path: str) -> tuple[str, Mapping[str, str]]:
 
 
 def is_for_prediction(target: bytes) -> bool:
-    """Whether a request's target, as it was sent, is a prediction route written plainly."""
+    """Whether a raw request target is a prediction route without query or percent-encoding."""
     return _PREDICTION.fullmatch(target) is not None
 
 
 def is_v2(path: str) -> bool:
-    """Whether the Open Inference Protocol has the say about a path."""
+    """Whether a path belongs to the Open Inference Protocol."""
     return path.startswith("/v2/") or path == V2

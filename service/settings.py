@@ -1,7 +1,6 @@
-"""Every setting that is read while the service runs: from the environment, once, at start.
+"""Every setting of the running service, read from the environment once, at start.
 
-Which model is served is no setting but a Bento argument (``--arg model=NAME``), so that a built bento
-keeps it.
+The served model is a Bento argument (``--arg model=NAME``), not a setting, so that a built bento keeps it.
 """
 
 import re
@@ -32,12 +31,12 @@ _LAST_PORT = 65_535
 
 
 def parse_origins(value: object) -> object:
-    """The origins of a comma-separated list; raises PydanticCustomError for what is none."""
+    """The origins in a comma-separated list; raises PydanticCustomError for an invalid one."""
     if not isinstance(value, str):
         return value
     origins = [_origin(text.strip()) for text in value.split(",") if text.strip()]
     if ANY_ORIGIN in origins and len(origins) > 1:
-        raise _not_an_origin("* is any origin: it stands alone, or each origin is listed.")
+        raise _not_an_origin("* allows any origin and cannot be combined with others.")
     return tuple(dict.fromkeys(origins)) or None
 
 
@@ -48,7 +47,7 @@ def _origin(text: str) -> str:
     if parts is None or int(parts["port"] or 0) > _LAST_PORT:
         raise _not_an_origin(
             f"{text!r} is not an origin: write scheme://host or scheme://host:port, without a path or a "
-            "slash at the end, such as https://app.example.com; separate several with commas."
+            "trailing slash, such as https://app.example.com; separate several with commas."
         )
     scheme, host, port = parts["scheme"], parts["host"], parts["port"]
     is_default = port is None or int(port) == _DEFAULT_PORTS.get(scheme)
@@ -60,103 +59,102 @@ def _not_an_origin(message: str) -> PydanticCustomError:
 
 
 Origins = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(parse_origins)]
-"""In the form in which browsers send them, to be compared as text: in lower case, without the default port of
-the scheme. ``*`` stands alone; None for an empty list."""
+"""Origins as browsers send them, so that they can be compared as text: in lower case, without the scheme's
+default port. ``*`` stands alone; an empty list is None."""
 
 
 class Settings(BaseSettings):
-    """The settings; each is the environment variable ``TABENTO_`` and its name in capitals."""
+    """The settings. Each is read from the environment variable ``TABENTO_`` + its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True)
 
     audit_db: Path = Path("tabento-audit.db")
-    """The audit log, a SQLite file that is made where it does not exist. All workers write the same."""
+    """Path of the audit log, a SQLite file, created if it does not exist. All workers write to it."""
 
     audit_mode: Literal["strict", "relaxed"] = "strict"
-    """strict: no answer leaves before its record is committed. relaxed: answers do not wait; what is
-    dropped when the queue is full is counted, and stated in the log."""
+    """strict: an answer is sent after its record is committed. relaxed: answers do not wait; when the queue
+    is full, records are dropped, counted, and noted in the log."""
 
     audit_sync: Literal["full", "normal"] = "full"
-    """full: what is committed survives the loss of power. normal: it survives a crash of the process."""
+    """full: committed records survive a power failure. normal: they survive a crash of the process."""
 
     audit_queue_records: int = Field(default=100_000, ge=1)
-    """Records of a worker that wait in relaxed mode before further ones are dropped."""
+    """Records that a worker queues in relaxed mode; further ones are dropped."""
 
     audit_keep_days: float | None = Field(default=None, gt=0, le=36_500)
-    """Days after which requests are pruned from the log; unset, they are kept."""
+    """Days after which requests are pruned from the log. Unset: they are kept."""
 
     audit_max_bytes: int | None = Field(default=None, ge=1024**2)
-    """Bytes of the log in use, above which its oldest requests are pruned; unset, it may grow."""
+    """Bytes of the log in use above which its oldest requests are pruned. Unset: no limit."""
 
     runtime: Runtime = "auto"
-    """auto: the model's compiled form answers where it was accepted at publishing, else scikit-learn.
-    sklearn: always scikit-learn. compiled: only the compiled form; without one there is no start."""
+    """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
+    scikit-learn. compiled: only the compiled form; the service does not start without one."""
 
     workers: int = Field(default=1, ge=1, le=256)
-    """Worker processes; each loads the model."""
+    """Number of worker processes; each loads the model."""
 
     max_batch_rows: int = Field(default=10_000, ge=1, le=1_000_000)
-    """Rows that one request to /predict/batch may have."""
+    """Largest number of rows in a batch request."""
 
     max_call_rows: int = Field(default=1_024, ge=1, le=1_000_000)
-    """Rows that one call of the model takes at most; the rows of a larger batch take several calls, and
-    other requests get their turn between them."""
+    """Largest number of rows in a call of the model. A larger batch takes several calls; other requests are
+    served between them."""
 
     body_limit_bytes: int = Field(default=32 * 1024**2, ge=1_024)
-    """Length of a request's body, or of a gRPC message, that is still read, if the contract allows one so
-    long."""
+    """Largest request body or gRPC message. The limit is lower if the contract does not allow one of this
+    length."""
 
     body_timeout_seconds: float = Field(default=30.0, gt=0, le=3_600)
-    """Time from the end of a request's headers to the end of its body, after which 408 is answered."""
+    """Time limit from the end of a request's headers to the end of its body; then the answer is 408."""
 
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    """Addresses and networks (CIDR), separated by commas, of the proxies whose X-Forwarded-For is believed:
-    the last address in it that is not one of theirs is recorded as the client's."""
+    """Addresses and networks (CIDR) of trusted proxies, separated by commas. From their X-Forwarded-For, the
+    last address that is not a trusted proxy's is recorded as the client's."""
 
     max_queued_rows: int = Field(default=20_000, ge=1)
-    """Requests of a single row that a worker has in hand, in line or in progress, from which on further ones
-    are refused with 429. Larger requests have a limit of their own: twice the body limit."""
+    """Single-row requests in progress or queued in a worker; further ones are rejected with 429. Larger
+    requests have a separate limit: twice the body limit."""
 
     deadline_ms: int = Field(default=10_000, ge=1, le=3_600_000)
-    """Time that a prediction may take before it is given up with 504. A client can lower it for a request
-    with the header X-Request-Timeout-Ms."""
+    """Time limit of a prediction; then the answer is 504. A client can set a lower limit for a request with
+    the header X-Request-Timeout-Ms."""
 
     grpc_port: int = Field(default=3001, ge=0, le=65_535)
-    """Port of gRPC, which all workers share; 0 does without it."""
+    """Port of gRPC, shared by all workers; 0 disables gRPC."""
 
     grpc_host: str | None = None
-    """Address that gRPC listens on; unset, that of HTTP."""
+    """Address that gRPC listens on. Unset: the address of HTTP."""
 
     grpc_keepalive_seconds: float = Field(default=60, ge=1, le=86_400)
-    """Time after which a gRPC connection without traffic is asked whether it lives, and closed if it does
-    not."""
+    """Idle time after which a gRPC connection is pinged, and closed if it does not respond."""
 
     grpc_tls_cert: Path | None = None
-    """Certificate chain (PEM) of gRPC; with the key it is served over TLS."""
+    """Certificate chain (PEM) of the gRPC server; set it with the key to enable TLS."""
 
     grpc_tls_key: Path | None = None
-    """Key (PEM) of the certificate."""
+    """Private key (PEM) of the certificate."""
 
     grpc_tls_client_ca: Path | None = None
-    """Certificates (PEM) that a gRPC client's own must be signed by; unset, clients need none."""
+    """CA certificates (PEM) that must have signed a gRPC client's certificate. Unset: clients need none."""
 
     api_keys_file: Path | None = None
-    """Hashed API keys, as `python -m service.access` makes them; unset, nobody is asked for one."""
+    """File of hashed API keys, written by `python -m service.access`. Unset: no key is required."""
 
     cors_origins: Origins = None
-    """Origins whose pages may use the service from a browser, such as https://app.example.com, separated by
-    commas, or * for any; unset, none may."""
+    """Origins whose pages may call the service from a browser, such as https://app.example.com, separated by
+    commas; * allows any origin. Unset: none."""
 
     drain_seconds: float = Field(default=5.0, ge=0, le=20)
-    """Time between SIGTERM and the end, during which /readyz says 503 and requests are still served, so that
-    whoever sends them can turn to another service first."""
+    """Time after SIGTERM during which /readyz returns 503 and requests are still served, so that a load
+    balancer can redirect them."""
 
     fast_connection: Literal["on", "off"] = "on"
-    """on: predictions whose body comes with their headers take a shorter way through uvicorn. off: every
-    request takes uvicorn's own way."""
+    """on: predictions whose body arrives with their headers take a faster path through uvicorn. off: every
+    request takes uvicorn's path."""
 
     access_log: bool = False
-    """Whether a line is logged for each request: client, method, path, status, time, id."""
+    """Whether to log a line for each request: client, method, path, status, time, id."""
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -167,7 +165,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment; raises SettingInvalid with the variable's name and what is wrong with it."""
+    """Read the environment; raises SettingInvalid, which names the variable and the reason."""
     try:
         return Settings()
     except ValidationError as error:

@@ -1,1 +1,4 @@
-"""Training: a labelled table goes in, a verified model in the BentoML store comes out."""
+"""Training: a labelled table goes in, a verified model in the BentoML store comes out.
+
+Rooms, in the order in which a training uses them: table, candidates, evaluate, compile, publish.
+"""

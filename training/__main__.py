@@ -7,16 +7,16 @@ from training.interruption import Interruption, all_notes_of
 
 
 def run(argv: Sequence[str]) -> int:
-    """Train as the options say; gives the exit code, that of the signal where one ended it."""
+    """Run the command; returns the exit code, which is the signal's if one ended the training."""
     interruption = Interruption()
     interruption.install()
     try:
-        # Imported under the handlers: what it imports in turn takes a second.
+        # Imported after the handlers are installed, because its imports take a second.
         from training.cli import main
 
         return main(argv, interruption)
     except BaseException as error:
-        # Whatever it is: a library may make another error of the exception that a signal raises.
+        # Any error: a library may turn the exception that the signal raised into another one.
         if interruption.received is None:
             raise
         notes = "".join(f" {note}" for note in all_notes_of(error))

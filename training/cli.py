@@ -1,139 +1,199 @@
-"""``python -m training``: the options, the process's environment, and what its exit code means.
+"""``python -m training``: the options, the environment of the process, and the exit codes.
 
 0: a model is published. 2: the table or an option was refused, and nothing was logged or published.
-1: MLflow or the BentoML store failed. 130 and 143: SIGINT (Ctrl-C) or SIGTERM ended it. Unless it is 0, what
-can be served is what could be served before.
+1: MLflow or the BentoML store failed. 130 or 143: SIGINT (Ctrl-C) or SIGTERM ended the training. Unless the
+code is 0, the served model stays the same.
 """
 
-import argparse
 import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from rich.console import Console
 
-from training.evaluate.report import DEFAULT_MODEL, Narrator, as_json, print_result
+from training.evaluate.report import DEFAULT_MODEL, as_json, print_result
 from training.interruption import Interruption, all_notes_of
+from training.progress import Progress
 from training.training_errors import InputRefused, TrainingError
 
 TABLES = Path(__file__).parent / "tables"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
-"""What both BentoML and MLflow take as the name of a model."""
+"""The model names that both BentoML and MLflow accept."""
 
 _LARGEST_SEED = 2**32 - 1
 
 _ENVIRONMENT = {
-    # Nothing is reported to the makers of either.
+    # BentoML and MLflow report nothing to their makers.
     "BENTOML_DO_NOT_TRACK": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # MLflow tells of its database's migrations, and prints links to stdout, where --json has its object.
+    # MLflow logs its database's migrations, and prints links to stdout, where --json prints its object.
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # A server that does not answer is given up after seconds, not minutes.
+    # MLflow gives up on a server that does not answer after seconds instead of minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }
 
 
+@dataclass(frozen=True)
+class Options:
+    """The command line, complete: without --data, the options of Iris are filled in."""
+
+    data: Path
+    target: str
+    name: str
+    contract: Path | None
+    drop: tuple[str, ...]
+    test_size: float
+    seed: int
+    json: bool
+
+
 def main(argv: Sequence[str], interruption: Interruption | None = None) -> int:
-    """Train as the options say; gives the exit code. What a signal raises is left to the caller."""
+    """Run the command; returns the exit code. Interrupted is left to the caller."""
     interruption = interruption or Interruption()
+    # click turns KeyboardInterrupt into its own error and a blank line, so the training runs outside of it.
     options = _parse(argv)
+    if isinstance(options, int):
+        return options
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
-    progress = Console(stderr=True)
+    console = Console(stderr=True)
     try:
-        _train(options, progress, interruption)
+        _train(options, console, interruption)
     except TrainingError as error:
         interruption.check()
-        said = " ".join([f"Error: {error}", *all_notes_of(error)])
-        progress.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
+        message = " ".join([f"Error: {error}", *all_notes_of(error)])
+        console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
         return 2 if isinstance(error, InputRefused) else 1
     return 0
 
 
-def _train(options: argparse.Namespace, progress: Console, interruption: Interruption) -> None:
-    # Imported step by step: help needs none of this, and a refused table need not wait for MLflow.
+def _train(options: Options, console: Console, interruption: Interruption) -> None:
+    # Imported step by step: --help needs none of these, and a refused table does not wait for MLflow.
     from training.candidates.built_in import CANDIDATES
     from training.evaluate.evaluation import FITS
     from training.table.dataset import load_dataset
     from training.table.overrides import Overrides, read_overrides
 
-    with Narrator(progress, fits=len(CANDIDATES) * FITS, on_step=interruption.check) as narrator:
-        narrator.step(f"Reading {options.data.name}")
+    with Progress(console, fits=len(CANDIDATES) * FITS, on_step=interruption.check) as progress:
+        progress.step(f"Reading {options.data.name}")
         overrides = read_overrides(options.contract) if options.contract else Overrides()
         dataset = load_dataset(options.data, options.target, drop=options.drop, overrides=overrides)
         split = dataset.split(options.test_size, options.seed)
 
-        narrator.step("Starting MLflow")
+        progress.step("Starting MLflow")
         from training.train import Settings, train
 
         settings = Settings(options.name, options.test_size, options.seed, Path.cwd())
-        training = train(dataset, split, settings, narrator, interruption=interruption)
+        training = train(dataset, split, settings, progress, interruption=interruption)
     if options.json:
         sys.stdout.write(json.dumps(as_json(training)) + "\n")
     else:
         print_result(training, Console())
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _parser()
-    options = parser.parse_args(argv)
-    if options.data is None:
-        if options.target is not None:
-            parser.error("--target needs --data; without it, training is on Iris")
-        options.data, options.target = TABLES / "iris.csv", "species"
-        options.name = options.name or DEFAULT_MODEL
-        options.contract = options.contract or TABLES / "iris.contract.json"
-    elif options.target is None or options.name is None:
-        parser.error("--data needs --target and --name")
-    return options
+def _parse(argv: Sequence[str]) -> Options | int:
+    """The options, or the exit code if there is nothing to do, as after --help."""
+    try:
+        parsed: Options | int = command.main(list(argv), "python -m training", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return parsed
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training",
-        description="Train classifiers on a labelled table, compare them, and publish the best to BentoML. "
-        "Without options, on Iris.",
-        epilog="In a CSV file an empty field and the texts NA, N/A, NULL, NaN, None and their like are "
-        "missing values, and true and false in any case are booleans. Runs go to the MLflow store that "
-        "MLFLOW_TRACKING_URI names, else to mlflow.db in this folder.",
-    )
-    add = parser.add_argument
-    add("--data", type=Path, metavar="FILE", help="the table, as CSV or Parquet")
-    add("--target", metavar="COLUMN", help="the column of labels")
-    add("--name", type=_name, help=f"what to publish the model as (for Iris {DEFAULT_MODEL})")
-    add("--contract", type=Path, metavar="FILE", help="units, limits and types that the table cannot say")
-    add("--drop", action="extend", nargs="+", default=[], metavar="COLUMN", help="columns to leave out")
-    add("--test-size", type=_share, default=0.2, metavar="SHARE", help="of the rows (default: %(default)s)")
-    add("--seed", type=_seed, default=42, help="of everything random (default: %(default)s)")
-    add("--json", action="store_true", help="print the result as one JSON object")
-    return parser
+class _Command(click.Command):
+    """A command whose --drop takes one value or more; click's own options take a fixed number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(_one_column_a_drop(args)))
 
 
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no name for a model: give up to 63 lower-case letters, digits, '_', '-' or '.', "
-            f"with a letter or digit at both ends"
+def _one_column_a_drop(args: Sequence[str]) -> Iterator[str]:
+    """``--drop A B`` as ``--drop A --drop B``."""
+    is_dropping = False
+    for before, arg in zip(("", *args), args, strict=False):
+        is_value = not arg.startswith("-")
+        if is_dropping and is_value and before != "--drop":
+            yield "--drop"
+        is_dropping = arg == "--drop" or (is_dropping and is_value)
+        yield arg
+
+
+def _name(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and not _NAME.fullmatch(text):
+        raise click.BadParameter(
+            f"{text!r} is not a model name. Use up to 63 lower-case letters, digits, '_', '-' or '.', "
+            f"with a letter or digit at both ends."
         )
     return text
 
 
-def _share(text: str) -> float:
+def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     try:
         share = float(text)
     except ValueError:
         share = 0
     if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1")
+        raise click.BadParameter(f"{text!r} is not a share between 0 and 1.")
     return share
 
 
-def _seed(text: str) -> int:
+def _seed(_: click.Context, __: click.Parameter, text: str) -> int:
     if not re.fullmatch("[0-9]+", text) or int(text) > _LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {_LARGEST_SEED}")
+        raise click.BadParameter(f"{text!r} is not a whole number from 0 to {_LARGEST_SEED}.")
     return int(text)
+
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command(
+    cls=_Command,
+    help="Train classifiers on a labelled table, compare them, and publish the best one to BentoML. "
+    "Without options, train on Iris.",
+    epilog="In a CSV file, an empty field and texts such as NA, N/A, NULL, NaN and None are missing values, "
+    "and true and false in any case are booleans. Runs are logged to the MLflow store that "
+    "MLFLOW_TRACKING_URI names, or else to mlflow.db in the current folder.",
+)
+@click.option("--data", type=_FILE, metavar="FILE", help="The table, as CSV or Parquet.")
+@click.option("--target", metavar="COLUMN", help="The column of labels.")
+@click.option("--name", callback=_name, help=f"The name of the published model. For Iris: {DEFAULT_MODEL}.")
+@click.option("--contract", type=_FILE, metavar="FILE", help="Units, limits and types that the table lacks.")
+@click.option("--drop", multiple=True, metavar="COLUMN [COLUMN ...]", help="Columns to leave out.")
+@click.option(
+    "--test-size",
+    callback=_share,
+    default="0.2",
+    show_default=True,
+    metavar="SHARE",
+    help="Share of test rows.",
+)
+@click.option("--seed", callback=_seed, default="42", show_default=True, help="Seed of everything random.")
+@click.option("--json", is_flag=True, help="Print the result as one JSON object.")
+def command(
+    *,
+    data: Path | None,
+    target: str | None,
+    name: str | None,
+    contract: Path | None,
+    drop: tuple[str, ...],
+    test_size: float,
+    seed: int,
+    json: bool,
+) -> Options:
+    """Check the options that depend on each other, and fill in those of Iris."""
+    if data is None:
+        if target is not None:
+            raise click.UsageError("--target needs --data. Without --data, the training is on Iris.")
+        data, target = TABLES / "iris.csv", "species"
+        name, contract = name or DEFAULT_MODEL, contract or TABLES / "iris.contract.json"
+    elif target is None or name is None:
+        raise click.UsageError("--data needs --target and --name.")
+    return Options(data, target, name, contract, drop, test_size, seed, json)

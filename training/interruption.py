@@ -1,9 +1,9 @@
 """Ctrl-C and SIGTERM end a training by an exception, once, and only while nothing is published.
 
-Python raises the exception wherever the training is, so that what it has begun can be taken back on the way
-out. Some libraries swallow it, from a destructor for one; so it is raised again at the next step. A second
-signal ends the process at once. From ``end`` on, when the publication can no more be taken back, a signal
-comes too late, and changes nothing.
+Python raises the exception wherever the training is, so that its steps are undone while the stack unwinds.
+Some libraries swallow it, for example in a destructor, so it is raised again at the next step. A second
+signal ends the process at once. After ``ignore_from_now_on``, when the publication can no longer be undone,
+signals have no effect.
 """
 
 import logging
@@ -16,21 +16,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked for the end of the training."""
+    """A signal ended the training."""
 
 
 class Interruption:
-    """Whether the training was asked to end; it is not, unless ``install`` was called."""
+    """Whether a signal ended the training; never, unless ``install`` was called."""
 
     def __init__(self) -> None:
         self._received: signal.Signals | None = None
-        self._is_too_late = False
+        self._is_ignoring = False
 
     def install(self) -> None:
-        """Take the signals, but not one that whoever started the process wants ignored."""
+        """Handle the signals, except one that the parent process set to be ignored."""
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._take)
+                signal.signal(number, self._handle)
 
     @property
     def received(self) -> signal.Signals | None:
@@ -39,37 +39,37 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """As a shell gives it for a process that ended by the signal."""
+        """As a shell reports it for a process that a signal ended."""
         return 0 if self._received is None else 128 + self._received
 
     def check(self) -> None:
-        """Raise Interrupted where a signal came, and whoever was running then kept it to himself."""
+        """Raise Interrupted if a signal came before, because a library may have swallowed the exception."""
         if self._received is not None:
             raise Interrupted
 
-    def end(self) -> None:
-        """Let further signals change nothing; raises Interrupted where one came before."""
+    def ignore_from_now_on(self) -> None:
+        """Ignore further signals; raises Interrupted if one came before."""
         self.check()
-        self._is_too_late = True
+        self._is_ignoring = True
 
-    def _take(self, number: int, _: FrameType | None) -> None:
-        if self._is_too_late:
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if self._is_ignoring:
             return
         if self._received is not None:
             os._exit(128 + number)
         self._received = signal.Signals(number)
-        # Libraries log what stops them, with its traceback; what there is to say is said once, at the end.
+        # Libraries log the exception with its traceback; one sentence at the end replaces all of that.
         logging.disable()
-        sys.unraisablehook = _say_nothing
+        sys.unraisablehook = _ignore_unraisable
         raise Interrupted
 
 
-def _say_nothing(_: object) -> None:
+def _ignore_unraisable(_: object) -> None:
     pass
 
 
 def all_notes_of(error: BaseException | None) -> list[str]:
-    """The notes of an error and of those that led to it."""
+    """The notes of an error and of the errors that caused it."""
     notes: list[str] = []
     while error is not None:
         notes.extend(getattr(error, "__notes__", []))

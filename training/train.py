@@ -1,8 +1,8 @@
-"""The course of a training, from a checked dataset to a published champion.
+"""The steps of a training, from a checked dataset to a published champion.
 
-The order is the promise: nothing is registered before every candidate was judged, the alias moves when the
-model was loaded back and verified, and it is published last, in one step. Whatever fails or ends the training
-before that step takes back what MLflow was told; what can be served is then what could be served before.
+Their order matters: nothing is registered before every candidate is evaluated, the alias moves after the
+model is loaded back and verified, and the model is published last, in one step. If the training fails or is
+interrupted before that step, the registration is undone, and the served model stays the same.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from training.candidates.built_in import CANDIDATES, Candidate
 from training.compile.compilation import compile_champion
 from training.evaluate.champion import Choice, choose_champion
 from training.evaluate.evaluation import REPEATS, Evaluation, evaluate
-from training.evaluate.report import Narrator
 from training.interruption import Interruption
+from training.progress import Progress
 from training.publish.experiment import (
     Experiment,
     LoggedCandidate,
@@ -34,7 +34,7 @@ from training.publish.experiment import (
 )
 from training.publish.golden_rows import golden_rows
 from training.publish.publication import publish
-from training.publish.registry import ALIAS, crown, registered
+from training.publish.registry import ALIAS, registered_version, set_champion
 from training.table.dataset import FOLDS, Dataset, Split
 from training.training_errors import TrackingFailed
 
@@ -43,19 +43,19 @@ LIBRARIES = ("bentoml", "mlflow", "numpy", "onnxruntime", "pandas", "scikit-lear
 
 @dataclass(frozen=True)
 class Settings:
-    """What a training is asked for, beside its table."""
+    """The options of a training, beside its table."""
 
     name: str
     """Of the registered model, the experiment and the BentoML model."""
     test_size: float
     seed: int
     folder: Path
-    """Where MLflow's own store goes when no other is named."""
+    """Where MLflow's store is made if MLFLOW_TRACKING_URI names no other."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: the published champion, and what it was chosen from."""
+    """A finished training: the published champion and the candidates it was chosen from."""
 
     settings: Settings
     dataset: Dataset
@@ -63,33 +63,33 @@ class Training:
     candidates: tuple[LoggedCandidate, ...]
     experiment: Experiment
     run_id: str
-    """Of the run that the candidates' runs are nested in."""
+    """Of the parent run of the candidates' runs."""
     lineage: Lineage
     tag: str
-    """Under which the champion lies in the BentoML store."""
+    """Of the champion in the BentoML store."""
 
 
 def train(
     dataset: Dataset,
     split: Split,
     settings: Settings,
-    narrator: Narrator,
+    progress: Progress,
     candidates: Sequence[Candidate] = CANDIDATES,
     interruption: Interruption | None = None,
 ) -> Training:
     """Compare the candidates, log them, and publish the winner.
 
-    Raises TrackingFailed and PublicationFailed; the alias then stays where it was. ``interruption`` is
-    ended when the model is published.
+    Raises TrackingFailed and PublicationFailed; the alias then stays where it was. ``interruption`` ignores
+    signals from the moment at which the model is published.
     """
     interruption = interruption or Interruption()
-    # One thread: those of OpenMP wait for each other in a spin, and where another process has one of the
-    # cores, that made gradient boosting on 120 rows 380 times slower. It also fixes the order of all sums.
+    # One thread, because OpenMP's threads spin while they wait for each other. With another process on one
+    # core, that made gradient boosting on 120 rows 380 times slower. It also fixes the order of all sums.
     with threadpool_limits(limits=1):
         try:
-            return _train(dataset, split, settings, narrator, candidates, interruption)
+            return _train(dataset, split, settings, progress, candidates, interruption)
         except (MlflowException, OSError) as error:
-            # OSError: what MLflow lets through of a connection that broke, and of a disk that is full.
+            # MLflow lets OSError through when a connection breaks or the disk is full.
             raise TrackingFailed(tracking_uri(settings.folder), str(error)) from error
 
 
@@ -97,35 +97,35 @@ def _train(
     dataset: Dataset,
     split: Split,
     settings: Settings,
-    narrator: Narrator,
+    progress: Progress,
     candidates: Sequence[Candidate],
     interruption: Interruption,
 ) -> Training:
-    narrator.step("Opening the MLflow experiment")
+    progress.step("Opening the MLflow experiment")
     experiment = open_experiment(settings.name, settings.folder)
     parameters = {"test_size": settings.test_size, "seed": settings.seed, "folds": FOLDS, "repeats": REPEATS}
     with training_run(experiment, dataset, parameters) as run_id:
         logged = tuple(
-            _compete(candidate, dataset, split, experiment, settings, narrator) for candidate in candidates
+            _evaluate(candidate, dataset, split, experiment, settings, progress) for candidate in candidates
         )
         choice = choose_champion([each.evaluation for each in logged])
         log_champion(choice.champion, choice.reason)
         champion = next(each for each in logged if each.evaluation is choice.champion)
-        lineage, tag = _publish(champion, dataset, experiment, settings, narrator, interruption)
+        lineage, tag = _publish(champion, dataset, experiment, settings, progress, interruption)
     return Training(settings, dataset, choice, logged, experiment, run_id, lineage, tag)
 
 
-def _compete(
+def _evaluate(
     candidate: Candidate,
     dataset: Dataset,
     split: Split,
     experiment: Experiment,
     settings: Settings,
-    narrator: Narrator,
+    progress: Progress,
 ) -> LoggedCandidate:
-    narrator.step(f"Cross-validating {candidate.title}")
-    evaluation = evaluate(candidate, dataset.contract, split, settings.seed, on_fit=narrator.advance)
-    narrator.step(f"Logging {candidate.title}")
+    progress.step(f"Cross-validating {candidate.title}")
+    evaluation = evaluate(candidate, dataset.contract, split, settings.seed, on_fit=progress.advance)
+    progress.step(f"Logging {candidate.title}")
     return log_candidate(evaluation, dataset, experiment)
 
 
@@ -134,22 +134,23 @@ def _publish(
     dataset: Dataset,
     experiment: Experiment,
     settings: Settings,
-    narrator: Narrator,
+    progress: Progress,
     interruption: Interruption,
 ) -> tuple[Lineage, str]:
     evaluation = champion.evaluation
-    narrator.step(f"Compiling {evaluation.candidate.title} and comparing it with scikit-learn")
+    progress.step(f"Compiling {evaluation.candidate.title} and comparing it with scikit-learn")
     pipeline, contract = evaluation.pipeline, dataset.contract
-    compilation, graph = compile_champion(pipeline, contract, dataset.frame.to_numpy(), settings.seed)
-    golden = golden_rows(pipeline, contract, evaluation.test.matrix, graph)
-    narrator.step(f"Registering {evaluation.candidate.title}")
-    with registered(settings.name, champion) as model_version:
+    compilation, accepted = compile_champion(pipeline, contract, dataset.frame.to_numpy(), settings.seed)
+    graph, form = accepted or (None, None)
+    golden = golden_rows(pipeline, contract, evaluation.test.matrix, form)
+    progress.step(f"Registering {evaluation.candidate.title}")
+    with registered_version(settings.name, champion) as model_version:
         lineage = _lineage(champion, model_version, compilation, dataset, experiment, settings)
-        narrator.step(f"Verifying {settings.name} and publishing it")
+        progress.step(f"Verifying {settings.name} and publishing it")
 
         def confirm(tag: str) -> None:
-            crown(settings.name, model_version, tag)
-            interruption.end()
+            set_champion(settings.name, model_version, tag)
+            interruption.ignore_from_now_on()
 
         tag = publish(pipeline, contract, golden, lineage, graph, confirm)
     return lineage, tag
@@ -184,5 +185,5 @@ def _lineage(
 
 
 def model_name(name: str, champion: Evaluation) -> str:
-    """What answers call a model: ``iris_logistic_regression`` for the champion of ``iris_classifier``."""
+    """The model's name in answers: ``iris_logistic_regression`` for the champion of ``iris_classifier``."""
     return f"{name.removesuffix('_classifier')}_{champion.candidate.name}"

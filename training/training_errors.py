@@ -23,10 +23,12 @@ Each is made from facts and words its own message, which names the remedy where 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from service.errors import TabentoError
-from service.model.contract import FeatureType
+
+if TYPE_CHECKING:
+    from service.model.contract import FeatureType
 
 _SHOWN_ROWS = 5
 
@@ -111,7 +113,7 @@ class IntegersInexact(InputRefused):
 class ColumnMistyped(InputRefused):
     """The override file declares a type that a column's values do not have."""
 
-    def __init__(self, name: str, declared: FeatureType, value: object, row: int) -> None:
+    def __init__(self, name: str, declared: "FeatureType", value: object, row: int) -> None:
         super().__init__(
             f"The override file declares {name!r} {'an' if declared == 'integer' else 'a'} {declared}, "
             f"but the table has {value!r} in row {row}."

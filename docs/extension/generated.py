@@ -12,6 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 from docs.extension.audit_tables import audit_tables, audit_views
 from docs.extension.command_lines import command_lines
 from docs.extension.error_tables import request_errors, start_errors
+from docs.extension.limit_table import limit_table
 from docs.extension.make_targets import make_targets
 from docs.extension.metric_table import metric_table
 from docs.extension.model_fields import contract_fields, lineage_fields
@@ -26,6 +27,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "contract": contract_fields,
     "grpc-routes": grpc_routes,
     "http-routes": http_routes,
+    "limits": limit_table,
     "lineage": lineage_fields,
     "make-targets": make_targets,
     "metrics": metric_table,

@@ -1,1 +1,4 @@
-"""What the service is measured against: each a service of its own, as its kind is usually written."""
+"""Other servers to compare the service with, each written as its documentation recommends.
+
+In comes the same published model; out comes a server that answers the same rows.
+"""

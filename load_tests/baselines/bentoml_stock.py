@@ -1,9 +1,9 @@
-"""A class service of BentoML as its documentation writes one, round the same published model.
+"""A class service of BentoML, as in its documentation, with the same published model.
 
     bentoml serve load_tests.baselines.bentoml_stock:IrisClassifier
 
-Its example for scikit-learn, with the published estimator and its probabilities: a synchronous API that
-takes an array, and every setting of BentoML as it comes. It keeps no log of its predictions.
+It follows BentoML's example for scikit-learn: a synchronous API that takes an array and returns the
+probabilities of the published estimator, with BentoML's default settings. It records nothing.
 """
 
 from typing import Annotated

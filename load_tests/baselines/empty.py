@@ -1,8 +1,8 @@
-"""An ASGI app that answers every request with the same bytes: the limit that the server itself sets.
+"""An ASGI app that answers every request with the same bytes: the upper limit that the server itself sets.
 
     uvicorn load_tests.baselines.empty:app --loop uvloop --http httptools --no-access-log
 
-It reads the request's body, as every prediction must, and does nothing with it.
+It reads the body of each request, as every prediction must, and ignores it.
 """
 
 from starlette.types import Receive, Scope, Send
@@ -12,7 +12,7 @@ BODY = (
     b']],"model_name":"iris_logistic_regression","model_version":"1","processing_time_ms":2.658,'
     b'"timestamp":"2026-07-04T09:30:00.000000Z","request_id":"01a20ac6-5831-7467-b8cb-96eb918aceba"}'
 )
-"""As long as an answer of the service to one row."""
+"""As long as the service's answer to one row."""
 
 START = {
     "type": "http.response.start",

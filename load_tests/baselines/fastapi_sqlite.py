@@ -1,11 +1,10 @@
-"""FastAPI, scikit-learn, and a SQLite transaction for each request: the service that one would write first.
+"""FastAPI, scikit-learn, and a SQLite transaction for each request: the obvious way to write such a service.
 
     uvicorn load_tests.baselines.fastapi_sqlite:app --loop uvloop --http httptools --no-access-log
 
-The published model, row limits and log durability (WAL, synchronous=FULL) are those of the service that it
-is compared with. Both ways of writing a handler are here, because neither is always the faster one: on the
-event loop, which waits for each commit, and, under ``/threads``, as plain functions, which FastAPI runs in
-its threads, with a connection for each.
+The published model, row limits and log durability (WAL, synchronous=FULL) are the same as the service's.
+There are two kinds of handlers, because neither is always faster. Those on the event loop wait for each
+commit. Those under ``/threads`` are plain functions, which FastAPI runs in threads with a connection each.
 """
 
 import json
@@ -80,7 +79,7 @@ per_thread = threading.local()
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Load the model and make the log."""
+    """Load the model and create the log."""
     global model
     model = load_model("iris_classifier", "sklearn")
     connection().execute(SCHEMA)
@@ -91,7 +90,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 def connection() -> sqlite3.Connection:
-    """The connection that the calling thread has to the log."""
+    """The calling thread's connection to the log."""
     if not hasattr(per_thread, "connection"):
         per_thread.connection = sqlite3.connect(os.environ["TABENTO_AUDIT_DB"], timeout=30)
         per_thread.connection.execute("PRAGMA journal_mode = WAL")
@@ -155,4 +154,4 @@ def predict_batch_in_thread(batch: Batch) -> Answer:
 
 @app.get("/readyz")
 async def ready() -> None:
-    """Say that requests may come: the model is loaded before the first is taken."""
+    """Answer that requests may be sent; the model is loaded before the server listens."""

@@ -1,10 +1,10 @@
-"""A bare grpc.aio server that answers every ModelInfer alike: the limit that gRPC in Python sets.
+"""A bare grpc.aio server that answers every ModelInfer alike: the upper limit that gRPC in Python sets.
 
     python -m load_tests.baselines.grpc_echo --port 9000
 
-It reads the request's message, as every prediction must, does nothing with it, and makes a message as long as
-the service's answer to one row of Iris. Like a worker of the service it is one process with one uvloop, which
-gRPC is faster with.
+It parses the message of each request, as every prediction must, ignores it, and makes a message as long as
+the service's answer to one row of Iris. Like a worker of the service, it is one process with uvloop, with
+which gRPC is faster.
 """
 
 import argparse
@@ -44,7 +44,7 @@ async def infer(_: object, __: object) -> Any:
 
 
 async def serve(port: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     method = grpc.unary_unary_rpc_method_handler(
         infer, ModelInferRequest.FromString, ModelInferResponse.SerializeToString
     )

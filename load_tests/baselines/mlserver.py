@@ -1,9 +1,9 @@
-"""MLServer as its documentation writes it, round the same published model, over HTTP and gRPC.
+"""MLServer, as in its documentation, with the same published model, over HTTP and gRPC.
 
-Its runtime for scikit-learn, with the published estimator pickled, as that runtime wants it. Inference is in
-the server's own process and in adaptive batches, its fastest way for a model as small. MLServer needs other
-versions of what the service is made of, and so has an environment of its own, which ``make bench`` makes;
-what the estimator is made of has the same versions there.
+It uses MLServer's runtime for scikit-learn, which needs the published estimator as a pickle. Inference runs
+in the server's own process with adaptive batching, the fastest configuration for such a small model. MLServer
+needs other versions of the service's dependencies, so ``make bench`` gives it an environment of its own.
+numpy, scikit-learn and scipy have the same versions there.
 """
 
 import json
@@ -18,7 +18,7 @@ from load_tests.bench.serving import HOST, PROJECT, NotReady, Service, free_port
 
 ENVIRONMENT = PROJECT / ".venv-mlserver"
 OUTPUT = "predict_proba"
-"""What a request asks for; by default the answer has only the label's number."""
+"""The output that a request selects; the default output has only the label's index."""
 
 _MAX_BATCH_ROWS = 64
 _MAX_BATCH_WAIT_S = 0.001
@@ -26,7 +26,7 @@ _MAX_BATCH_WAIT_S = 0.001
 
 @contextmanager
 def serving_mlserver(model: str = "iris_classifier", environment: Path = ENVIRONMENT) -> Iterator[Service]:
-    """Serve the model under its name while it lasts; raises NotReady, also where it is not installed."""
+    """Serve the model under its name; raises NotReady, also if MLServer is not installed."""
     if installed_version(environment) is None:
         raise NotReady(f"MLServer is not installed in {environment.name}")
     port, grpc_port, metrics_port = free_ports(3)
@@ -39,7 +39,7 @@ def serving_mlserver(model: str = "iris_classifier", environment: Path = ENVIRON
         "MLSERVER_DEBUG": "false",
     }
     with TemporaryDirectory(prefix="tabento-mlserver-") as folder:
-        _keep(model, Path(folder))
+        _write_model(model, Path(folder))
         command = [str(environment / "bin" / "mlserver"), "start", folder]
         is_ready = ready_at(port, f"/v2/models/{model}/ready")
         with running(command, settings, port, is_ready, grpc_port) as service:
@@ -47,14 +47,14 @@ def serving_mlserver(model: str = "iris_classifier", environment: Path = ENVIRON
 
 
 def installed_version(environment: Path = ENVIRONMENT) -> str | None:
-    """The version that is served, or None where there is none."""
+    """The installed version of MLServer, or None."""
     folders = [str(folder) for folder in environment.glob("lib/*/site-packages")]
     installed = distributions(name="mlserver", path=folders)
     return next((each.version for each in installed), None)
 
 
-def _keep(model: str, folder: Path) -> None:
-    # They take seconds to import, which only this needs.
+def _write_model(model: str, folder: Path) -> None:
+    # Imported here, because they take seconds and nothing else needs them.
     import bentoml
     import skops.io
 

@@ -1,11 +1,11 @@
-"""``make bench-audit``: what recording every prediction costs, through the running service and alone.
+"""``make bench-audit``: the cost of recording every prediction, and the speed of the writer alone.
 
-Each variant is served at the same time as the others and loaded in turn, round after round, so that what
-else the machine does falls on all of them; the medians of the rounds count. The figures go to
-``load_tests/results/audit.md`` and ``audit.json``.
+All variants are served at the same time and loaded in interleaved rounds, so that other work of the machine
+affects all of them alike. The report has the medians of the rounds. The figures are written to ``audit.md``
+and ``audit.json`` in ``load_tests/results``.
 
-Exits with 0 when strict/full keeps half of the throughput of a service that records nothing and the writer
-alone commits 50,000 records a second, and 1 otherwise.
+Exits with 0 if strict/full keeps half of the throughput of a service that records nothing and the writer
+alone commits 50,000 records a second, and with 1 otherwise.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import uvloop
 from load_tests.bench.audit_cost_report import Row, as_markdown, verdicts
 from load_tests.bench.http_load import BODY, load
 from load_tests.bench.provenance import RESULTS, provenance, write_report
-from load_tests.bench.rounds import CONNECTIONS, Memory, in_turn, watch_memory
+from load_tests.bench.rounds import CONNECTIONS, Memory, interleaved_medians, watch_memory
 from load_tests.bench.serving import serving
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
@@ -47,39 +47,41 @@ VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def main() -> int:
-    """Measure what was asked for, write it down, judge."""
-    asked = _parser().parse_args()
-    rows = [row for workers in asked.workers for row in through_service(workers, asked.rounds, asked.seconds)]
-    alone = {size: writer_alone(size, asked.records) for size in (1, 64, 500, 2_000)}
+    """Run the benchmark and write its report."""
+    options = _parser().parse_args()
+    rounds, seconds = options.rounds, options.seconds
+    rows = [row for workers in options.workers for row in through_service(workers, rounds, seconds)]
+    alone = {size: writer_alone(size, options.records) for size in (1, 64, 500, 2_000)}
     per_prediction = bytes_per_prediction()
-    memory = memory_growth(asked.predictions) if asked.predictions else None
+    memory = memory_growth(options.predictions) if options.predictions else None
     report = {
         **provenance(),
         "connections": CONNECTIONS,
-        "rounds": asked.rounds,
-        "seconds": asked.seconds,
+        "rounds": rounds,
+        "seconds": seconds,
         "service": [{**row._asdict(), "measured": row.measured._asdict()} for row in rows],
         "writer_alone_records_per_second": alone,
         "bytes_per_prediction": per_prediction,
         "memory": memory and memory._asdict(),
     }
     page = as_markdown(report, rows, alone, memory)
-    return write_report("audit", report, page, verdicts(rows, alone), asked.results)
+    return write_report("audit", report, page, verdicts(rows, alone), options.results)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m load_tests.bench.audit_cost", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5, help="of load, per variant and round")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--records", type=int, default=100_000, help="that the writer alone is fed")
-    parser.add_argument("--predictions", type=int, default=0, help="over which memory is watched; 0: not")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    add = parser.add_argument
+    add("--rounds", type=int, default=5, help="the number of interleaved rounds")
+    add("--seconds", type=float, default=5, help="of load per round and variant")
+    add("--workers", type=int, nargs="+", default=[1, 2], help="of the service")
+    add("--records", type=int, default=100_000, help="that the writer alone commits")
+    add("--predictions", type=int, default=0, help="during which memory is measured; 0 skips it")
+    add("--results", type=Path, default=RESULTS, help="the folder of the report")
     return parser
 
 
 def through_service(workers: int, rounds: int, seconds: float) -> list[Row]:
-    """Throughput and latency of each variant: medians over the rounds."""
+    """Throughput and latency of each variant, as medians of the rounds."""
     with ExitStack() as stack:
         services = {
             name: stack.enter_context(serving(target, TABENTO_WORKERS=str(workers), **settings))
@@ -87,14 +89,16 @@ def through_service(workers: int, rounds: int, seconds: float) -> list[Row]:
         }
         for service in services.values():
             load(service.url, CONNECTIONS, 1)
-        medians = in_turn(list(services), rounds, lambda name: load(services[name].url, CONNECTIONS, seconds))
+        medians = interleaved_medians(
+            list(services), rounds, lambda name: load(services[name].url, CONNECTIONS, seconds)
+        )
     best = medians["audit off"].per_second
     return [Row(name, workers, one, one.per_second / best) for name, one in medians.items()]
 
 
-def writer_alone(at_once: int, records: int) -> int:
-    """Records a second that the writer commits, strict and full, with so many waiting at any time."""
-    if at_once == 1:
+def writer_alone(concurrency: int, records: int) -> int:
+    """Records a second that the writer commits, strict and full, with so many pending at a time."""
+    if concurrency == 1:
         records = min(records, 5_000)
 
     async def feed(log: AuditLog) -> float:
@@ -105,7 +109,7 @@ def writer_alone(at_once: int, records: int) -> int:
                 await log.append(record)
 
         started = perf_counter()
-        await asyncio.gather(*(append_next() for _ in range(at_once)))
+        await asyncio.gather(*(append_next() for _ in range(concurrency)))
         return perf_counter() - started
 
     with TemporaryDirectory(prefix="tabento-bench-") as folder:
@@ -134,7 +138,7 @@ def _record() -> AuditRecord:
 
 
 def bytes_per_prediction() -> float:
-    """Bytes of the file for each prediction that the service answered, when the log is closed."""
+    """Bytes of the closed log per answered prediction."""
     with serving() as service:
         load(service.url, CONNECTIONS, 4)
         db = service.audit_db
@@ -145,7 +149,7 @@ def bytes_per_prediction() -> float:
 
 
 def memory_growth(predictions: int) -> Memory:
-    """The worker's resident memory over so many predictions."""
+    """The worker's resident memory before and after so many predictions."""
     with serving() as service:
         return watch_memory(service, predictions)
 

@@ -1,14 +1,14 @@
-"""The page of ``bench_audit``: its tables, and which objectives were met."""
+"""The report of ``make bench-audit``: its tables and its objectives."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from load_tests.bench.http_load import Measured
+from load_tests.bench.http_load import LoadResult
 from load_tests.bench.provenance import Verdict, setting, table
 from load_tests.bench.rounds import Memory
 
-LEAST_SHARE = 0.5
-LEAST_ALONE_PER_SECOND = 50_000
+MIN_SHARE = 0.5
+MIN_ALONE_PER_SECOND = 50_000
 
 
 class Row(NamedTuple):
@@ -16,20 +16,20 @@ class Row(NamedTuple):
 
     variant: str
     workers: int
-    measured: Measured
+    measured: LoadResult
     share: float
-    """Of the throughput of the same number of workers that record nothing."""
+    """Of the throughput of as many workers that record nothing."""
 
 
 def verdicts(rows: list[Row], alone: Mapping[int, int]) -> list[Verdict]:
-    """What was to be reached, and whether it was."""
+    """Every objective, and whether it is met."""
     share = min(row.share for row in rows if row.variant == "strict / full")
     return [
-        Verdict.at_least(f"strict / full keeps {LEAST_SHARE:.0%} of audit off", share, LEAST_SHARE, ".0%"),
+        Verdict.at_least(f"strict / full keeps {MIN_SHARE:.0%} of audit off", share, MIN_SHARE, ".0%"),
         Verdict.at_least(
-            f"the writer alone commits {LEAST_ALONE_PER_SECOND:,} records a second",
+            f"the writer alone commits {MIN_ALONE_PER_SECOND:,} records a second",
             max(alone.values()),
-            LEAST_ALONE_PER_SECOND,
+            MIN_ALONE_PER_SECOND,
         ),
     ]
 
@@ -59,7 +59,7 @@ def as_markdown(
         "",
         f"On disk a single Iris prediction takes {report['bytes_per_prediction']} bytes.",
         "",
-        f"Memory of the worker: {memory or 'not watched in this run'}.",
+        f"Memory of the worker: {memory or 'not measured in this run'}.",
     ]
 
 
@@ -73,6 +73,6 @@ def _context(rows: list[Row]) -> list[str]:
     fewest = min((row for row in rows if row.variant == "audit off"), key=lambda row: row.workers)
     per_request_us = fewest.workers / fewest.measured.per_second * 1e6
     return [
-        f"Without a log a worker answers one request each {per_request_us:,.0f} us, and the process that",
-        "writes works beside it: the share is what the log costs this service, not a faster one.",
+        f"Without a log, a worker answers one request every {per_request_us:,.0f} us, and the writer process",
+        "shares the cores with it. The share is the cost of the log for this service, not for a faster one.",
     ]

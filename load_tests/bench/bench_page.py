@@ -1,4 +1,4 @@
-"""The page of ``make bench``: one table for single rows, one for batches, and what else was measured."""
+"""The page of ``make bench``: tables for single rows and batches, then the forest, memory and start-up."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from statistics import median
@@ -14,7 +14,7 @@ from load_tests.bench.findings import (
     Load,
     rows_per_second,
 )
-from load_tests.bench.http_load import BATCH_ROWS, Measured
+from load_tests.bench.http_load import BATCH_ROWS, LoadResult
 from load_tests.bench.provenance import setting, table
 
 
@@ -26,7 +26,7 @@ def as_markdown(report: Mapping[str, object], found: Findings) -> list[str]:
         return _table(chosen, "requests/s", lambda one: one.per_second, whole)
 
     return [
-        "# The service beside others",
+        "# The service compared with others",
         "",
         "`python -m load_tests.bench`: the Iris model, one worker each; medians of",
         f"{report['rounds']} interleaved rounds of {report['seconds']} s.",
@@ -36,12 +36,12 @@ def as_markdown(report: Mapping[str, object], found: Findings) -> list[str]:
         "",
         *single(NATIVE, EMPTY),
         "",
-        "The same row by the Open Inference Protocol, audited and counted alike; over HTTP (v2), beside the",
-        "native route:",
+        "The same row by the Open Inference Protocol, audited and counted alike; over HTTP (v2), compared",
+        "with the native route:",
         "",
         *single(BY_HTTP, OURS),
         "",
-        f"and over gRPC ({report['load_grpc']}), beside a bare server:",
+        f"and over gRPC ({report['load_grpc']}), compared with a bare server:",
         "",
         *single(BY_GRPC, ECHO),
         "",
@@ -56,9 +56,9 @@ def as_markdown(report: Mapping[str, object], found: Findings) -> list[str]:
 
 
 def _table(
-    found: Mapping[Load, Measured], unit: str, speed: Callable[[Measured], float], whole: str
+    found: Mapping[Load, LoadResult], unit: str, speed: Callable[[LoadResult], float], whole: str
 ) -> list[str]:
-    def line(load: Load, one: Measured) -> tuple[object, ...]:
+    def line(load: Load, one: LoadResult) -> tuple[object, ...]:
         limit = found.get(Load(whole, load.connections))
         share = f"{speed(one) / speed(limit):.1%}" if limit else ""
         times = (f"{one.p50_ms:.2f}", f"{one.p99_ms:.1f}")
@@ -78,7 +78,7 @@ def _rest(found: Findings) -> Iterator[str]:
             f"{forest.sklearn.per_second:,.0f} by scikit-learn."
         )
     yield ""
-    yield f"Memory of a worker: {found.memory or 'not watched in this run'}."
+    yield f"Memory of a worker: {found.memory or 'not measured in this run'}."
     if found.starts_s:
         yield ""
         starts = ", ".join(f"{start_s:.1f}" for start_s in found.starts_s)

@@ -1,8 +1,8 @@
-"""How much faster a forest is compiled: the same service with ``TABENTO_RUNTIME`` at compiled and at sklearn.
+"""The speed-up of a compiled forest: the same service with ``TABENTO_RUNTIME`` compiled and sklearn.
 
-The forest is a RandomForestClassifier of 100 trees, trained on Iris and published into a BentoML store that
-lasts as long as the measurement, so that the store of whoever runs it stays as it is. Run as a command, the
-module trains it into the store of the environment.
+The forest is a RandomForestClassifier of 100 trees, trained on Iris and published into a temporary BentoML
+store, so that the user's store stays unchanged. ``python -m load_tests.bench.compiled_forest`` trains and
+publishes it in the store that BENTOML_HOME names.
 """
 
 import os
@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from load_tests.bench.http_load import Measured, load
-from load_tests.bench.rounds import CONNECTIONS, in_turn
+from load_tests.bench.http_load import LoadResult, load
+from load_tests.bench.rounds import CONNECTIONS, interleaved_medians
 from load_tests.bench.serving import PROJECT, NotReady, serving
 from service.settings import Settings
 
@@ -26,12 +26,12 @@ RUNTIME = "TABENTO_RUNTIME"
 class Forest(NamedTuple):
     """The forest's service, by runtime."""
 
-    compiled: Measured
-    sklearn: Measured
+    compiled: LoadResult
+    sklearn: LoadResult
 
     @property
     def factor(self) -> float:
-        """How many times as many requests the compiled one answers."""
+        """The throughput of the compiled form as a multiple of scikit-learn's."""
         return self.compiled.per_second / self.sklearn.per_second
 
     def as_json(self) -> dict[str, dict[str, float]]:
@@ -40,7 +40,7 @@ class Forest(NamedTuple):
 
 
 def measure_forest(rounds: int, seconds: float) -> Forest | str:
-    """Medians over the rounds, or the reason why there are none."""
+    """The medians of the rounds, or the reason why nothing was measured."""
     if "runtime" not in Settings.model_fields:
         return f"the service has no setting {RUNTIME}"
     with published() as store, ExitStack() as stack:
@@ -53,7 +53,7 @@ def measure_forest(rounds: int, seconds: float) -> Forest | str:
             return f"the forest's service did not start: {str(error).strip().splitlines()[-1]}"
         for service in services.values():
             load(service.url, CONNECTIONS, 1)
-        found = in_turn(
+        found = interleaved_medians(
             list(services), rounds, lambda runtime: load(services[runtime].url, CONNECTIONS, seconds)
         )
     return Forest(found["compiled"], found["sklearn"])
@@ -61,7 +61,7 @@ def measure_forest(rounds: int, seconds: float) -> Forest | str:
 
 @contextmanager
 def published() -> Iterator[dict[str, str]]:
-    """The environment in which the forest is published."""
+    """Publish the forest; yields the environment variables of its store."""
     with TemporaryDirectory(prefix="tabento-forest-") as folder:
         tracking = f"sqlite:///{Path(folder) / 'mlflow.db'}"
         store = {"BENTOML_HOME": str(Path(folder) / "bentoml"), "MLFLOW_TRACKING_URI": tracking}
@@ -72,24 +72,24 @@ def published() -> Iterator[dict[str, str]]:
 
 
 def train_forest() -> None:
-    """Train and publish it as any table's champion is, but without competitors."""
+    """Train and publish the forest as the only candidate."""
     from rich.console import Console
 
     from training.candidates.built_in import CANDIDATES
     from training.cli import TABLES
     from training.evaluate.evaluation import FITS
-    from training.evaluate.report import Narrator
+    from training.progress import Progress
     from training.table.dataset import load_dataset
     from training.table.overrides import read_overrides
-    from training.train import Settings as Asked
+    from training.train import Settings as TrainingSettings
     from training.train import train
 
     overrides = read_overrides(TABLES / "iris.contract.json")
     dataset = load_dataset(TABLES / "iris.csv", "species", drop=[], overrides=overrides)
-    asked = Asked(NAME, test_size=0.2, seed=42, folder=Path.cwd())
+    settings = TrainingSettings(NAME, test_size=0.2, seed=42, folder=Path.cwd())
     forests = [candidate for candidate in CANDIDATES if candidate.name == "random_forest"]
-    with Narrator(Console(stderr=True), fits=FITS) as narrator:
-        train(dataset, dataset.split(asked.test_size, asked.seed), asked, narrator, forests)
+    with Progress(Console(stderr=True), fits=FITS) as progress:
+        train(dataset, dataset.split(settings.test_size, settings.seed), settings, progress, forests)
 
 
 if __name__ == "__main__":

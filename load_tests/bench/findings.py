@@ -1,11 +1,11 @@
-"""What ``make bench`` found, and what was to be reached."""
+"""The figures of ``make bench``, and its objectives."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
 from load_tests.bench.compiled_forest import Forest
-from load_tests.bench.http_load import BATCH_ROWS, Measured
+from load_tests.bench.http_load import BATCH_ROWS, LoadResult
 from load_tests.bench.provenance import Verdict
 from load_tests.bench.rounds import CONNECTIONS, Memory
 
@@ -27,29 +27,29 @@ _OF_THE_SERVICE = (OURS, RELAXED, AUDIT_OFF, V2, V2_FEATURES, V2_BINARY, GRPC)
 
 
 class Load(NamedTuple):
-    """A variant under so many connections."""
+    """A variant at a number of connections."""
 
     variant: str
     connections: int
 
 
 class Findings(NamedTuple):
-    """All that one run measured."""
+    """The figures of one run."""
 
-    single: Mapping[Load, Measured]
+    single: Mapping[Load, LoadResult]
     """One row a request."""
-    batch: Mapping[Load, Measured]
+    batch: Mapping[Load, LoadResult]
     """A thousand rows a request."""
     forest: Forest | str
-    """Or why it was not measured."""
+    """Or the reason why it was not measured."""
     memory: Memory | None
     starts_s: Sequence[float]
     left_out: Sequence[str] = ()
-    """Services that are not there to compare with, and why."""
+    """Services that are missing in the comparison, and why."""
 
 
-def rows_per_second(measured: Measured) -> float:
-    """Of a load of batches."""
+def rows_per_second(measured: LoadResult) -> float:
+    """The throughput of a load of batches."""
     return measured.per_second * BATCH_ROWS
 
 
@@ -82,7 +82,7 @@ def _single(found: Findings) -> list[Verdict]:
 
 
 def _one_connection(found: Findings) -> Verdict:
-    """What a client pays for a record on disk that asks for one row at a time, as most do."""
+    """What durable records cost a client that sends one row at a time, as most clients do."""
     ours, relaxed = (found.single.get(Load(name, 1)) for name in (OURS, RELAXED))
     slowness = _ratio(lambda one: one.p50_ms)(ours, relaxed)
     return Verdict.at_most("one connection: p50 at most 2 x that of relaxed mode", slowness, 2, ".2f")
@@ -105,8 +105,8 @@ def _protocol(found: Findings) -> list[Verdict]:
 
 
 def _batch(found: Findings) -> list[Verdict]:
-    ours = _most(found.batch, (OURS,))
-    fastapi = _most(found.batch, (ON_LOOP, IN_THREADS))
+    ours = _best_rows_per_second(found.batch, (OURS,))
+    fastapi = _best_rows_per_second(found.batch, (ON_LOOP, IN_THREADS))
     factor = ours / fastapi if ours and fastapi else None
     return [
         Verdict.at_least(f"batches of {BATCH_ROWS:,}: at least 100,000 rows/s", ours, 100_000),
@@ -138,21 +138,21 @@ def _errors(found: Findings) -> Verdict:
     return Verdict.at_most("no request to the service failed", failed, 0)
 
 
-def _at_64(found: Findings) -> dict[str, Measured]:
+def _at_64(found: Findings) -> dict[str, LoadResult]:
     return {load.variant: one for load, one in found.single.items() if load.connections == CONNECTIONS}
 
 
 def _ratio(
-    figure: Callable[[Measured], float],
-) -> Callable[[Measured | None, Measured | None], float | None]:
-    def of(one: Measured | None, other: Measured | None) -> float | None:
+    figure: Callable[[LoadResult], float],
+) -> Callable[[LoadResult | None, LoadResult | None], float | None]:
+    def of(one: LoadResult | None, other: LoadResult | None) -> float | None:
         return figure(one) / figure(other) if one and other else None
 
     return of
 
 
-def _most(found: Mapping[Load, Measured], variants: Iterable[str]) -> float | None:
-    """The most rows a second, whatever the connections."""
+def _best_rows_per_second(found: Mapping[Load, LoadResult], variants: Iterable[str]) -> float | None:
+    """The best throughput of the variants at any number of connections."""
     return max(
         (rows_per_second(one) for load, one in found.items() if load.variant in variants), default=None
     )

@@ -1,12 +1,12 @@
-"""How fast the history answers when the log is large: every combination of filters, at the 95th percentile.
+"""``make history-at-scale``: the latency of history queries on a large log, for every combination of filters.
 
-    python -m load_tests.bench.history_at_scale --predictions 5000000 --db /somewhere/large.db
+    python -m load_tests.bench.history_at_scale --predictions 5000000 --db large.db
 
-The log is generated through the product's own writer where the file does not exist yet, and kept if it was
-named. Labels, models, flags and confidences are as uneven as in life: a common label and a rare one, a model
-that answered once in a thousand requests, and values of each filter that nothing matches.
+If the file does not exist, the service's own writer generates it. A file that --db names is kept. The
+distributions of labels, models, flags and confidences are skewed: a common label and a rare one, a model that
+answered once in a thousand requests, and values of each filter that match nothing.
 
-Exits with 1 when any combination takes 50 ms or more at the 95th percentile.
+Exits with 1 if the 95th percentile of any combination is 50 ms or more.
 """
 
 import argparse
@@ -44,7 +44,7 @@ Query = dict[str, str]
 
 
 class Timing(NamedTuple):
-    """How long one combination of filters took."""
+    """The latency of one combination of filters."""
 
     query: Query
     items: int
@@ -53,46 +53,47 @@ class Timing(NamedTuple):
 
 
 def main() -> int:
-    """Generate, measure, judge."""
-    asked = _parser().parse_args()
-    with _log(asked.db, asked.predictions, asked.labels) as db:
-        combinations = [{**query, "limit": str(asked.limit)} for query in queries(asked.predictions)]
-        timings = [measure(db, query, asked.repeats) for query in combinations]
-        # What else the machine did meanwhile is not the fault of the combination that it hit.
+    """Generate the log, measure every combination, and print the slowest."""
+    options = _parser().parse_args()
+    with _log(options.db, options.predictions, options.labels) as db:
+        combinations = [{**query, "limit": str(options.limit)} for query in queries(options.predictions)]
+        timings = [measure(db, query, options.repeats) for query in combinations]
+        # Other work of the machine may have slowed one combination, so slow ones are measured again.
         timings = [
-            measure(db, timing.query, asked.repeats * 5) if timing.p95_ms >= LIMIT_MS else timing
+            measure(db, timing.query, options.repeats * 5) if timing.p95_ms >= LIMIT_MS else timing
             for timing in timings
         ]
         timings.sort(key=lambda timing: timing.p95_ms, reverse=True)
         size = f"{db.stat().st_size:,} bytes"
-        _say(f"{len(timings)} combinations of filters, {asked.repeats} times each, on {size}")
-        _say("| p50 ms | p95 ms | items | filters |\n|---|---|---|---|")
+        _print(f"{len(timings)} combinations of filters, {options.repeats} times each, on {size}")
+        _print("| p50 ms | p95 ms | items | filters |\n|---|---|---|---|")
         for timing in timings[:_SLOWEST]:
             filters = " ".join(f"{name}={value}" for name, value in timing.query.items())
-            _say(f"| {timing.p50_ms:.1f} | {timing.p95_ms:.1f} | {timing.items} | {filters} |")
+            _print(f"| {timing.p50_ms:.1f} | {timing.p95_ms:.1f} | {timing.items} | {filters} |")
         slow = [timing for timing in timings if timing.p95_ms >= LIMIT_MS]
-        for timing in slow[: asked.explain]:
-            _say(f"\n{timing.query}\n{plan(db, timing.query)}")
-        if asked.http:
-            over_http(db, [timing.query for timing in timings[:: max(1, len(timings) // asked.http)]])
-    _say(f"{len(slow)} of {len(timings)} combinations took {LIMIT_MS} ms or more at the 95th percentile")
+        for timing in slow[: options.explain]:
+            _print(f"\n{timing.query}\n{plan(db, timing.query)}")
+        if options.http:
+            over_http(db, [timing.query for timing in timings[:: max(1, len(timings) // options.http)]])
+    _print(f"{len(slow)} of {len(timings)} combinations took {LIMIT_MS} ms or more at the 95th percentile")
     return int(bool(slow))
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m load_tests.bench.history_at_scale", description=__doc__)
-    parser.add_argument("--predictions", type=int, default=5_000_000)
-    parser.add_argument("--labels", type=int, default=3, help="of the model that answered")
-    parser.add_argument("--db", type=Path, help="kept; by default a temporary one")
-    parser.add_argument("--limit", type=int, default=MAX_ITEMS, help="items on a page; by default the most")
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--explain", type=int, default=5, help="query plans of so many slow combinations")
-    parser.add_argument("--http", type=int, default=8, help="so many combinations over HTTP too; 0: none")
+    add = parser.add_argument
+    add("--predictions", type=int, default=5_000_000, help="in a generated log")
+    add("--labels", type=int, default=3, help="the number of labels in a generated log")
+    add("--db", type=Path, help="the log, which is kept; by default a temporary one")
+    add("--limit", type=int, default=MAX_ITEMS, help="items on a page; by default the maximum")
+    add("--repeats", type=int, default=20, help="queries of each combination")
+    add("--explain", type=int, default=5, help="the number of slow combinations to print query plans of")
+    add("--http", type=int, default=8, help="the number of combinations to measure over HTTP too")
     return parser
 
 
@@ -109,50 +110,50 @@ def _log(db: Path | None, predictions: int, labels: int) -> Iterator[Path]:
 
 
 def generate(db: Path, predictions: int, labels: int) -> None:
-    """Write so many answered predictions, a tenth of a second apart, and one refusal to every fifty."""
-    chance = random.Random(0)
+    """Write so many requests, a tenth of a second apart, every fiftieth of which was rejected."""
+    rng = random.Random(0)
     names = ["setosa", "virginica", *(f"class-{number}" for number in range(2, labels))]
     weights = [60, 0.1, *[40 / labels] * (labels - 2)]
 
     def label() -> str:
-        return chance.choices(names, weights)[0]
+        return rng.choices(names, weights)[0]
 
     async def append_all(log: AuditLog) -> None:
         for first in range(0, predictions, _GROUP):
             group = range(first, min(first + _GROUP, predictions))
-            await asyncio.gather(*(log.append(_record(number, label(), chance)) for number in group))
+            await asyncio.gather(*(log.append(_record(number, label(), rng)) for number in group))
 
     started = perf_counter()
     log = AuditLog.open(db, sync="normal")
     asyncio.run(append_all(log))
     log.close()
-    _say(f"{predictions:,} predictions written in {perf_counter() - started:.0f} s")
+    _print(f"{predictions:,} predictions written in {perf_counter() - started:.0f} s")
 
 
-def _record(number: int, label: str, chance: random.Random) -> AuditRecord:
-    refused = number % 50 == 49
-    confidence = round(1 - chance.random() ** 3 * 0.66, 4)
+def _record(number: int, label: str, rng: random.Random) -> AuditRecord:
+    is_rejected = number % 50 == 49
+    confidence = round(1 - rng.random() ** 3 * 0.66, 4)
     response = b'{"predictions":["%s"],"confidences":[%f]}' % (label.encode(), confidence)
     return AuditRecord(
         request_id=f"r-{number}",
         received_utc=FIRST + number * STEP,
         transport="http",
         route="/predict",
-        status=422 if refused else 200,
+        status=422 if is_rejected else 200,
         duration_ms=1.25,
         client="192.0.2.7",
         model_name="iris_random_forest" if number % 1_000 == 500 else "iris_logistic_regression",
         model_version="1",
-        rows=0 if refused else 1,
+        rows=0 if is_rejected else 1,
         request=BODY,
-        response=b'{"status":422}' if refused else response,
-        predictions=[] if refused else [(label, confidence)],
-        flags=int(chance.random() < 0.01),
+        response=b'{"status":422}' if is_rejected else response,
+        predictions=[] if is_rejected else [(label, confidence)],
+        flags=int(rng.random() < 0.01),
     )
 
 
 def queries(predictions: int) -> Iterator[Query]:
-    """Every combination of the filters, each with values that many, few and no predictions match."""
+    """Every combination of the filters, with values that match many, few and no predictions."""
     early, middle, late = (_text(FIRST + STEP * int(predictions * part)) for part in (0.01, 0.5, 0.999))
     times: list[Query] = [
         {},
@@ -187,7 +188,7 @@ def _text(moment: datetime) -> str:
 
 
 def measure(db: Path, query: Query, repeats: int) -> Timing:
-    """Read the page that the filters ask for, again and again."""
+    """Time repeated reads of the page that the filters select."""
     reader, filters = AuditReader(db), HistoryFilters.model_validate(query)
     times_ms = []
     for _ in range(repeats):
@@ -203,25 +204,25 @@ def _percentiles(times_ms: list[float]) -> tuple[float, float]:
 
 
 def plan(db: Path, query: Query) -> str:
-    """The query plans of what the reader asked SQLite."""
-    asked: list[str] = []
+    """The query plans of the statements that the reader executes."""
+    statements: list[str] = []
 
-    def watch(connection: apsw.Connection) -> None:
-        def note(_: apsw.Cursor, statement: str, __: object) -> bool:
-            if statement not in asked:
-                asked.append(statement)
+    def trace(connection: apsw.Connection) -> None:
+        def record(_: apsw.Cursor, statement: str, __: object) -> bool:
+            if statement not in statements:
+                statements.append(statement)
             return True
 
-        connection.exec_trace = note
+        connection.exec_trace = record
 
-    apsw.connection_hooks.append(watch)
+    apsw.connection_hooks.append(trace)
     try:
         AuditReader(db).history(HistoryFilters.model_validate(query))
     finally:
-        apsw.connection_hooks.remove(watch)
+        apsw.connection_hooks.remove(trace)
     lines = []
     with apsw.Connection(str(db), flags=apsw.SQLITE_OPEN_READONLY) as connection:
-        for statement in asked:
+        for statement in statements:
             if statement.lstrip().startswith(("SELECT", "WITH")):
                 bindings = _Nulls() if ":" in statement else (None,) * statement.count("?")
                 steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings)
@@ -234,11 +235,11 @@ class _Nulls(dict[str, None]):
         return None
 
 
-def over_http(db: Path, asked: list[Query], repeats: int = 20) -> None:
-    """The same through a running service."""
-    _say("\nOver HTTP\n\n| p50 ms | p95 ms | filters |\n|---|---|---|")
+def over_http(db: Path, queries: list[Query], repeats: int = 20) -> None:
+    """Time the same queries through a running service."""
+    _print("\nOver HTTP\n\n| p50 ms | p95 ms | filters |\n|---|---|---|")
     with serving(TABENTO_AUDIT_DB=str(db)) as service:
-        for query in asked:
+        for query in queries:
             times_ms = []
             for _ in range(repeats):
                 started = perf_counter()
@@ -246,7 +247,7 @@ def over_http(db: Path, asked: list[Query], repeats: int = 20) -> None:
                     answer.read()
                 times_ms.append((perf_counter() - started) * 1e3)
             p50_ms, p95_ms = _percentiles(times_ms)
-            _say(f"| {p50_ms:.1f} | {p95_ms:.1f} | {urlencode(query)} |")
+            _print(f"| {p50_ms:.1f} | {p95_ms:.1f} | {urlencode(query)} |")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The load of the benchmarks: one request again and again, over kept connections, as fast as it is answered.
+"""The HTTP load of the benchmarks: one request, repeated over kept connections in a closed loop.
 
-``wrk`` puts it on where it is installed; otherwise a client of bare sockets does, which takes more of the
-processor away from the service.
+``wrk`` generates it if it is installed. Otherwise a client on plain sockets does, which uses more of the
+processor that it shares with the service.
 """
 
 import asyncio
@@ -49,14 +49,14 @@ class Work(NamedTuple):
     method: str = "POST"
 
 
-class Measured(NamedTuple):
-    """What one load found, or the medians of several."""
+class LoadResult(NamedTuple):
+    """The figures of one load, or the medians of several."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
     errors: int
-    """Answers other than 200, and requests without any."""
+    """Answers other than 200, and requests without an answer."""
     requests: int = 0
 
     @classmethod
@@ -72,15 +72,15 @@ class Measured(NamedTuple):
 
 
 def iris_rows(count: int) -> bytes:
-    """A batch of different rows within what training saw, the same at every call."""
-    chance = random.Random(0)
+    """A batch of different rows within the observed ranges; the same rows at every call."""
+    rng = random.Random(0)
     ranges = {
         "sepal_length": (4.3, 7.9),
         "sepal_width": (2.0, 4.4),
         "petal_length": (1.0, 6.9),
         "petal_width": (0.1, 2.5),
     }
-    rows = [{name: round(chance.uniform(*ends), 1) for name, ends in ranges.items()} for _ in range(count)]
+    rows = [{name: round(rng.uniform(*ends), 1) for name, ends in ranges.items()} for _ in range(count)]
     return json.dumps({"instances": rows}, separators=(",", ":")).encode()
 
 
@@ -89,23 +89,23 @@ ROWS = Work(BATCH, iris_rows(BATCH_ROWS))
 
 
 def generator() -> str:
-    """The name of what puts on the load, with its version where it has one."""
+    """The name of the load generator, with its version if it has one."""
     wrk = shutil.which("wrk")
     if wrk is None:
         return "sockets"
-    # It has no option that prints the version alone, and exits with 1.
-    said = subprocess.run([wrk, "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout
-    return " ".join(said.split()[:2])
+    # wrk prints its usage after the version, and exits with 1.
+    output = subprocess.run([wrk, "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    return " ".join(output.split()[:2])
 
 
-def load(url: str, connections: int, seconds: float, work: Work = ONE_ROW) -> Measured:
+def load(url: str, connections: int, seconds: float, work: Work = ONE_ROW) -> LoadResult:
     """Load the service at that address; wrk rounds the seconds up to whole ones."""
     if shutil.which("wrk"):
         return _wrk(url, connections, seconds, work)
     return asyncio.run(_sockets(url, connections, seconds, work))
 
 
-def _wrk(url: str, connections: int, seconds: float, work: Work) -> Measured:
+def _wrk(url: str, connections: int, seconds: float, work: Work) -> LoadResult:
     with TemporaryDirectory(prefix="tabento-wrk-") as folder:
         script, body = Path(folder) / "post.lua", Path(folder) / "body"
         body.write_bytes(work.body)
@@ -117,46 +117,46 @@ def _wrk(url: str, connections: int, seconds: float, work: Work) -> Measured:
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     result = re.search(r"RESULT (\d+) (\d+) (\S+) (\S+)\nERRORS (\d+)", output)
     if result is None:
-        raise SystemExit(f"wrk said what is not understood:\n{output}")
+        raise SystemExit(f"wrk printed no result that can be parsed:\n{output}")
     requests, duration_us, p50_us, p99_us, errors = map(float, result.groups())
     per_second = requests / duration_us * 1e6
-    return Measured(per_second, p50_us / 1e3, p99_us / 1e3, int(errors), int(requests))
+    return LoadResult(per_second, p50_us / 1e3, p99_us / 1e3, int(errors), int(requests))
 
 
 def request_bytes(url: str, work: Work) -> bytes:
-    """The request as it goes over the wire."""
+    """The request as it is sent."""
     headers = [("Host", urlsplit(url).netloc), *work.headers, ("Content-Length", str(len(work.body)))]
     lines = [f"{work.method} {work.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     return "\r\n".join([*lines, "", ""]).encode() + work.body
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
-    """Send a request over a kept connection and read its answer; gives the status."""
+async def send_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
+    """Send a request over a kept connection and read its answer; returns the status."""
     writer.write(request)
     answer = (await reader.readuntil(b"\r\n\r\n")).lower()
     await reader.readexactly(int(answer.partition(b"content-length: ")[2].partition(b"\r")[0]))
     return int(answer.split(maxsplit=2)[1])
 
 
-async def _sockets(url: str, connections: int, seconds: float, work: Work) -> Measured:
+async def _sockets(url: str, connections: int, seconds: float, work: Work) -> LoadResult:
     address = urlsplit(url)
     request = request_bytes(url, work)
     times_ms: list[float] = []
 
-    async def ask_on() -> int:
+    async def repeat_request() -> int:
         errors = 0
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         while perf_counter() < until:
             sent = perf_counter()
-            errors += await ask(reader, writer, request) != 200
+            errors += await send_request(reader, writer, request) != 200
             times_ms.append((perf_counter() - sent) * 1e3)
         writer.close()
         return errors
 
     started = perf_counter()
     until = started + seconds
-    errors = sum(await asyncio.gather(*(ask_on() for _ in range(connections))))
+    errors = sum(await asyncio.gather(*(repeat_request() for _ in range(connections))))
     took_s = perf_counter() - started
     times_ms.sort()
     p50_ms, p99_ms = (times_ms[int(len(times_ms) * part)] for part in (0.5, 0.99))
-    return Measured(len(times_ms) / took_s, p50_ms, p99_ms, errors, len(times_ms))
+    return LoadResult(len(times_ms) / took_s, p50_ms, p99_ms, errors, len(times_ms))

@@ -1,6 +1,6 @@
-"""The row of the benchmarks as the Open Inference Protocol has it, in each of its forms.
+"""The row of the benchmarks in each form of the Open Inference Protocol.
 
-https://github.com/kserve/open-inference-protocol; binary tensors are its extension ``binary_tensor_data``.
+See https://github.com/kserve/open-inference-protocol; binary tensors are its extension binary_tensor_data.
 """
 
 import json
@@ -12,7 +12,7 @@ from load_tests.users.infer_messages import ModelInferRequest
 
 MODEL = "iris_classifier"
 TENSOR = "features"
-"""The name of the one tensor that has all features."""
+"""The name of the single tensor with all features."""
 
 _PATH = f"/v2/models/{MODEL}/infer"
 _ROW: dict[str, float] = json.loads(BODY)
@@ -21,10 +21,10 @@ _SHAPE = [1, len(_VALUES)]
 
 
 def one_tensor(*outputs: str) -> Work:
-    """The row as JSON, all of it in one tensor; by default for every output."""
+    """The row as JSON, in one tensor; by default for every output."""
     tensor = {"name": TENSOR, "shape": _SHAPE, "datatype": "FP64", "data": _VALUES}
-    asked = {"outputs": [{"name": name} for name in outputs]} if outputs else {}
-    return Work(_PATH, _json({"inputs": [tensor], **asked}))
+    selected = {"outputs": [{"name": name} for name in outputs]} if outputs else {}
+    return Work(_PATH, _json({"inputs": [tensor], **selected}))
 
 
 def tensor_per_feature() -> Work:
@@ -36,7 +36,7 @@ def tensor_per_feature() -> Work:
 
 
 def binary_tensor() -> Work:
-    """The row as one binary tensor behind its JSON, and such tensors for the answer, as tritonclient asks."""
+    """The row as one binary tensor after its JSON, with binary output tensors, as tritonclient sends it."""
     data = _packed()
     tensor = {
         "name": TENSOR,
@@ -53,7 +53,7 @@ def binary_tensor() -> Work:
 
 
 def one_tensor_call(*outputs: str) -> Call:
-    """The row as a raw tensor over gRPC, all of it in one; by default for every output."""
+    """The row as one raw tensor over gRPC; by default for every output."""
     request = ModelInferRequest(
         model_name=MODEL,
         inputs=[ModelInferRequest.InferInputTensor(name=TENSOR, datatype="FP64", shape=_SHAPE)],

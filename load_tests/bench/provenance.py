@@ -1,4 +1,4 @@
-"""What the reports of all benchmarks have: where and with what it was measured, tables, verdicts."""
+"""The parts that all reports share: machine and versions, tables, verdicts."""
 
 import json
 import os
@@ -21,20 +21,20 @@ _LIBRARIES = ("apsw", "bentoml", "fastapi", "numpy", "pydantic", "scikit-learn",
 
 
 class Verdict(NamedTuple):
-    """Whether an objective was reached."""
+    """Whether an objective is met."""
 
     met: bool | None
-    """None where it was not measured."""
+    """None if it was not measured."""
     sentence: str
 
     @classmethod
     def at_least(cls, sentence: str, value: float | None, limit: float, form: str = ",.0f") -> "Verdict":
-        """Met by the limit and all above it; None is a value that was not measured."""
+        """Met by the limit and any larger value; None is a value that was not measured."""
         return cls._of(sentence, value, value is not None and value >= limit, form)
 
     @classmethod
     def at_most(cls, sentence: str, value: float | None, limit: float, form: str = ",.0f") -> "Verdict":
-        """Met by the limit and all below it; None is a value that was not measured."""
+        """Met by the limit and any smaller value; None is a value that was not measured."""
         return cls._of(sentence, value, value is not None and value <= limit, form)
 
     @classmethod
@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
 
 
 def provenance() -> dict[str, object]:
-    """Where, when and with what a benchmark runs."""
+    """The time, commit, machine and library versions of a benchmark."""
     return {
         "measured_utc": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
         "commit": _commit(),
@@ -78,10 +78,10 @@ def _processor() -> str:
 
 
 def setting(report: Mapping[str, object]) -> list[str]:
-    """The lines of a page that say where, when and with what it was measured."""
+    """The lines of a page that state commit, time, machine and versions."""
     machine, versions = report["machine"], report["versions"]
     if not isinstance(machine, Mapping) or not isinstance(versions, Mapping):
-        raise TypeError("a report begins with provenance()")
+        raise TypeError("a report must contain provenance()")
     return [
         f"At {report['commit']}, {report['measured_utc']}, on {machine['cores']} cores of",
         f"{machine['processor']}, {machine['memory_gb']} GB, {machine['system']}, shared by services and",
@@ -99,11 +99,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 def write_report(
     name: str, report: Mapping[str, object], page: Sequence[str], verdicts: Sequence[Verdict], folder: Path
 ) -> int:
-    """Write a report as JSON and as a page, print the page; gives the exit code."""
+    """Write a report as JSON and as a page, print the page; returns the exit code."""
     text = "\n".join([*page, "", "Objectives:", "", *(f"- {verdict}" for verdict in verdicts), ""])
-    judged = [{"met": verdict.met, "objective": verdict.sentence} for verdict in verdicts]
+    objectives = [{"met": verdict.met, "objective": verdict.sentence} for verdict in verdicts]
     folder.mkdir(exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps({**report, "objectives": judged}, indent=2) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps({**report, "objectives": objectives}, indent=2) + "\n")
     (folder / f"{name}.md").write_text(text)
     sys.stdout.write(text)
     return int(any(verdict.met is False for verdict in verdicts))

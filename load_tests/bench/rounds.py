@@ -1,13 +1,13 @@
-"""How the benchmarks measure: in turn, in rounds, so that what else the machine does falls on all alike."""
+"""Interleaved rounds: every subject is measured in each round, so that other work affects all alike."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple, TypeVar
 
-from load_tests.bench.http_load import Measured, load
+from load_tests.bench.http_load import LoadResult, load
 from load_tests.bench.serving import Service
 
 CONNECTIONS = 64
-"""Of the loads that objectives are about."""
+"""Of the loads that the objectives refer to."""
 
 _LOAD_S = 10
 
@@ -15,11 +15,11 @@ Subject = TypeVar("Subject", bound=Hashable)
 
 
 class Memory(NamedTuple):
-    """The resident memory of a service's worker while it answers."""
+    """The resident memory of a service's worker under load."""
 
     requests: int
     first_mb: float
-    """After a tenth as many requests had been answered before."""
+    """After a warm-up of a tenth as many requests."""
     last_mb: float
 
     @property
@@ -28,26 +28,26 @@ class Memory(NamedTuple):
         return self.last_mb / self.first_mb - 1
 
     def __str__(self) -> str:
-        """In a clause."""
+        """As a clause of a sentence."""
         return (
             f"{self.first_mb:.0f} MB after {self.requests // 10:,} requests, "
             f"{self.last_mb:.0f} MB after {self.requests:,} more ({self.growth:+.1%})"
         )
 
 
-def in_turn(
-    subjects: Sequence[Subject], rounds: int, measure: Callable[[Subject], Measured]
-) -> dict[Subject, Measured]:
-    """Measure each subject in every round, every other round in reverse; gives each one's medians."""
-    found: dict[Subject, list[Measured]] = {subject: [] for subject in subjects}
+def interleaved_medians(
+    subjects: Sequence[Subject], rounds: int, measure: Callable[[Subject], LoadResult]
+) -> dict[Subject, LoadResult]:
+    """Measure each subject in every round, every second round in reverse order; returns their medians."""
+    found: dict[Subject, list[LoadResult]] = {subject: [] for subject in subjects}
     for number in range(rounds):
         for subject in subjects if number % 2 == 0 else reversed(subjects):
             found[subject].append(measure(subject))
-    return {subject: Measured.medians(all_) for subject, all_ in found.items()}
+    return {subject: LoadResult.medians(all_) for subject, all_ in found.items()}
 
 
 def watch_memory(service: Service, requests: int) -> Memory:
-    """The worker's memory over so many requests, once a tenth as many have warmed it up."""
+    """The worker's memory before and after so many requests, after a warm-up of a tenth as many."""
     _load_for(service, requests // 10)
     first_mb = service.resident_mb
     answered = _load_for(service, requests)

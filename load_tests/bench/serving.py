@@ -1,4 +1,4 @@
-"""A service to be measured, started on free ports."""
+"""Services for measurements, started on free ports."""
 
 import os
 import random
@@ -26,9 +26,9 @@ _OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class NotReady(SystemExit):
-    """A service ended, or did not become ready in time; the message is what it printed.
+    """A service ended, or was not ready in time; the message is the output of the service.
 
-    Uncaught, it ends the benchmark with that message.
+    If it is not caught, the benchmark ends with that message.
     """
 
 
@@ -39,14 +39,14 @@ class Service:
     process: subprocess.Popen[bytes]
     url: str
     grpc: str | None
-    """Where its gRPC port is, as HOST:PORT."""
+    """The address of its gRPC port, as HOST:PORT."""
     audit_db: Path
     started_s: float
     """From the command to ready."""
 
     @property
     def resident_mb(self) -> float:
-        """Resident memory of the processes that answer requests."""
+        """Resident memory of the worker processes."""
         return float(sum(worker.memory_info().rss for worker in self._workers())) / 1024**2
 
     @property
@@ -56,13 +56,13 @@ class Service:
 
     @property
     def cpu_s(self) -> float:
-        """Processor time that all processes of the service took so far."""
+        """Processor time that all processes of the service have used so far."""
         times = [process.cpu_times() for process in self._processes()]
         return float(sum(each.user + each.system for each in times))
 
     def _workers(self) -> list[psutil.Process]:
         processes = self._processes()
-        # BentoML's supervisor answers nothing; uvicorn with one worker is that worker.
+        # BentoML's supervisor serves no requests; uvicorn with one worker is a single process.
         workers = [each for each in processes if "_bentoml_impl.worker.service" in " ".join(each.cmdline())]
         return workers or processes[:1]
 
@@ -73,10 +73,10 @@ class Service:
 
 @contextmanager
 def serving(target: str = ".", model: str | None = "iris_classifier", **settings: str) -> Iterator[Service]:
-    """Serve a BentoML service on free ports while it lasts: by default the Iris model, with this project."""
+    """Serve a BentoML service on free ports; by default this project's, with the Iris model."""
     port, grpc_port = free_ports(2)
     command = ["bentoml", "serve", target, *_address(port), *(["--arg", f"model={model}"] if model else [])]
-    # Two services that are both left the default port would share it, and each other's calls.
+    # Two services with the same gRPC port would share it (SO_REUSEPORT) and get each other's calls.
     settings = {"TABENTO_GRPC_PORT": str(grpc_port), **settings}
     with running(_module(*command), settings, port, ready_at(port, "/readyz"), grpc_port) as service:
         yield service
@@ -94,7 +94,7 @@ def serving_asgi(app: str, **settings: str) -> Iterator[Service]:
 
 @contextmanager
 def serving_grpc(module: str, **settings: str) -> Iterator[Service]:
-    """Run a module that serves nothing but gRPC, on the ``--port`` that it is given."""
+    """Run a module that serves only gRPC, on the port that its ``--port`` option names."""
     (port,) = free_ports(1)
     command = _module(module, "--port", str(port))
     with running(command, settings, port, partial(_listens, port), port) as service:
@@ -109,7 +109,7 @@ def running(
     is_ready: Callable[[], bool],
     grpc_port: int | None = None,
 ) -> Iterator[Service]:
-    """Run a command that serves on those ports, and end it; raises NotReady."""
+    """Run a command that serves on those ports, and stop it at the end; raises NotReady."""
     with TemporaryDirectory(prefix="tabento-bench-") as folder:
         audit_db, output = Path(folder) / "audit.db", Path(folder) / "output"
         environment = {**os.environ, "TABENTO_AUDIT_DB": str(audit_db), "PYTHONPATH": str(PROJECT)}
@@ -128,10 +128,10 @@ def running(
 
 
 def free_ports(count: int) -> list[int]:
-    """As many ports that nothing listens on, each another.
+    """Different ports on which nothing listens.
 
-    They are outside the range from which the kernel gives outgoing connections theirs: any connection of this
-    machine could take one from there before a service binds it.
+    They are outside the kernel's range for outgoing connections, because any connection of the machine could
+    take a port of that range before a service binds it.
     """
     first, last = map(int, _OUTGOING_PORTS.read_text().split())
     ports = [port for port in range(10_000, 65_536) if not first <= port <= last] or range(first, last)
@@ -153,7 +153,7 @@ def _is_free(port: int) -> bool:
 
 
 def ready_at(port: int, path: str) -> Callable[[], bool]:
-    """Whether an HTTP server says there that it is ready."""
+    """A check whether an HTTP server answers there with 200."""
 
     def is_ready() -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Who is measured: the services, and the requests that each gets in each of its variants."""
+"""The services that ``make bench`` compares, and the requests of each variant."""
 
 import sys
 import urllib.error
@@ -28,14 +28,14 @@ from load_tests.bench.findings import (
     V2_FEATURES,
 )
 from load_tests.bench.grpc_load import Call, call_once, load_grpc
-from load_tests.bench.http_load import ONE_ROW, ROWS, Measured, Work, load
+from load_tests.bench.http_load import ONE_ROW, ROWS, LoadResult, Work, load
 from load_tests.bench.serving import NotReady, Service, serving, serving_asgi, serving_grpc
 
 Services = Mapping[str, Service]
 
 
 class Variant(NamedTuple):
-    """Where a variant's requests go."""
+    """The service and the requests of a variant."""
 
     service: str
     single: Work | Call
@@ -66,10 +66,10 @@ VARIANTS = {
 
 
 @contextmanager
-def subjects() -> Iterator[tuple[Services, list[str]]]:
-    """Every service, each of which has answered every request that it will get; and those left out, and why.
+def running_services() -> Iterator[tuple[Services, list[str]]]:
+    """Start every service and check its answers; yields the services, and the reasons for those left out.
 
-    Only MLServer can be left out: it is not this project's lock that says whether it can be installed.
+    Only MLServer may be left out: this project's lock does not contain it, so it may not be installable.
     """
     audited = {"TABENTO_AUDIT_MODE": "strict", "TABENTO_AUDIT_SYNC": "full"}
     unaudited = "load_tests.bench.variants:TabularClassifier"
@@ -92,19 +92,19 @@ def subjects() -> Iterator[tuple[Services, list[str]]]:
             sys.stderr.write(f"LEFT OUT: {left_out[-1]}\n")
         for name, variant in VARIANTS.items():
             if variant.service in services:
-                _try(name, services[variant.service], variant.single)
+                _check_answers(name, services[variant.service], variant.single)
         yield services, left_out
 
 
-def put_on(service: Service, work: Work | Call, connections: int, seconds: float) -> Measured:
-    """Load the service with that, by HTTP or by gRPC."""
+def run_load(service: Service, work: Work | Call, connections: int, seconds: float) -> LoadResult:
+    """Load the service with the request, over HTTP or gRPC."""
     if isinstance(work, Work):
         return load(service.url, connections, seconds, work)
     return load_grpc(_grpc(service), connections, seconds, work)
 
 
-def _try(variant: str, service: Service, work: Work | Call) -> None:
-    """See that the service answers what it is going to be loaded with."""
+def _check_answers(variant: str, service: Service, work: Work | Call) -> None:
+    """Check that the service answers the request of the load."""
     try:
         if isinstance(work, Work):
             request = urllib.request.Request(service.url + work.path, work.body, dict(work.headers))

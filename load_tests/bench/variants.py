@@ -1,9 +1,10 @@
-"""The service as it is, but for how ``TABENTO_BENCH_VARIANT`` has its predictions recorded.
+"""Variants of the service that record predictions differently, as ``TABENTO_BENCH_VARIANT`` says.
 
-``bentoml serve load_tests.bench.variants:TabularClassifier``; for ``bench_audit`` alone to compare with:
+``bentoml serve load_tests.bench.variants:TabularClassifier`` serves them, only for ``make bench`` and
+``make bench-audit`` to compare with:
 
-    off       nothing is recorded: what the audit log costs is the difference
-    single    every request gets a transaction of its own, as without group commit
+    off       records nothing; the difference is the cost of the audit log
+    single    commits every request in a transaction of its own, without group commit
 """
 
 import asyncio
@@ -17,22 +18,22 @@ __all__ = ["TabularClassifier"]
 
 
 class Unrecorded(AuditLog):
-    """Drops every record at once."""
+    """A log that drops every record."""
 
     async def append(self, record: AuditRecord, deadline: float = float("inf")) -> None:
-        """Return."""
+        """Do nothing."""
 
 
 class OneCommitEach(AuditLog):
-    """Hands the writer one record, and the next when that is committed."""
+    """A log that commits one record at a time."""
 
-    _turn: asyncio.Lock | None = None
+    _lock: asyncio.Lock | None = None
 
     async def append(self, record: AuditRecord, deadline: float = float("inf")) -> None:
-        """Return once the record, and it alone, is committed."""
-        if self._turn is None:
-            self._turn = asyncio.Lock()
-        async with self._turn:
+        """Commit the record in a transaction of its own."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        async with self._lock:
             await super().append(record, deadline)
 
 

@@ -1,8 +1,5 @@
-"""``make bench-hostile``: what a single request can do to the others.
+"""``make bench-hostile``: the effect of a single hostile request on other requests.
 
-bodies.py    the collection of hostile bodies, by transport
-models.py    the two models that are served: four features, and 450 with a text
-watcher.py   the process that asks /livez and looks at the memory meanwhile
-sending.py   one request, and the time from its last byte to its answer
-report.py    what was to hold, and the page
+In come hostile bodies for two models; out come the time to each rejection, the latency of /livez meanwhile,
+and the memory of the service.
 """

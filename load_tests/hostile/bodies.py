@@ -1,4 +1,4 @@
-"""The hostile bodies: each within the limit, each made to take time or memory. Most are to be refused."""
+"""Hostile bodies: each is within the size limit and made to cost time or memory. Most must be rejected."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -9,15 +9,15 @@ from load_tests.users.row_tensors import as_tensors
 from service.model.contract import Contract, Feature, Value
 
 SIZE = 30 * 1000 * 1000
-"""About how long they are; the limit is 32 MiB."""
+"""Their approximate length; the limit is 32 MiB."""
 MAX_BATCH_ROWS = 10_000
-"""Of a batch, unless the service is told otherwise."""
+"""The default limit of the service."""
 
 _DATATYPES = {"float": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES"}
-"""In which a feature may be sent where no value is missing."""
+"""The datatype of each type of feature, if no value is missing."""
 
 
-class Hostile(NamedTuple):
+class HostileBody(NamedTuple):
     """One body."""
 
     name: str
@@ -26,22 +26,22 @@ class Hostile(NamedTuple):
     make: Callable[[], bytes]
     headers: Mapping[str, str] = {}
     is_valid: bool = False
-    """Whether it is a batch that has an answer, which is then as long as it can be made."""
+    """Whether it is a valid batch, made so that its answer is as long as possible."""
 
 
-def hostile(contract: Contract, model: str, size: int = SIZE) -> list[Hostile]:
-    """The collection, against a model with that contract."""
+def hostile_bodies(contract: Contract, model: str, size: int = SIZE) -> list[HostileBody]:
+    """All bodies for a model with that contract."""
     return [
-        *(Hostile(name, "native", "/predict/batch", make) for name, make in _native(contract, size)),
-        *(Hostile(name, "native row", "/predict", make) for name, make in _rows(min(size, 1_000_000))),
-        *(Hostile(name, "v2", f"/v2/models/{model}/infer", make) for name, make in _v2(contract, size)),
+        *(HostileBody(name, "native", "/predict/batch", make) for name, make in _native(contract, size)),
+        *(HostileBody(name, "native row", "/predict", make) for name, make in _rows(min(size, 1_000_000))),
+        *(HostileBody(name, "v2", f"/v2/models/{model}/infer", make) for name, make in _v2(contract, size)),
         *_binary(contract, model, size),
-        *(Hostile(name, "grpc", INFER, make) for name, make in _grpc(contract, model, size)),
+        *(HostileBody(name, "grpc", INFER, make) for name, make in _grpc(contract, model, size)),
         *_unlike_training(contract, model, size),
     ]
 
 
-Made = Iterable[tuple[str, Callable[[], bytes]]]
+NamedMakers = Iterable[tuple[str, Callable[[], bytes]]]
 
 
 def _many(item: bytes, size: int) -> bytes:
@@ -52,7 +52,7 @@ def _unknown(size: int) -> bytes:
     return b",".join(b'"unknown_%07d":1' % i for i in range(size // 18))
 
 
-def _native(contract: Contract, size: int) -> Made:
+def _native(contract: Contract, size: int) -> NamedMakers:
     row = {f.name: "a" if f.type == "category" else 1.5 for f in contract.features}
     good = json.dumps(row).encode()
     text = good.replace(b"1.5", b'"a"')
@@ -85,13 +85,13 @@ def _native(contract: Contract, size: int) -> Made:
     yield "not JSON", lambda: b"\xff" * size
 
 
-def _rows(size: int) -> Made:
+def _rows(size: int) -> NamedMakers:
     yield "unknown keys", lambda: b"{%b}" % _unknown(size)
     yield "a list", lambda: b"[%b]" % _many(b"{}", size)
     yield "a long text", lambda: b'{"text":"%b"}' % (b"a" * size)
 
 
-def _v2(contract: Contract, size: int) -> Made:
+def _v2(contract: Contract, size: int) -> NamedMakers:
     name = contract.features[0].name.encode()
 
     def one(data: bytes) -> bytes:
@@ -115,7 +115,7 @@ def _v2(contract: Contract, size: int) -> Made:
     yield "spaces", lambda: one(b" " * size)
 
 
-def _binary(contract: Contract, model: str, size: int) -> Iterable[Hostile]:
+def _binary(contract: Contract, model: str, size: int) -> Iterable[HostileBody]:
     for name, datatype, content in (
         ("bytes of no tensor", "FP64", b"\0" * size),
         ("empty texts", "BYTES", b"\0" * size),
@@ -125,10 +125,10 @@ def _binary(contract: Contract, model: str, size: int) -> Iterable[Hostile]:
         tensor = {**about, "parameters": {"binary_data_size": len(content)}}
         text = json.dumps({"inputs": [tensor]}).encode()
         headers = {"Inference-Header-Content-Length": str(len(text))}
-        yield Hostile(name, "v2 binary", f"/v2/models/{model}/infer", _same(text + content), headers)
+        yield HostileBody(name, "v2 binary", f"/v2/models/{model}/infer", _constant(text + content), headers)
 
 
-def _unlike_training(contract: Contract, model: str, size: int) -> Iterable[Hostile]:
+def _unlike_training(contract: Contract, model: str, size: int) -> Iterable[HostileBody]:
     row = {feature.name: _unlike(feature) for feature in contract.features}
     rows = [row] * min(MAX_BATCH_ROWS, size // len(json.dumps(row)))
     datatypes = {feature.name: _DATATYPES[feature.type] for feature in contract.features}
@@ -151,7 +151,7 @@ def _unlike_training(contract: Contract, model: str, size: int) -> Iterable[Host
         ("v2", f"/v2/models/{model}/infer", v2),
         ("grpc", INFER, grpc),
     ):
-        yield Hostile("valid, all unlike training", transport, path, make, is_valid=True)
+        yield HostileBody("valid, all unlike training", transport, path, make, is_valid=True)
 
 
 def _unlike(feature: Feature) -> Value:
@@ -161,7 +161,7 @@ def _unlike(feature: Feature) -> Value:
     return largest if feature.type == "float" else int(largest)
 
 
-def _same(content: bytes) -> Callable[[], bytes]:
+def _constant(content: bytes) -> Callable[[], bytes]:
     return lambda: content
 
 
@@ -173,7 +173,7 @@ def _field(number: int, value: bytes) -> bytes:
     return bytes(head) + bytes([length]) + value
 
 
-def _grpc(contract: Contract, model: str, size: int) -> Made:
+def _grpc(contract: Contract, model: str, size: int) -> NamedMakers:
     request = ModelInferRequest(model_name=model)
     about: bytes = request.SerializeToString()
     tensor = request.inputs.add(name=contract.features[0].name, datatype="FP64", shape=[10_000])

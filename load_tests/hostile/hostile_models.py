@@ -1,4 +1,4 @@
-"""The models that hostile bodies are sent to, in a store that lasts as long as the measurement."""
+"""The models that hostile bodies are sent to, in a temporary store: 4 features, and 450 with a text."""
 
 import os
 import subprocess
@@ -16,15 +16,15 @@ from service.model.published import Golden, Lineage
 
 TARGET = Target(name="kind", type="text", classes=("a", "b"))
 NARROW, WIDE = "narrow", "wide"
-SEEN = {"observed_minimum": 0.0, "observed_maximum": 9.0}
+OBSERVED = {"observed_minimum": 0.0, "observed_maximum": 9.0}
 CONTRACTS = {
     NARROW: Contract(
-        features=tuple(Feature(name=f"width_{i}", type="float", minimum=0, **SEEN) for i in range(4)),
+        features=tuple(Feature(name=f"width_{i}", type="float", minimum=0, **OBSERVED) for i in range(4)),
         target=TARGET,
     ),
     WIDE: Contract(
         features=(
-            *(Feature(name=f"feature_{i:03d}", type="float", **SEEN) for i in range(449)),
+            *(Feature(name=f"feature_{i:03d}", type="float", **OBSERVED) for i in range(449)),
             Feature(name="text", type="category", categories=("a", "b"), nullable=True),
         ),
         target=TARGET,
@@ -34,7 +34,7 @@ CONTRACTS = {
 
 @contextmanager
 def published() -> Iterator[dict[str, str]]:
-    """The environment in which both are published."""
+    """Publish both models; yields the environment variables of their store."""
     with TemporaryDirectory(prefix="tabento-hostile-") as folder:
         store = {"BENTOML_HOME": str(Path(folder) / "bentoml")}
         environment = {**os.environ, **store, "PYTHONPATH": str(PROJECT)}
@@ -44,7 +44,7 @@ def published() -> Iterator[dict[str, str]]:
 
 
 def publish_models() -> None:
-    """Publish both in the store of the environment."""
+    """Publish both models in the store that BENTOML_HOME names."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 

@@ -1,4 +1,4 @@
-"""One hostile request: sent whole, and how long its answer takes from its last byte on."""
+"""Send one hostile request, and measure the time from its last byte to the end of the answer."""
 
 import http.client
 import time
@@ -7,27 +7,27 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from load_tests.hostile.bodies import Hostile
+from load_tests.hostile.bodies import HostileBody
 
 TIMEOUT_S = 120.0
 
 
-class Answered(NamedTuple):
-    """What was said to a request."""
+class Answer(NamedTuple):
+    """The answer to a request."""
 
     status: str
     """The HTTP status, or the gRPC code."""
     seconds: float
-    """From the last byte of the request to the end of the answer; over gRPC from the begin of the call."""
-    answer: bytes
+    """From the last byte of the request to the end of the answer; over gRPC from the start of the call."""
+    content: bytes
 
 
-def send(url: str, address: str, request: Hostile, body: bytes) -> Answered:
-    """Send it, alone on a connection of its own."""
+def send(url: str, address: str, request: HostileBody, body: bytes) -> Answer:
+    """Send the request on a connection of its own."""
     return _grpc(address, request, body) if request.transport == "grpc" else _http(url, request, body)
 
 
-def _http(url: str, request: Hostile, body: bytes) -> Answered:
+def _http(url: str, request: HostileBody, body: bytes) -> Answer:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_S)
     connection.putrequest("POST", request.path)
     kind = "application/octet-stream" if request.headers else "application/json"
@@ -38,19 +38,19 @@ def _http(url: str, request: Hostile, body: bytes) -> Answered:
     try:
         connection.endheaders(body)
         sent = time.perf_counter()
-    except (BrokenPipeError, ConnectionResetError):  # It was refused before it was sent whole.
+    except (BrokenPipeError, ConnectionResetError):  # The service rejected it before its end was sent.
         pass
     try:
         answer = connection.getresponse()
         content = answer.read()
     except (ConnectionError, http.client.HTTPException) as error:
-        return Answered(type(error).__name__, time.perf_counter() - sent, b"")
+        return Answer(type(error).__name__, time.perf_counter() - sent, b"")
     finally:
         connection.close()
-    return Answered(str(answer.status), time.perf_counter() - sent, content)
+    return Answer(str(answer.status), time.perf_counter() - sent, content)
 
 
-def _grpc(address: str, request: Hostile, body: bytes) -> Answered:
+def _grpc(address: str, request: HostileBody, body: bytes) -> Answer:
     options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(address, options) as channel:
         grpc.channel_ready_future(channel).result(TIMEOUT_S)
@@ -59,6 +59,6 @@ def _grpc(address: str, request: Hostile, body: bytes) -> Answered:
             call: Any = channel.unary_unary(request.path)
             answer: bytes = call(body, timeout=TIMEOUT_S)
         except grpc.RpcError as error:
-            ended: Any = error  # It is the call, which its type does not say.
-            return Answered(ended.code().name, time.perf_counter() - sent, (ended.details() or "").encode())
-    return Answered("OK", time.perf_counter() - sent, answer)
+            status: Any = error  # The error is also the call, which its type does not declare.
+            return Answer(status.code().name, time.perf_counter() - sent, (status.details() or "").encode())
+    return Answer("OK", time.perf_counter() - sent, answer)

@@ -1,4 +1,4 @@
-"""What other clients see meanwhile, and the memory: watched from a process of its own."""
+"""A separate process that measures the latency of /livez and the memory of a service."""
 
 import http.client
 import time
@@ -15,32 +15,32 @@ _INTERVAL_S = 0.01
 _MEMORY_INTERVAL_S = 0.02
 
 
-class Seen(NamedTuple):
-    """What was seen since it was last asked."""
+class Observation(NamedTuple):
+    """The measurements since the previous observation."""
 
     longest_ms: float
-    """That /livez took."""
-    asked: int
-    most_bytes: int
-    """Resident, of all processes together."""
+    """The longest latency of /livez."""
+    requests: int
+    max_bytes: int
+    """Resident memory of all processes together."""
     bytes_now: int
 
 
 class Watcher:
-    """The process that watches."""
+    """The process that measures."""
 
-    def __init__(self, end: "Connection[None, Seen]") -> None:
+    def __init__(self, end: "Connection[None, Observation]") -> None:
         self._end = end
 
-    def seen(self) -> Seen:
-        """What it saw since the last time, or since it began."""
+    def observe(self) -> Observation:
+        """The measurements since the previous call, or since the start."""
         self._end.send(None)
         return self._end.recv()
 
 
 @contextmanager
 def watching(url: str, pids: Sequence[int]) -> Iterator[Watcher]:
-    """Watch a service while it lasts."""
+    """Run a watcher for a service."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_watch, args=(url, pids, theirs), daemon=True)
@@ -53,24 +53,24 @@ def watching(url: str, pids: Sequence[int]) -> Iterator[Watcher]:
         process.join()
 
 
-def _watch(url: str, pids: Sequence[int], end: "Connection[Seen | None, None]") -> None:
+def _watch(url: str, pids: Sequence[int], end: "Connection[Observation | None, None]") -> None:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
-    longest_s, asked, most, now, next_look = 0.0, 0, 0, 0, 0.0
+    longest_s, requests, most, now, next_memory = 0.0, 0, 0, 0, 0.0
     end.send(None)
     while True:
         started = time.perf_counter()
         connection.request("GET", "/livez")
         connection.getresponse().read()
         longest_s = max(longest_s, time.perf_counter() - started)
-        asked += 1
-        if started >= next_look:
+        requests += 1
+        if started >= next_memory:
             now = sum(map(_resident_bytes, pids))
             most = max(most, now)
-            next_look = started + _MEMORY_INTERVAL_S
+            next_memory = started + _MEMORY_INTERVAL_S
         if end.poll():
             end.recv()
-            end.send(Seen(longest_s * 1e3, asked, most, now))
-            longest_s, asked, most, next_look = 0.0, 0, 0, 0.0
+            end.send(Observation(longest_s * 1e3, requests, most, now))
+            longest_s, requests, most, next_memory = 0.0, 0, 0, 0.0
         time.sleep(max(0.0, started + _INTERVAL_S - time.perf_counter()))
 
 

@@ -1,1 +1,5 @@
-"""More load than the service can take: what is refused, what is answered, and the recovery."""
+"""Load beyond the capacity of the service.
+
+In comes a running service; out come its goodput, rejections, latency, memory and recovery under overload, and
+its throughput of single rows beside other requests.
+"""

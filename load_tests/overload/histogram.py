@@ -1,4 +1,4 @@
-"""Times counted by tenths of a millisecond: small, however many there are, and summed over processes."""
+"""A histogram of times in tenths of a millisecond, small for any number of times."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,21 +9,21 @@ _PER_MS = 10
 
 
 class Histogram:
-    """How many times there were of each length."""
+    """The number of times in each tenth of a millisecond."""
 
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
         self._counts = Counter(counts or {})
 
     @classmethod
     def sum(cls, parts: Iterable[Mapping[str, int]]) -> Self:
-        """Those that several processes wrote, as one."""
+        """The sum of histograms that ``as_json`` wrote."""
         total: Counter[int] = Counter()
         for part in parts:
             total.update({int(tenths): count for tenths, count in part.items()})
         return cls(total)
 
     def add(self, time_ms: float) -> None:
-        """Count one more."""
+        """Count one time."""
         self._counts[ceil(time_ms * _PER_MS)] += 1
 
     @property
@@ -32,7 +32,7 @@ class Histogram:
         return self._counts.total()
 
     def percentile_ms(self, percent: float) -> float | None:
-        """The time that so many percent do not exceed; None where there is none."""
+        """The time that so many percent do not exceed; None if the histogram is empty."""
         rank = ceil(self.count * percent / 100)
         seen = 0
         for tenths, count in sorted(self._counts.items()):
@@ -42,5 +42,5 @@ class Histogram:
         return None
 
     def as_json(self) -> dict[str, int]:
-        """What ``sum`` reads."""
+        """The counts by tenths of a millisecond, as ``sum`` reads them."""
         return {str(tenths): count for tenths, count in sorted(self._counts.items())}

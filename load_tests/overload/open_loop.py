@@ -1,13 +1,13 @@
-"""Requests that arrive by a schedule, whatever becomes of those before: what overload is made of.
+"""An open-loop load: requests arrive by a schedule, whether or not earlier ones are answered.
 
     python -m load_tests.overload.open_loop --url http://127.0.0.1:3000 --rate 1000 --seconds 10 --at CLOCK
 
-A process of its own, so that its work can be told from the service's; several share a higher rate. Prints
-one JSON object, ``Arrivals``.
+It is a separate process, so that its processor time can be told from the service's. Several processes can
+share a higher rate. Prints one JSON object, ``Arrivals``.
 
-An arrival takes a kept connection that is idle, or opens one. Its latency counts from the moment for which
-it was scheduled, not from when it was sent: a client that is held up does not make the service look faster.
-One that finds all connections busy and no more allowed is not sent, and counted as ``unsent``.
+An arrival uses an idle kept connection, or opens one. Its latency counts from the scheduled moment, not from
+when it was sent, so a slow client does not make the service look faster. If all connections are busy and no
+more are allowed, the arrival is not sent and counts as ``unsent``.
 """
 
 import argparse
@@ -30,39 +30,39 @@ from load_tests.bench.http_load import ONE_ROW, request_bytes
 from load_tests.overload.histogram import Histogram
 
 _TICK_S = 0.001
-"""The timers of the event loop are no finer."""
-_AT_ONCE = 64
-"""Arrivals after which answers are read, where the schedule leaves no time to wait."""
+"""The resolution of the event loop's timers."""
+_BURST = 64
+"""Arrivals after which answers are read, if the schedule leaves no time to wait."""
 _DRAIN_S = 10
-"""After the last arrival; what has no answer then is ``unanswered``."""
+"""After the last arrival; a request without an answer by then is ``unanswered``."""
 
 
 class Arrivals(NamedTuple):
-    """What became of the arrivals of one process."""
+    """The outcomes of one process's arrivals."""
 
     outcomes: dict[str, int]
-    """How many had which end: a status, ``unsent``, ``refused``, ``broken`` or ``unanswered``."""
+    """The count of each outcome: a status, ``unsent``, ``refused``, ``broken`` or ``unanswered``."""
     good: int
-    """How many were answered with 200 before the last arrived."""
+    """The number of answers with 200 before the last arrival."""
     admitted_ms: dict[str, int]
-    """From the scheduled arrival to the answer, of status 200."""
+    """From the scheduled arrival to an answer with 200."""
     late_ms: dict[str, int]
-    """From the scheduled arrival to when it was sent or its connection was opened."""
+    """From the scheduled arrival until it was sent."""
     connections: int
-    """The most that were open at a time."""
+    """The highest number that was open at a time."""
     cpu_s: float
 
 
 def schedule(rate: float, seconds: float, kind: str, seed: int) -> Iterator[float]:
     """Moments of arrival, in seconds from the start: evenly spaced (``constant``) or ``poisson``."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     moment = 0.0
-    while (moment := moment + (chance.expovariate(rate) if kind == "poisson" else 1 / rate)) < seconds:
+    while (moment := moment + (rng.expovariate(rate) if kind == "poisson" else 1 / rate)) < seconds:
         yield moment
 
 
 class Connection(asyncio.Protocol):
-    """One kept connection, with at most one request on its way."""
+    """One kept connection, with at most one request in progress."""
 
     _transport: asyncio.Transport
 
@@ -70,27 +70,27 @@ class Connection(asyncio.Protocol):
         self._client = client
         self._parser = HttpResponseParser(self)
         self.due: float | None = None
-        """When the request that is on its way was to arrive."""
+        """The scheduled arrival of the request in progress."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be ready to send."""
-        # uvloop's transports are asyncio's in all but their base class.
+        """Keep the transport."""
+        # uvloop's transports have asyncio's interface without its base class.
         self._transport = cast(asyncio.Transport, transport)
 
-    def ask(self, due: float) -> None:
+    def send(self, due: float) -> None:
         """Send a request."""
         self.due = due
         self._transport.write(self._client.request)
 
     def data_received(self, data: bytes) -> None:
-        """Read on in the answer."""
+        """Parse the next part of the answer."""
         try:
             self._parser.feed_data(data)
         except HttpParserError:
             self.close()
 
     def on_message_complete(self) -> None:
-        """Be idle again, or closed if the service wants it so."""
+        """Become idle again, or close if the service asked for that."""
         due, self.due = self.due, None
         if due is None:
             self.close()
@@ -102,16 +102,16 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def close(self) -> None:
-        """End it, whatever is on its way."""
+        """Abort the connection."""
         self._transport.abort()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Be forgotten."""
+        """Tell the client."""
         self._client.lost(self)
 
 
 class Client:
-    """All connections of this process, and what is counted."""
+    """All connections of this process, and the counts."""
 
     def __init__(self, url: str, most_connections: int) -> None:
         address = urlsplit(url)
@@ -125,25 +125,25 @@ class Client:
         self.peak_connections = 0
         self._most_connections = most_connections
         self._open = 0
-        self._on_their_way = 0
+        self._in_progress = 0
         self._last_arrived = False
         self._drained = asyncio.Event()
         self._openings: set[asyncio.Task[None]] = set()
 
     async def run(self, moments: Iterator[float], start: float) -> None:
-        """Let the requests arrive, and wait for what they have not been answered yet."""
+        """Send the requests by the schedule, and wait for the pending answers."""
         for number, moment in enumerate(moments):
             if (wait_s := start + moment - time.monotonic()) > 0:
                 await asyncio.sleep(wait_s + _TICK_S)
-            elif number % _AT_ONCE == 0:
+            elif number % _BURST == 0:
                 await asyncio.sleep(0)
             self._arrive(start + moment)
         self._last_arrived = True
-        if self._on_their_way:
+        if self._in_progress:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), _DRAIN_S)
-        if self._on_their_way:
-            self.outcomes["unanswered"] += self._on_their_way
+        if self._in_progress:
+            self.outcomes["unanswered"] += self._in_progress
         for connection in self._connections:
             connection.due = None
             connection.close()
@@ -151,10 +151,10 @@ class Client:
 
     def _arrive(self, due: float) -> None:
         if self.idle:
-            self._on_their_way += 1
+            self._in_progress += 1
             self._send(self.idle.pop(), due)
         elif self._open < self._most_connections:
-            self._on_their_way += 1
+            self._in_progress += 1
             self._open += 1
             self.peak_connections = max(self.peak_connections, self._open)
             opening = asyncio.create_task(self._open_one(due))
@@ -176,7 +176,7 @@ class Client:
 
     def _send(self, connection: Connection, due: float) -> None:
         self.late.add((time.monotonic() - due) * 1e3)
-        connection.ask(due)
+        connection.send(due)
 
     def answered(self, status: int, due: float) -> None:
         """Count an answer."""
@@ -186,7 +186,7 @@ class Client:
         self._ended(str(status))
 
     def lost(self, connection: Connection) -> None:
-        """Count a connection out, and the request that went down with it."""
+        """Remove a connection, and count its request in progress as broken."""
         self._open -= 1
         self._connections.discard(connection)
         if connection in self.idle:
@@ -196,14 +196,14 @@ class Client:
             self._ended("broken")
 
     def _ended(self, outcome: str) -> None:
-        self._on_their_way -= 1
+        self._in_progress -= 1
         self.outcomes[outcome] += 1
-        if self._last_arrived and not self._on_their_way:
+        if self._last_arrived and not self._in_progress:
             self._drained.set()
 
 
 async def offer(url: str, moments: Iterator[float], connections: int, start: float | None = None) -> Arrivals:
-    """Let requests arrive at these moments, in seconds from ``start`` of the monotonic clock."""
+    """Send requests at these moments, in seconds from ``start`` of the monotonic clock."""
     client = Client(url, connections)
     before_s = time.process_time()
     await client.run(moments, time.monotonic() if start is None else start)
@@ -213,25 +213,25 @@ async def offer(url: str, moments: Iterator[float], connections: int, start: flo
 
 
 def allow_connections() -> None:
-    """Raise the limit of open files as far as the system lets; children inherit it."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files to the system's maximum; child processes inherit it."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def main() -> None:
-    """Offer what the options say."""
+    """Run the load that the options describe."""
     parser = argparse.ArgumentParser(prog="python -m load_tests.overload.open_loop", description=__doc__)
-    parser.add_argument("--url", required=True)
+    parser.add_argument("--url", required=True, help="the service")
     parser.add_argument("--rate", type=float, required=True, help="arrivals a second")
-    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--seconds", type=float, required=True, help="the length of the load")
     parser.add_argument("--arrivals", choices=("poisson", "constant"), default="poisson")
-    parser.add_argument("--connections", type=int, default=1_000, help="at most")
-    parser.add_argument("--at", type=float, help="when to start, by the monotonic clock; now by default")
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    parser.add_argument("--connections", type=int, default=1_000, help="the maximum")
+    parser.add_argument("--at", type=float, help="the start, by the monotonic clock; by default now")
+    parser.add_argument("--seed", type=int, default=0, help="of the arrivals")
+    options = parser.parse_args()
     allow_connections()
-    moments = schedule(asked.rate, asked.seconds, asked.arrivals, asked.seed)
-    arrivals = uvloop.run(offer(asked.url, moments, asked.connections, asked.at))
+    moments = schedule(options.rate, options.seconds, options.arrivals, options.seed)
+    arrivals = uvloop.run(offer(options.url, moments, options.connections, options.at))
     sys.stdout.write(json.dumps(arrivals._asdict()) + "\n")
 
 

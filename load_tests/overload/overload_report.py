@@ -1,4 +1,4 @@
-"""What an overload run found, what was to hold, and its page."""
+"""The report of ``make overload``: its figures, objectives and page."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -6,34 +6,34 @@ from typing import NamedTuple
 from load_tests.bench.provenance import Verdict, setting, table
 from load_tests.overload.histogram import Histogram
 
-LEAST_GOODPUT = 0.9
-MOST_GROWTH = 0.05
-MOST_RECOVERY_S = 2
-_LEAST_OFFERED = 0.99
-"""Of what was asked for: Poisson arrivals vary, and a few find no free connection."""
+MIN_GOODPUT = 0.9
+MAX_GROWTH = 0.05
+MAX_RECOVERY_S = 2
+_MIN_OFFERED = 0.99
+"""Of the intended rate: Poisson arrivals vary, and a few find no free connection."""
 
 
 class Overload(NamedTuple):
-    """The course of one overload."""
+    """The figures of one overload."""
 
     capacity: float
-    """Requests a second that were answered in a closed loop before."""
+    """Requests a second that were answered in a closed loop beforehand."""
     capacity_connections: int
     """Of that closed loop."""
     times: float
-    """How many times that was to be offered."""
+    """The intended rate as a multiple of the capacity."""
     seconds: float
     deadline_ms: float
     outcomes: Mapping[str, int]
     good: int
-    """How many were answered with 200 before the last arrived."""
+    """The number of answers with 200 before the last arrival."""
     admitted: Histogram
     late: Histogram
     connections: int
     service_cpu_s: float
     generator_cpu_s: float
     resident_mb: Sequence[float]
-    """Of the worker, each second of the overload."""
+    """Of the worker, in each second of the overload."""
     resident_before_mb: float
     resident_after_mb: float
     recovery_s: float | None
@@ -45,12 +45,12 @@ class Overload(NamedTuple):
 
     @property
     def goodput(self) -> float:
-        """Requests a second that were answered with 200 while it lasted."""
+        """Requests a second that were answered with 200 during the overload."""
         return self.good / self.seconds
 
     @property
     def growth(self) -> float | None:
-        """Of the most memory in the second half of the overload over that in the first."""
+        """From the peak memory of the first half of the overload to that of the second half."""
         middle = len(self.resident_mb) // 2
         if middle == 0:
             return None
@@ -58,7 +58,7 @@ class Overload(NamedTuple):
 
 
 def verdicts(found: Overload) -> list[Verdict]:
-    """What was to hold."""
+    """Every objective, and whether it is met."""
     outcomes = found.outcomes
     failed = sum(count for outcome, count in outcomes.items() if outcome.startswith("5"))
     neither = sum(count for outcome, count in outcomes.items() if outcome not in ("200", "429", "unsent"))
@@ -66,8 +66,8 @@ def verdicts(found: Overload) -> list[Verdict]:
     goodput = found.goodput / found.capacity
     at_least, at_most = Verdict.at_least, Verdict.at_most
     return [
-        at_least(f"{found.times:g} x the maximum is offered", offered, found.times * _LEAST_OFFERED, ".2f"),
-        at_least(f"goodput is {LEAST_GOODPUT:.0%} of the maximum or more", goodput, LEAST_GOODPUT, ".1%"),
+        at_least(f"{found.times:g} x the maximum is offered", offered, found.times * _MIN_OFFERED, ".2f"),
+        at_least(f"goodput is {MIN_GOODPUT:.0%} of the maximum or more", goodput, MIN_GOODPUT, ".1%"),
         at_most(
             f"p99 of the admitted is within the deadline of {found.deadline_ms:,.0f} ms",
             found.admitted.percentile_ms(99),
@@ -76,16 +76,16 @@ def verdicts(found: Overload) -> list[Verdict]:
         ),
         at_most("requests that got 5xx: none", failed, 0),
         at_most("requests that got neither 200 nor 429: none", neither, 0),
-        at_most(f"memory stays flat: under {MOST_GROWTH:.0%} of growth", found.growth, MOST_GROWTH, ".1%"),
+        at_most(f"memory stays flat: under {MAX_GROWTH:.0%} of growth", found.growth, MAX_GROWTH, ".1%"),
         _recovered(found.recovery_s),
     ]
 
 
 def _recovered(recovery_s: float | None) -> Verdict:
-    sentence = f"back to normal within {MOST_RECOVERY_S} s"
+    sentence = f"back to normal within {MAX_RECOVERY_S} s"
     if recovery_s is None:
-        return Verdict(False, f"{sentence} (not as long as it was watched)")
-    return Verdict.at_most(sentence, recovery_s, MOST_RECOVERY_S, ".2f")
+        return Verdict(False, f"{sentence} (not while it was measured)")
+    return Verdict.at_most(sentence, recovery_s, MAX_RECOVERY_S, ".2f")
 
 
 def as_json(found: Overload) -> dict[str, object]:
@@ -103,7 +103,7 @@ def as_markdown(report: Mapping[str, object], found: Overload) -> list[str]:
     """The report as a page."""
     outcomes = sorted(found.outcomes.items())
     return [
-        "# Under more than it can take",
+        "# Overload",
         "",
         f"`{report['command']}`: single Iris rows, one worker, strict / full; {report['arrivals']}",
         f"arrivals at {found.times:g} x the maximum for {found.seconds:g} s, open-loop, over at most",
@@ -112,16 +112,16 @@ def as_markdown(report: Mapping[str, object], found: Overload) -> list[str]:
         "",
         *table(("", ""), _figures(found)),
         "",
-        "Services and load share the cores: what the load takes, the service does not have.",
+        "Service and load generators share the cores.",
         "",
         *table(
             ("outcome", "requests", "a second"),
             ((name, f"{count:,}", f"{count / found.seconds:,.0f}") for name, count in outcomes),
         ),
         "",
-        "An outcome is a status, or `unsent`: no connection was free and no more allowed; `refused`: none",
-        "could be opened; `broken`: it was closed without an answer; `unanswered`: still so ten seconds",
-        "after the last arrival.",
+        "An outcome is a status, or `unsent`: no connection was free and no more were allowed; `refused`: no",
+        "connection could be opened; `broken`: the connection was closed without an answer; `unanswered`:",
+        "there was no answer ten seconds after the last arrival.",
     ]
 
 
@@ -138,7 +138,7 @@ def _figures(found: Overload) -> list[tuple[str, str]]:
         ("memory of the worker", _memory(found)),
         (
             "back to normal after",
-            "not as long as it was watched" if found.recovery_s is None else f"{found.recovery_s:.2f} s",
+            "not while it was measured" if found.recovery_s is None else f"{found.recovery_s:.2f} s",
         ),
     ]
 

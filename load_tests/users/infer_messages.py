@@ -1,6 +1,6 @@
-"""The messages and methods of the Open Inference Protocol over gRPC, for the load and for the bare server.
+"""The messages and methods of the Open Inference Protocol over gRPC, for the load and the bare server.
 
-They are the service's own, so that a bare server that is measured beside it does the same to them.
+They are the service's own classes, so that a bare server does the same work with them.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from service.wire.protocol import INFER, SERVICE, make_protocol
 
 _MESSAGES = make_protocol().messages
 
-# Made while the program runs: what attributes they have no type tells.
+# The classes are made at run time, so no type declares their attributes.
 ModelInferRequest: Any = _MESSAGES["ModelInferRequest"]
 ModelInferResponse: Any = _MESSAGES["ModelInferResponse"]
 ModelMetadataRequest: Any = _MESSAGES["ModelMetadataRequest"]

@@ -1,8 +1,7 @@
-"""What clients do, as locust users: single rows, batches, a look at the history.
+"""Locust users over HTTP: single rows, batches, pages of the history.
 
-The rows are made from the contract that the service shows, so that any model can be loaded. Run it by
+The rows are made from the contract that the service returns, so any model can be loaded. Run it with
 ``make load``, or with locust's own page: ``locust --locustfile load_tests/users/locustfile.py --host URL``.
-The users of ``grpc_users.py`` come beside these.
 """
 
 import logging
@@ -31,7 +30,7 @@ class Client(FastHttpUser):
         self.contract = self.client.get("/model/info", name="/model/info").json()["contract"]
 
     def predict(self, path: str, body: dict[str, Any], n_rows: int) -> None:
-        """Ask for predictions, and see that there is one for each row."""
+        """Request predictions, and check that there is one for each row."""
         with self.client.post(path, json=body, catch_response=True) as answer:
             if answer.status_code != 200:
                 answer.failure(f"status {answer.status_code}")
@@ -40,7 +39,7 @@ class Client(FastHttpUser):
 
 
 class SingleRows(Client):
-    """Asks for one row at a time."""
+    """Sends one row at a time."""
 
     weight = 8
 
@@ -63,7 +62,7 @@ class Batches(Client):
 
 
 class Readers(Client):
-    """Reads the history, a page and the next."""
+    """Reads the history."""
 
     weight = 1
 
@@ -76,8 +75,8 @@ class Readers(Client):
             self.client.get(f"{path}?limit=20&before={page['next_before']}", name=path)
 
 
-def misses(environment: Environment) -> Iterator[str]:
-    """Each objective that a finished run missed, in a sentence."""
+def missed_objectives(environment: Environment) -> Iterator[str]:
+    """A sentence for each objective that a finished run missed."""
     stats = environment.stats
     if stats.total.num_failures:
         yield f"{stats.total.num_failures} of {stats.total.num_requests} requests failed"
@@ -95,9 +94,9 @@ def misses(environment: Environment) -> Iterator[str]:
 
 
 @events.quitting.add_listener
-def judge(environment: Environment, **_: object) -> None:
-    """Let the exit code say whether the objectives were met."""
-    missed = list(misses(environment))
+def set_exit_code(environment: Environment, **_: object) -> None:
+    """Set the exit code to 1 if an objective was missed."""
+    missed = list(missed_objectives(environment))
     for sentence in missed:
         logger.error("Objective missed: %s", sentence)
     environment.process_exit_code = 1 if missed else 0

@@ -1,19 +1,19 @@
-"""Service-level objectives of the load test. All requests must succeed besides."""
+"""Service-level objectives of the load test. All requests must also succeed."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What must hold for the requests of one name."""
+    """The objective for the requests of one name."""
 
     name: str
     p95_ms: float
     transport: str = "http"
-    """The objective counts where users come by it."""
+    """The objective applies if users of this transport run."""
 
 
-# For 2 cores that locust and the service share.
+# On 2 cores that locust and the service share.
 OBJECTIVES = (
     Objective("/predict", p95_ms=150),
     Objective("/predict/batch", p95_ms=300),

@@ -13,11 +13,11 @@ _CONTENTS = {
     "BOOL": "bool_contents",
     "BYTES": "bytes_contents",
 }
-"""Where a tensor's values are, by the datatypes that features have."""
+"""The field of a tensor's values, by datatype."""
 
 
 def as_tensors(rows: Sequence[Row], datatypes: Mapping[str, str]) -> Iterator[Any]:
-    """The tensors, of the datatypes that the model's metadata has for the features."""
+    """The tensors, with the datatypes that the model's metadata states."""
     for name in rows[0]:
         datatype = datatypes[name]
         tensor = ModelInferRequest.InferInputTensor(name=name, datatype=datatype, shape=[len(rows), 1])
@@ -27,7 +27,7 @@ def as_tensors(rows: Sequence[Row], datatypes: Mapping[str, str]) -> Iterator[An
 
 
 def _as_value(value: Any, datatype: str) -> Any:
-    """A value as the protocol has it: missing is NaN, and for text the empty text."""
+    """A value as the protocol sends it; a missing value is NaN, or an empty text."""
     if datatype == "BYTES":
         return str("" if value is None else value).encode()
     return nan if value is None else value

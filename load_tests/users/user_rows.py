@@ -1,4 +1,4 @@
-"""Rows for the load tests' users, made from the contract that a service shows."""
+"""Rows for the load tests' users, made from the contract that a service returns."""
 
 import random
 from typing import Any
@@ -7,7 +7,7 @@ Row = dict[str, Any]
 
 
 def make_row(contract: dict[str, Any]) -> Row:
-    """A row that keeps the contract and looks like those of training."""
+    """A row that satisfies the contract and is within the observed ranges."""
     return {feature["name"]: _make_value(feature) for feature in contract["features"]}
 
 

@@ -91,10 +91,10 @@ def locked(path: Path) -> Iterator[Path]:
 
 
 def replace_file(target: Path, content: bytes) -> None:
-    """Replace or create a locked file. A new file is private to its owner; an old one keeps its owner and
-    rights.
+    """Replace or create a locked file in one step; raises KeysUnusable.
 
-    A reader gets the old content or the new, whatever fails in between.
+    A new file is private to its owner; an old one keeps its owner and rights. A reader gets the old content
+    or the new, whatever fails in between.
     """
     # A fixed name, so that the next command removes what a killed command left.
     new = target.with_name(f"{target.name}.new")

@@ -1,4 +1,6 @@
-"""Everything that can go wrong on purpose, and what is said of it.
+"""The errors that the service raises on purpose, with the HTTP status and the gRPC code of each.
+
+In come the facts of a failure; out go a message and, for a request, its answer in either transport.
 
     TabentoError
     +-- StartError                      the service cannot start; the message names the remedy
@@ -14,8 +16,8 @@
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
     |   +-- HttpUnusable
-    +-- ClientGone                      nobody is left to be answered
-    +-- RequestError                    one request is refused, or fails
+    +-- ClientGone                      the client disconnected; no answer is sent
+    +-- RequestError                    one request is rejected, or fails
         +-- RequestMalformed        400 INVALID_ARGUMENT
         +-- BodyMalformed           400 INVALID_ARGUMENT
         +-- HeaderInvalid           400 INVALID_ARGUMENT
@@ -39,14 +41,13 @@
         +-- AuditUnavailable        503 UNAVAILABLE
         +-- DeadlineExceeded        504 DEADLINE_EXCEEDED
 
-Each is made from facts and words its own message. A RequestError's ``kind`` is the stable name by which
-a program tells them apart, whatever the transport; ``status`` is the HTTP status, ``grpc_code`` the
-gRPC code.
+Each error takes facts and formats its own message. ``kind`` is the stable name of a RequestError, the same
+for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
 from service.errors.refusals import (
-    UNANSWERED,
+    FAILURE_STATUSES,
     AuditUnavailable,
     BodyMalformed,
     BodyTooLarge,
@@ -91,7 +92,7 @@ from service.errors.startup import (
 from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestTimeout
 
 __all__ = [
-    "UNANSWERED",
+    "FAILURE_STATUSES",
     "AnchorUnusable",
     "AuditMisuse",
     "AuditNotErased",

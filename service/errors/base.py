@@ -2,4 +2,4 @@
 
 
 class TabentoError(Exception):
-    """Base of all the errors that are raised on purpose."""
+    """Base of every error that the service raises on purpose."""

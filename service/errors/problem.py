@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, or, where the Open Inference Protocol has the say, as its ``error``."""
+"""Errors as HTTP answers: RFC 9457 problem details, or ``error`` on routes of the Open Inference Protocol."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -17,7 +17,7 @@ _JSON = "application/json"
 class ProblemFinding(BaseModel):
     """One thing wrong with a request."""
 
-    loc: list[str | int] = Field(description="Path into the body or query: names and indexes.")
+    loc: list[str | int] = Field(description="Path into the body or the query: names and indexes.")
     msg: str
 
 
@@ -29,11 +29,11 @@ class Problem(BaseModel):
     status: int
     detail: str
     request_id: str
-    errors: list[ProblemFinding] | None = Field(default=None, description="What is wrong, value by value.")
+    errors: list[ProblemFinding] | None = Field(default=None, description="The invalid values.")
 
 
 def problem_json(error: RequestError, request_id: str) -> bytes:
-    """The body of the answer to a request that raised the error."""
+    """Problem details of a request that raised the error."""
     body = {
         "type": f"urn:tabento:{error.kind}",
         "title": HTTPStatus(error.status).phrase,
@@ -47,14 +47,14 @@ def problem_json(error: RequestError, request_id: str) -> bytes:
 
 
 def refusal_body(error: RequestError, path: str, request_id: str) -> tuple[bytes, str]:
-    """The body of the answer to a request of that path that raised the error, and its media type."""
+    """The body and the media type of the answer to a request of this path that raised the error."""
     if is_v2(path):
         return to_json({"error": error_text(error)}), _JSON
     return problem_json(error, request_id), MEDIA_TYPE
 
 
 def refusal_headers(error: RequestError) -> Mapping[str, str]:
-    """What the answer to a request that raised the error has beside the headers of every answer."""
+    """The headers that the answer has in addition to those of every answer."""
     headers: dict[str, str] = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed

@@ -1,4 +1,4 @@
-"""What a request is refused for, or fails with; the same for every transport."""
+"""Why a request is rejected or fails, for every transport."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from service.errors.base import TabentoError
 
 Location = tuple[str | int, ...]
 Side = Literal["Input", "Output"]
-"""What a tensor is to the model."""
+"""Whether a tensor is an input or an output of the model."""
 
 GRPC_CODES = {
     HTTPStatus.BAD_REQUEST: "INVALID_ARGUMENT",
@@ -26,39 +26,39 @@ GRPC_CODES = {
     HTTPStatus.SERVICE_UNAVAILABLE: "UNAVAILABLE",
     HTTPStatus.GATEWAY_TIMEOUT: "DEADLINE_EXCEEDED",
 }
-"""The gRPC code of each HTTP status that an error has, https://grpc.io/docs/guides/status-codes/. What is too
-large stays so however often it is sent, which RESOURCE_EXHAUSTED does not say."""
+"""The gRPC code of each HTTP status that an error has, https://grpc.io/docs/guides/status-codes/. Too
+large a request is INVALID_ARGUMENT: clients may retry on RESOURCE_EXHAUSTED, and it would fail again."""
 
 _NAME_LIMIT = 64
-"""How much of a name that a client made up is said back to it."""
+"""Characters of a client's name that a message repeats."""
 
 
 class Finding(NamedTuple):
-    """One thing wrong with a body: where, as a path into it, and what."""
+    """One invalid value: its path in the message, and what is wrong with it."""
 
     loc: Location
     msg: str
 
 
 def shortened(name: str) -> str:
-    """A name in quotes as a message repeats it, however long it is."""
+    """A client's name in quotes, cut to ``_NAME_LIMIT`` characters."""
     return repr(name if len(name) <= _NAME_LIMIT else name[:_NAME_LIMIT] + "...")
 
 
 class ClientGone(TabentoError):
-    """The client closed the connection before it had sent its request, or before it was answered."""
+    """The client disconnected before it had sent the request, or before it was answered."""
 
 
 class RequestError(TabentoError):
-    """A request that is refused, or that failed."""
+    """A request that is rejected, or that failed."""
 
     status: ClassVar[HTTPStatus]
     kind: ClassVar[str]
     retry_after_s: ClassVar[int | None] = None
-    """When the same request may do better, where that is to be expected."""
+    """Seconds after which a retry may succeed, if that can be expected."""
     recorded: ClassVar[bool] = True
-    """Whether the audit log has it once its body was read. What is shed is counted only, or a flood of
-    requests would fill the disk."""
+    """Whether the audit log records it once the body has been read. Shed load is only counted: otherwise a
+    flood of requests would fill the disk."""
 
     def __init__(self, detail: str, findings: Sequence[Finding] = ()) -> None:
         super().__init__(detail)
@@ -66,10 +66,10 @@ class RequestError(TabentoError):
         self.findings = findings
 
     def without_frames(self) -> Self:
-        """The error, without the frames that it passed.
+        """The error without its traceback.
 
-        These hold the request's body, and one that keeps the error in a variable makes a cycle with it. Those
-        are freed only when Python looks for cycles: refused bodies of 30 MB added up to gigabytes.
+        The traceback's frames hold the request's body. A frame with the error in a variable forms a reference
+        cycle, which only the garbage collector frees: rejected bodies of 30 MB added up to gigabytes.
         """
         self.__traceback__ = self.__context__ = None
         return self
@@ -81,7 +81,7 @@ class RequestError(TabentoError):
 
 
 class BodyMalformed(RequestError):
-    """The body is not JSON as RFC 8259 has it."""
+    """The body is not valid JSON (RFC 8259)."""
 
     status, kind = HTTPStatus.BAD_REQUEST, "body-malformed"
 
@@ -90,7 +90,7 @@ class BodyMalformed(RequestError):
 
 
 class HeaderInvalid(RequestError):
-    """A header has a value that cannot be used."""
+    """A header has an invalid value."""
 
     status, kind = HTTPStatus.BAD_REQUEST, "header-invalid"
 
@@ -99,25 +99,25 @@ class HeaderInvalid(RequestError):
 
 
 class QueryInvalid(RequestError):
-    """A query parameter has no value that fits it, or does not exist."""
+    """A query parameter is unknown or has an invalid value."""
 
     status, kind = HTTPStatus.BAD_REQUEST, "query-invalid"
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("The query cannot be used; see errors.", findings)
+        super().__init__("The query is invalid; see errors.", findings)
 
 
 class InferenceInvalid(RequestError):
-    """A message is no inference request of the Open Inference Protocol."""
+    """The message is not an inference request of the Open Inference Protocol."""
 
     status, kind = HTTPStatus.BAD_REQUEST, "inference-invalid"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The inference request cannot be used: {reason}.")
+        super().__init__(f"The inference request is invalid: {reason}.")
 
 
 class TensorInvalid(RequestError):
-    """A tensor is not of the model, or not what it says it is."""
+    """A tensor is unknown to the model, or differs from its declaration."""
 
     status, kind = HTTPStatus.BAD_REQUEST, "tensor-invalid"
 
@@ -126,17 +126,17 @@ class TensorInvalid(RequestError):
 
 
 class KeyInvalid(RequestError):
-    """The request has no valid API key, and needs one."""
+    """The request requires a valid API key and has none."""
 
     status, kind = HTTPStatus.UNAUTHORIZED, "key-invalid"
     recorded = False
 
     def __init__(self) -> None:
-        super().__init__("A valid API key is needed, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
+        super().__init__("A valid API key is required: `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
 
 
 class ScopeMissing(RequestError):
-    """The request's API key is not good for what it asks."""
+    """The request's API key does not have the scope that the route requires."""
 
     status, kind = HTTPStatus.FORBIDDEN, "scope-missing"
     recorded = False
@@ -146,87 +146,89 @@ class ScopeMissing(RequestError):
 
 
 class RouteUnknown(RequestError):
-    """Nothing is served at that path."""
+    """The path is not a route."""
 
     status, kind = HTTPStatus.NOT_FOUND, "route-unknown"
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"Nothing is served at {path}; / lists what is.")
+        super().__init__(f"There is no route {path}; / lists the routes.")
 
 
 class ModelUnknown(RequestError):
-    """The model that is asked for is not the one that is served, or not in that version."""
+    """The requested model, or the requested version of it, is not served."""
 
     status, kind = HTTPStatus.NOT_FOUND, "model-unknown"
 
     def __init__(self, name: str, version: str, served: str, served_version: str) -> None:
-        asked = f"{shortened(name)}, version {shortened(version)}," if version else shortened(name)
-        super().__init__(f"Model {asked} is not served here, only {served!r} in version {served_version!r}.")
+        requested = shortened(name) + (f", version {shortened(version)}," if version else "")
+        super().__init__(
+            f"Model {requested} is not served; the served model is {served!r}, version {served_version!r}."
+        )
 
 
 class MethodNotAllowed(RequestError):
-    """The path is served, but not with that method."""
+    """The route does not allow the method."""
 
     status, kind = HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed"
 
     def __init__(self, method: str, allowed: str) -> None:
-        super().__init__(f"{method} is not served here, only {allowed}.")
+        super().__init__(f"The method {method} is not allowed; allowed: {allowed}.")
         self.allowed = allowed
 
 
 class BodyTooLarge(RequestError):
-    """The body is longer than the service reads."""
+    """The body is larger than the limit."""
 
     status, kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large"
 
     def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The body is over the limit of {limit_bytes} bytes.")
+        super().__init__(f"The body is larger than the limit of {limit_bytes} bytes.")
 
 
 class TooManyRows(RequestError):
-    """A batch has more rows than one request may."""
+    """The batch has more rows than a request may have."""
 
     status, kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-rows"
 
     def __init__(self, max_rows: int) -> None:
-        super().__init__(f"A request may have at most {max_rows} rows; send them in several.")
+        super().__init__(f"A request may have at most {max_rows} rows; split it into several requests.")
 
 
 class MediaTypeUnsupported(RequestError):
-    """The body is of a type that the route does not read."""
+    """The route does not accept the body's media type."""
 
     status, kind = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type-unsupported"
 
     def __init__(self, sent: str, expected: str = "application/json") -> None:
-        super().__init__(f"The body must be {expected}, not {sent or 'of no declared type'}.")
+        super().__init__(f"The body must be {expected}, not {sent or 'of an undeclared type'}.")
 
 
 class RowsInvalid(RequestError):
-    """The body is JSON, but breaks the contract."""
+    """The body is valid JSON, but its rows break the contract."""
 
     status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, "rows-invalid"
 
     def __init__(self, findings: Sequence[Finding], *, more: bool = False) -> None:
-        """Take what is wrong, and whether there is more of it, or may be in what was not read any more."""
+        """Take the findings; ``more`` states that there may be others, because reading stopped."""
         listed = len(findings)
         values = "1 value breaks" if listed == 1 else f"{listed} values break"
         if more:
-            values, which = f"At least {values}", "are given" if listed > 1 else "is given"
+            values, which = f"At least {values}", "are listed" if listed > 1 else "is listed"
             values += f" the contract (the first {listed} {which})"
         else:
             values += " the contract"
-        super().__init__(f"{values}; /model/info has the contract.", findings)
+        super().__init__(f"{values}; see /model/info for the contract.", findings)
 
 
 class Overloaded(RequestError):
-    """As much is in hand as the service takes on, or it could not begin with the request in time."""
+    """The limit of requests in progress or queued is reached, or the request waited too long in the queue."""
 
     status, kind = HTTPStatus.TOO_MANY_REQUESTS, "overloaded"
     retry_after_s = 1
     recorded = False
 
     def __init__(self) -> None:
-        super().__init__("The service has more in hand than it can take on; try again later.")
+        super().__init__("The service is overloaded; try again later.")
 
 
 class RowsFailed(RequestError):
@@ -235,7 +237,7 @@ class RowsFailed(RequestError):
     status, kind = HTTPStatus.INTERNAL_SERVER_ERROR, "rows-failed"
 
     def __init__(self, rows: Sequence[int], prefix: Location | None = None) -> None:
-        """Take the rows' indexes, and the path to the list that they stand in, where there is one."""
+        """Take the rows' indexes, and the path to their list in the message, if there is one."""
         findings = (
             [] if prefix is None else [Finding((*prefix, row), "The model failed on it") for row in rows]
         )
@@ -245,48 +247,48 @@ class RowsFailed(RequestError):
 
 
 class InternalFailure(RequestError):
-    """Something unforeseen; the log has it under the request's id."""
+    """An unexpected error; the service's log has it with the request's id."""
 
     status, kind = HTTPStatus.INTERNAL_SERVER_ERROR, "internal-failure"
 
     def __init__(self) -> None:
-        super().__init__("The request failed inside the service; its log has the reason.")
+        super().__init__("An internal error occurred; the service's log has the details.")
 
 
 class AuditUnavailable(RequestError):
-    """The audit log cannot be written, so no answer may leave.
+    """The audit log cannot be written, so no prediction is returned.
 
-    A record that was on its way when the process that writes was lost may be in the log all the same.
+    If the writer process ended while it had the record, the log may contain the record nevertheless.
     """
 
     status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "audit-unavailable"
     retry_after_s = 1
 
     def __init__(self) -> None:
-        super().__init__("The prediction cannot be recorded at present, so it is not given.")
+        super().__init__("The audit log cannot be written at present, so no prediction is returned.")
 
     @classmethod
     def because(cls, reason: Exception) -> Self:
-        """With the reason chained to it, for one that is handed over, not raised."""
+        """The error with its cause set, for an error that is passed on rather than raised."""
         unavailable = cls()
         unavailable.__cause__ = reason
         return unavailable
 
 
 class DeadlineExceeded(RequestError):
-    """The time that the request had passed before it could be answered.
+    """The request's deadline passed before it was answered.
 
-    Where the model had answered and only the commit was missing, the record is written all the same.
+    If only the commit was missing, the record is written nevertheless.
     """
 
     status, kind = HTTPStatus.GATEWAY_TIMEOUT, "deadline-exceeded"
     recorded = False
 
     def __init__(self) -> None:
-        super().__init__("The request's deadline passed before it could be answered.")
+        super().__init__("The request's deadline passed before it was answered.")
 
 
-UNANSWERED = frozenset(
+FAILURE_STATUSES = frozenset(
     error.status for error in (Overloaded, RowsFailed, InternalFailure, AuditUnavailable, DeadlineExceeded)
 )
-"""The statuses of a good request that was given no prediction."""
+"""The statuses of a valid request that got no prediction."""

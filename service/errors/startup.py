@@ -1,4 +1,4 @@
-"""What keeps the service, or one of its commands, from starting; each message names the remedy."""
+"""Errors that keep the service, or one of its commands, from starting. Each message names the remedy."""
 
 from typing import ClassVar, Self
 
@@ -6,11 +6,11 @@ from service.errors.base import TabentoError
 
 
 class StartError(TabentoError):
-    """The service cannot start as it is configured."""
+    """The service cannot start with its configuration."""
 
 
 class SettingInvalid(StartError):
-    """An environment variable has a value that the service cannot work with."""
+    """An environment variable has an invalid value."""
 
     def __init__(self, variable: str, value: object, reason: str) -> None:
         super().__init__(f"{variable}={value!s} cannot be used: {reason}")
@@ -18,26 +18,26 @@ class SettingInvalid(StartError):
 
 
 class ModelNotPublished(StartError):
-    """The BentoML store holds no model of that name."""
+    """The BentoML store has no model of this name."""
 
     def __init__(self, tag: str) -> None:
         super().__init__(
-            f"The BentoML store holds no model {tag!r}. Publish one with `python -m training`, "
-            f"or serve another with `--arg model=NAME` (`bentoml models list` shows what is there)."
+            f"The BentoML store has no model {tag!r}. Publish one with `python -m training`, "
+            f"or serve another with `--arg model=NAME` (`bentoml models list` lists them)."
         )
 
 
 class ModelUnusable(StartError):
-    """A published model does not load, or is not what was published."""
+    """A published model does not load, or differs from what was published."""
 
-    remedy: ClassVar[str] = "Train and publish it again with this environment."
+    remedy: ClassVar[str] = "Train and publish it again in this environment."
 
     def __init__(self, tag: str, reason: str) -> None:
         super().__init__(f"Model {tag} cannot be served: {reason.rstrip('.')}. {self.remedy}")
 
 
 class CompiledFormRefused(ModelUnusable):
-    """Only the compiled form is to serve, and it was not accepted when the model was published."""
+    """The settings require the compiled form, which was not accepted when the model was published."""
 
     remedy = "Set TABENTO_RUNTIME=auto to serve it with scikit-learn."
 
@@ -49,12 +49,14 @@ class AuditUnusable(StartError):
     """The audit log cannot be written or read."""
 
     def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"The audit log {path} cannot be used: {reason}. Set TABENTO_AUDIT_DB to another.")
+        super().__init__(
+            f"The audit log {path} cannot be used: {reason}. Set TABENTO_AUDIT_DB to another path."
+        )
         self.path = path
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[Self], tuple[object, str]]:
-        """By its facts: it comes from the process that writes the log."""
+        """Pickle the facts: the error is raised in the writer process and sent to the worker."""
         return type(self), (self.path, self.reason)
 
 
@@ -66,20 +68,20 @@ class AnchorUnusable(StartError):
 
 
 class AuditMisuse(StartError):
-    """A command of the audit log was asked for what it cannot do."""
+    """A command of the audit log has invalid arguments."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}.")
 
 
 class AuditNotErased(StartError):
-    """What was removed from the audit log can still be read in its files."""
+    """Data removed from the audit log can still be read in its write-ahead log."""
 
     def __init__(self, path: object, waited_s: float) -> None:
         super().__init__(
-            f"What was removed from the audit log {path} is recorded as removed, but can still be read in "
-            f"{path}-wal: something has read the log, or written it without a pause, for {waited_s:g} s. "
-            "Run the same command again when that has ended, or with a longer --wait."
+            f"The data is removed from the audit log {path}, but can still be read in {path}-wal: other "
+            f"processes have read the log, or written to it without a pause, for {waited_s:g} s. Run the "
+            "same command again when they have finished, or with a longer --wait."
         )
 
 
@@ -91,25 +93,25 @@ class KeysUnusable(StartError):
 
 
 class KeyMisuse(StartError):
-    """A command of the API keys was asked for what it cannot do."""
+    """A command of the API keys has invalid arguments."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}.")
 
 
 class GrpcUnusable(StartError):
-    """The gRPC server cannot listen where, or as, it is to."""
+    """The gRPC server cannot listen on its address, or not with its certificate."""
 
     def __init__(self, variable: str, value: object, reason: str) -> None:
-        remedy = " Set another, or 0 to do without gRPC." if variable.endswith("_PORT") else ""
+        remedy = " Set another port, or 0 to disable gRPC." if variable.endswith("_PORT") else ""
         super().__init__(f"{variable}={value} cannot be used: {reason.rstrip('.')}.{remedy}")
 
 
 class HttpUnusable(StartError):
-    """HTTP cannot listen where it is to."""
+    """HTTP cannot listen on its address."""
 
     def __init__(self, host: str, port: object, reason: str) -> None:
         at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         super().__init__(
-            f"HTTP cannot listen on {at}: {reason.rstrip('.')}. Choose another with --host and --port."
+            f"HTTP cannot listen on {at}: {reason.rstrip('.')}. Choose others with --host and --port."
         )

@@ -1,4 +1,4 @@
-"""What is wrong with a request before there is one: how it comes over its HTTP connection."""
+"""Errors of an HTTP connection, raised before the request is complete."""
 
 from http import HTTPStatus
 from typing import Literal
@@ -7,7 +7,7 @@ from service.errors.refusals import RequestError
 
 
 class RequestMalformed(RequestError):
-    """What was sent is not HTTP/1.1 as RFC 9112 has it."""
+    """The request is not valid HTTP/1.1 (RFC 9112)."""
 
     status, kind = HTTPStatus.BAD_REQUEST, "request-malformed"
     recorded = False
@@ -27,12 +27,12 @@ class RequestTimeout(RequestError):
 
 
 class HeadersTooLarge(RequestError):
-    """The request line and the headers, or what a body holds beside its content, are over the limits."""
+    """The request line and headers, or the framing of a chunked body, exceed the limits."""
 
     status, kind = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large"
     recorded = False
 
     def __init__(self, limit_bytes: int, limit_lines: int) -> None:
         super().__init__(
-            f"The request line and headers, or trailers, are over {limit_bytes} bytes or {limit_lines} lines."
+            f"The request line and headers, or trailers, exceed {limit_bytes} bytes or {limit_lines} lines."
         )

@@ -21,7 +21,7 @@ from service.oip.inputs import Got, Inputs
 from service.oip.json_body import refuse_unserved, timeout_s
 from service.oip.outputs import NAMES, Outputs, OutputTensor, flag_parameters
 from service.oip.served_model import ServedModel
-from service.system.steps import Steps, finish_in_turns
+from service.system.steps import Steps, finish_in_steps
 from service.wire.datatypes import BYTES, Datatype
 from service.wire.protocol import Protocol
 from service.wire.tensors import Head, Values, from_raw, from_typed
@@ -80,7 +80,7 @@ class GrpcCodec:
         raws = [*infer.raw_input_contents] if long is None else long.raws
         tensors = infer.inputs if long is None else map(self._long_tensor, long.tensors)
         count = len(infer.inputs if long is None else long.tensors)
-        rows = await finish_in_turns(self._rows(tensors, count, raws))
+        rows = await finish_in_steps(self._rows(tensors, count, raws))
         is_raw = bool(raws)
         answer = partial(self._answer, names, is_raw, infer.id or request.request_id)
         return ParsedRequest(rows, answer, ("rows",), limit_s)

@@ -1,4 +1,4 @@
-"""The native API over HTTP: a JSON body in, a JSON body out."""
+"""The codec of the native API over HTTP: JSON bodies in and out."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,11 +9,11 @@ from service.inference.dataplane import DataPlane, ParsedRequest
 from service.inference.engine import Predictions
 from service.model.published import Lineage
 from service.native.messages import Messages, Parsed
-from service.system.steps import finish_in_turns
+from service.system.steps import finish_in_steps
 
 
 class NativeCodec:
-    """The messages of one of the native prediction routes."""
+    """The messages of a native prediction route."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class NativeCodec:
     async def read(self, request: HttpRequest) -> ParsedRequest[Reply]:
         """Read the body; raises RequestError, or ClientGone."""
         body = await self.receive(request) if request.body is None else request.body
-        rows = await finish_in_turns(self._parse(body))
+        rows = await finish_in_steps(self._parse(body))
         return ParsedRequest(rows, partial(self._answer, request), self._rows_at)
 
     def _answer(self, request: HttpRequest, predictions: Predictions) -> Reply:
@@ -53,7 +53,7 @@ class NativeCodec:
 
 def native_handlers(dataplane: DataPlane, messages: Messages, body_limit_bytes: int) -> Mapping[str, Handler]:
     """The handlers of the native prediction routes, by their names in the table of routes."""
-    # A longer body than the longest valid one need not be read.
+    # A body longer than the longest valid one is rejected unread.
     row = NativeCodec(
         messages,
         dataplane.lineage,

@@ -1,7 +1,7 @@
-"""Random bytes, fetched from the operating system many at a time.
+"""Random bytes, fetched from the operating system in blocks.
 
-Each fetch gives up the interpreter's lock, and takes it back from a busy audit writer: for two fetches a
-request that was a tenth of a worker's time.
+Each fetch releases the interpreter's lock and must take it back from a busy audit writer: with two fetches a
+request that took a tenth of a worker's time.
 """
 
 from os import urandom
@@ -10,14 +10,14 @@ _STOCK_BYTES = 8192
 
 
 class RandomBytes:
-    """A stock of random bytes, none of which is given out twice. It belongs to one thread."""
+    """A buffer of random bytes; each byte is returned once. It belongs to one thread."""
 
     def __init__(self) -> None:
         self._stock = b""
         self._used = 0
 
     def take(self, count: int) -> bytes:
-        """So many random bytes, fit for secrets; at most 8,192."""
+        """``count`` random bytes, suitable for secrets; at most 8,192."""
         start = self._used
         if start + count > len(self._stock):
             self._stock, start = urandom(_STOCK_BYTES), 0
@@ -33,7 +33,7 @@ class RandomHex:
         self._used = 0
 
     def take(self, count: int) -> str:
-        """So many random hexadecimal digits; at most 16,384."""
+        """``count`` random hexadecimal digits; at most 16,384."""
         start = self._used
         if start + count > len(self._stock):
             self._stock, start = urandom(_STOCK_BYTES).hex(), 0

@@ -1,8 +1,8 @@
-"""Work in steps, between which the event loop serves others.
+"""Work in steps, between which the event loop serves other requests.
 
-A message of 32 MB takes half a second to read, in calls into C that hold the interpreter: in a thread they
-would hold up the event loop as well. So a long message is read in steps of a few milliseconds each. A
-generator that yields after each step is such work; its return value is the result.
+Reading a message of 32 MB takes half a second, in C code that holds the interpreter's lock, so a thread would
+block the event loop as well. A long message is therefore read in steps of a few milliseconds: a generator
+that yields after each step and returns the result.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ Steps = Generator[None, None, ResultT]
 
 
 @overload
-async def finish_in_turns(work: Steps[ResultT]) -> ResultT: ...
+async def finish_in_steps(work: Steps[ResultT]) -> ResultT: ...
 
 
 @overload
-async def finish_in_turns(work: Steps[ResultT] | ResultT) -> ResultT: ...
+async def finish_in_steps(work: Steps[ResultT] | ResultT) -> ResultT: ...
 
 
-async def finish_in_turns(work: Steps[ResultT] | ResultT) -> ResultT:
-    """The result of work; if it comes in steps, the event loop takes a turn after each."""
+async def finish_in_steps(work: Steps[ResultT] | ResultT) -> ResultT:
+    """The result of the work; the event loop runs other callbacks between its steps."""
     if not isinstance(work, Generator):
         return work
     while True:

@@ -1,4 +1,5 @@
-"""The Open Inference Protocol on the wire: datatypes, raw tensors, protobuf messages.
+"""The Open Inference Protocol on the wire: datatypes, tensors, protobuf messages.
 
-Used by the protocol's two transports, and by the log, which shows recorded messages as JSON.
+In come a request's tensors, as JSON or as protobuf; out go their values, checked against datatype and shape.
+Both transports of the protocol use it, and so does the audit log, which shows recorded messages as JSON.
 """

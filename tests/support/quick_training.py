@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from training.candidates.built_in import CANDIDATES
-from training.evaluate.report import Narrator
+from training.progress import Progress
 from training.table.dataset import load_dataset
 from training.table.overrides import read_overrides
 from training.train import Settings, train
@@ -18,8 +18,8 @@ from training.train import Settings, train
 def main(data: str, target: str, name: str, contract: str) -> None:
     dataset = load_dataset(Path(data), target, overrides=read_overrides(Path(contract)))
     settings = Settings(name, 0.2, 42, Path.cwd())
-    with Narrator(Console(quiet=True), fits=0) as narrator:
-        train(dataset, dataset.split(0.2, 42), settings, narrator, CANDIDATES[:1])
+    with Progress(Console(quiet=True), fits=0) as progress:
+        train(dataset, dataset.split(0.2, 42), settings, progress, CANDIDATES[:1])
 
 
 if __name__ == "__main__":

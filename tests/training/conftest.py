@@ -16,7 +16,7 @@ from tests.support.tables import write_points
 from tests.support.trainings import Trainer
 from training.candidates.built_in import CANDIDATES
 from training.evaluate.evaluation import FITS
-from training.evaluate.report import Narrator
+from training.progress import Progress
 from training.table.dataset import Dataset
 from training.train import Settings, Training, train
 
@@ -68,9 +68,9 @@ def own_stores(store_folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def narrator() -> Iterator[Narrator]:
-    with Narrator(Console(quiet=True), fits=0) as narrator:
-        yield narrator
+def progress() -> Iterator[Progress]:
+    with Progress(Console(quiet=True), fits=0) as progress:
+        yield progress
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +85,8 @@ def mixed_training(mixed_dataset: Dataset, store_folder: Path) -> Training:
 
 def _trained(name: str, dataset: Dataset, folder: Path) -> Training:
     settings = Settings(name, test_size=0.2, seed=42, folder=folder)
-    with stores_in(folder), Narrator(Console(quiet=True), fits=len(CANDIDATES) * FITS) as narrator:
-        return train(dataset, dataset.split(0.2, 42), settings, narrator)
+    with stores_in(folder), Progress(Console(quiet=True), fits=len(CANDIDATES) * FITS) as progress:
+        return train(dataset, dataset.split(0.2, 42), settings, progress)
 
 
 @pytest.fixture(scope="session")

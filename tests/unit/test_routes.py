@@ -17,7 +17,7 @@ def test_each_row_is_what_its_own_method_and_path_match() -> None:
     for route in ROUTES:
         found = match(route.method, written(route))
         assert found.route is route
-        assert (found.label, found.scope) == (route.counted_as, route.scope)
+        assert (found.label, found.scope) == (route.metric_label, route.scope)
         names = {name for name in OF_PATHS if f"{{{name}}}" in route.path}
         assert dict(found.parameters) == {name: OF_PATHS[name] for name in names}
 

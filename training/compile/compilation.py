@@ -1,11 +1,12 @@
-"""The champion is compiled, and the compiled form is held against scikit-learn before it may serve.
+"""Compile the champion, and compare the compiled form with scikit-learn before it may serve.
 
-It may if every label is equal and every probability within the tolerance, on the whole table and on random
-rows of the contract. Whatever else comes of it is no reason to end a training: scikit-learn serves then,
-and the verdict says why.
+It may serve if every label is equal and every probability within the tolerance, on the whole table and on
+random rows of the contract. Any other result does not end the training: scikit-learn serves then, and the
+verdict states the reason.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -19,19 +20,28 @@ from training.training_errors import ConversionRefused
 
 RANDOM_ROWS = 10_000
 BATCHES = (1, 2, 3, 5, 17, 64)
-"""Sizes of batches in which rows must get the bits that they get among all."""
+"""Batch sizes in which a row must get the same bits as among all rows."""
 ROWS_IN_BATCHES = 200
 CALL_ROWS = 1_000
 
 Probabilities = np.ndarray
 
 
+class AcceptedForm(NamedTuple):
+    """A compiled form that may serve."""
+
+    graph: bytes
+    """The content of its file."""
+    form: CompiledForm
+    """Loaded from the graph; its answers become the golden probabilities."""
+
+
 def compile_champion(
     pipeline: Pipeline, contract: Contract, table: Matrix, seed: int
-) -> tuple[Compilation, bytes | None]:
-    """The verdict on the compiled form of a fitted pipeline, and the form if it was accepted.
+) -> tuple[Compilation, AcceptedForm | None]:
+    """The verdict on the compiled form of a fitted pipeline, and the form if it is accepted.
 
-    ``table`` has all rows ``(n_rows, n_features)`` that the pipeline was fitted to or judged by.
+    ``table`` has all rows ``(n_rows, n_features)`` of the training and test splits.
     """
     try:
         graph = to_onnx(pipeline, contract)
@@ -41,20 +51,20 @@ def compile_champion(
     except ConversionRefused as refused:
         return Compilation(accepted=False, reason=str(refused)), None
     except Exception as error:
-        # Two compilers' and any estimator's errors: none of them is to cost a training its model.
+        # The converter, ONNX Runtime and the estimator can raise anything; the model is published anyway.
         return Compilation(accepted=False, reason=f"{type(error).__name__}: {error}"), None
-    return verdict, graph if verdict.accepted else None
+    return verdict, AcceptedForm(graph, compiled) if verdict.accepted else None
 
 
 def compare(pipeline: Pipeline, compiled: CompiledForm, rows: Matrix) -> Compilation:
-    """The verdict on a compiled form, from rows that both forms are asked."""
-    answered, expected = _answers(pipeline, rows)
+    """The verdict on a compiled form, from the answers of both forms to the same rows."""
+    answered, expected = _sklearn_answers(pipeline, rows)
     got = compiled.predict_proba(answered)
     labels_differ = int((got.argmax(axis=1) != expected.argmax(axis=1)).sum())
     difference = float(np.abs(got - expected).max())
     reason = None
     if labels_differ:
-        reason = f"{labels_differ} of {len(answered)} rows got another label"
+        reason = f"{labels_differ} of {len(answered)} rows got a different label"
     elif not difference <= COMPILED_TOLERANCE:
         reason = f"a probability differs by {difference:.1g}"
     return Compilation(
@@ -68,8 +78,8 @@ def compare(pipeline: Pipeline, compiled: CompiledForm, rows: Matrix) -> Compila
     )
 
 
-def _answers(pipeline: Pipeline, rows: Matrix) -> tuple[Matrix, Probabilities]:
-    """The rows that scikit-learn answers, and what it answers."""
+def _sklearn_answers(pipeline: Pipeline, rows: Matrix) -> tuple[Matrix, Probabilities]:
+    """The rows that scikit-learn accepts, and its probabilities."""
     parts = list(_answered_parts(pipeline, rows))
     return np.concatenate([part for part, _ in parts]), np.concatenate([answer for _, answer in parts])
 
@@ -80,7 +90,7 @@ def _answered_parts(pipeline: Pipeline, rows: Matrix) -> Iterator[tuple[Matrix, 
 
 
 def _answered_halves(pipeline: Pipeline, rows: Matrix) -> Iterator[tuple[Matrix, Probabilities]]:
-    # A forest refuses numbers that its 32 bits do not hold once they are scaled; one such fails its batch.
+    # A forest rejects numbers that overflow 32 bits after scaling, and one such row fails its whole batch.
     try:
         with np.errstate(over="ignore"):
             answer = pipeline.predict_proba(rows)
@@ -93,10 +103,10 @@ def _answered_halves(pipeline: Pipeline, rows: Matrix) -> Iterator[tuple[Matrix,
 
 
 def _is_row_independent(compiled: CompiledForm, rows: Matrix, together: Probabilities) -> bool:
-    asked = rows[-ROWS_IN_BATCHES:]
+    sample = rows[-ROWS_IN_BATCHES:]
     expected = together[-ROWS_IN_BATCHES:]
     return all(
-        np.array_equal(compiled.predict_proba(asked[start : start + size]), expected[start : start + size])
+        np.array_equal(compiled.predict_proba(sample[start : start + size]), expected[start : start + size])
         for size in BATCHES
-        for start in range(0, len(asked), size)
+        for start in range(0, len(sample), size)
     )

@@ -1,71 +1,23 @@
-"""What a person sees of a training, and what a program gets: progress, the result, or one JSON object."""
+"""The result of a training, printed for a person or as one JSON object for a program."""
 
 import shlex
-from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.model.runtime import Compilation
-
 if TYPE_CHECKING:
+    from service.model.runtime import Compilation
     from training.publish.experiment import LoggedCandidate
     from training.train import Training
 
 DEFAULT_MODEL = "iris_classifier"
-"""What ``bentoml serve`` serves when no model is named."""
-
-
-class Narrator:
-    """Says what is being done: a moving line on a terminal, else a plain line for each step."""
-
-    def __init__(self, console: Console, fits: int, on_step: Callable[[], object] | None = None) -> None:
-        self._console = console
-        self._progress = Progress(
-            SpinnerColumn(),
-            BarColumn(bar_width=30),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("", total=fits)
-        self._on_step = on_step
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def step(self, doing: str) -> None:
-        """Say what is done next, after ``on_step``, which may raise that nothing is."""
-        if self._on_step is not None:
-            self._on_step()
-        if self._progress.disable:
-            self._console.print(doing, markup=False, highlight=False)
-        self._progress.update(self._task, description=doing)
-
-    def advance(self) -> None:
-        """Count one fit as done."""
-        if self._on_step is not None:
-            self._on_step()
-        self._progress.advance(self._task)
+"""The model that ``bentoml serve`` serves if no other is named."""
 
 
 def print_result(training: "Training", console: Console) -> None:
-    """The candidates, why the winner won, what to look at, and the commands to go on with."""
+    """Print the candidates, the reason for the champion, the notes, and the next commands."""
     lineage = training.lineage
     console.print()
     console.print(_candidates_table(training))
@@ -84,12 +36,12 @@ def print_result(training: "Training", console: Console) -> None:
             console.print(f"[yellow]Note:[/] {escape(note)}", highlight=False)
     console.print()
     for purpose, command in _next_commands(training).items():
-        # A command is copied: it must come out in one line.
+        # Users copy the command, so it must stay on one line.
         console.print(f"[dim]{purpose}:[/] {escape(command)}", highlight=False, soft_wrap=True)
 
 
-def compiled_line(compilation: Compilation) -> str:
-    """Whether the compiled form will serve, and what that rests on."""
+def compiled_line(compilation: "Compilation") -> str:
+    """Whether the compiled form will serve, and the evidence for that."""
     if not compilation.accepted:
         return f"Compiled: no, scikit-learn will serve, because {compilation.reason}."
     return (
@@ -113,23 +65,23 @@ def _candidates_table(training: "Training") -> Table:
     for heading in ("CV F1", "accuracy", "precision", "recall", "F1", "ROC AUC"):
         table.add_column(heading, justify="right")
     for logged in training.candidates:
-        won = logged.evaluation is training.choice.champion
-        table.add_row(*_candidate_cells(logged), style="bold green" if won else None)
+        is_champion = logged.evaluation is training.choice.champion
+        table.add_row(*_candidate_cells(logged), style="bold green" if is_champion else None)
     return table
 
 
 def _candidate_cells(logged: "LoggedCandidate") -> list[str]:
     metrics = logged.evaluation.metrics
-    judged = ("accuracy", "precision_weighted", "recall_weighted", "f1_weighted", "roc_auc")
+    names = ("accuracy", "precision_weighted", "recall_weighted", "f1_weighted", "roc_auc")
     return [
         logged.evaluation.candidate.title,
         f"{metrics['cv_f1_macro']:.2%} ± {metrics['cv_f1_macro_standard_error']:.2%}".replace("%", ""),
-        *(f"{100 * metrics[f'test_{metric}']:.2f}" for metric in judged),
+        *(f"{100 * metrics[f'test_{metric}']:.2f}" for metric in names),
     ]
 
 
 def all_notes(training: "Training") -> list[str]:
-    """What is doubtful about the table, and what scikit-learn warned of."""
+    """The doubts about the table, and scikit-learn's warnings."""
     return [
         *training.dataset.notes,
         *(
@@ -143,7 +95,7 @@ def all_notes(training: "Training") -> list[str]:
 def _next_commands(training: "Training") -> dict[str, str]:
     name, uri = training.settings.name, training.experiment.tracking_uri
     is_server = uri.startswith(("http://", "https://"))
-    # Without --host it would listen on every address of the machine.
+    # Without --host, BentoML listens on every address of the machine.
     serve = "bentoml serve --host 127.0.0.1"
     return {
         "Serve it": serve if name == DEFAULT_MODEL else f"{serve} --arg model={name}",

@@ -1,1 +1,5 @@
-"""The champion goes to MLflow, to its registry, and to the BentoML store, from which it is verified."""
+"""Logging and publication.
+
+In come evaluated candidates and the champion with its compiled form; out go MLflow runs, a registered
+version, and a verified model in the BentoML store.
+"""

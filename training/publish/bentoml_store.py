@@ -1,11 +1,12 @@
-"""BentoML's model store: a model gets there whole, in one step, or not at all.
+"""BentoML's model store: a model enters it complete, in one step, or not at all.
 
-BentoML copies a model into its store file by file, and makes it the newest there as soon as it is copied. So
-a model is made in a store of its own beside it, in which nothing is served, and moved when it may be served:
-its folder first, then the file that names the newest. Both moves are one step of the file system.
+BentoML copies a model into its store file by file, and makes it the newest as soon as it is copied. So a
+model is first made in a staging store beside it, from which nothing is served. When it may be served, its
+folder is renamed into the store, and then the file that names the newest model is replaced. Both steps are
+atomic.
 
-Leans on BentoML's layout of the store, ``NAME/VERSION`` and ``NAME/latest``, and on its ``ModelStore``, which
-has no public name.
+Depends on BentoML's layout of the store, ``NAME/VERSION`` and ``NAME/latest``, and on its ``ModelStore``,
+which has no public name.
 """
 
 import errno
@@ -25,12 +26,12 @@ from bentoml._internal.models import ModelStore
 from service.system.durable import sync
 
 _STAGING = "tabento-staging"
-"""A folder beside that of the models, in which every process that publishes has one of its own."""
+"""A folder beside the models' folder, in which every publishing process has a folder of its own."""
 _LOCK = "lock"
 
 
 class Staging:
-    """A store that nothing is served from."""
+    """A store from which nothing is served."""
 
     def __init__(self, models: Path, folder: Path) -> None:
         self._store = ModelStore(folder)
@@ -39,7 +40,7 @@ class Staging:
 
     @contextmanager
     def create(self, name: str, metadata: Mapping[str, object]) -> Iterator[bentoml.Model]:
-        """A new model of that name, whose folder is to be filled; raises OSError and BentoMLException."""
+        """A new model of that name, whose folder the caller fills; raises OSError and BentoMLException."""
         with bentoml.models.create(name, metadata=dict(metadata), _model_store=self._store) as model:
             yield model
 
@@ -48,8 +49,8 @@ class Staging:
         return self._store.get(tag)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Be the only one that publishes meanwhile, so that all agree on which model is the newest."""
+    def publication_lock(self) -> Iterator[None]:
+        """Exclude other publications, so that MLflow and the store agree on which model is the newest."""
         with _locked(self._folder.parent / _LOCK):
             yield
 
@@ -59,7 +60,7 @@ class Staging:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             _move(self._folder / tag.path(), target)
-            _point(self._models / tag.latest_path(), str(tag.version))
+            _set_latest(self._models / tag.latest_path(), str(tag.version))
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             with suppress(OSError):
@@ -69,36 +70,36 @@ class Staging:
 
 @contextmanager
 def staging() -> Iterator[Staging]:
-    """A staging store, which is taken away at the end; raises OSError.
+    """A staging store, which is deleted at the end; raises OSError.
 
-    Those that processes left that were killed are taken away as well.
+    Also deletes the staging stores of processes that were killed.
     """
     models = Path(BentoMLContainer.model_store.get()._path)
     parent = models.parent / _STAGING
     parent.mkdir(parents=True, exist_ok=True)
-    folder, held = parent / uuid4().hex, None
+    folder, lock = parent / uuid4().hex, None
     try:
         with _locked(parent / _LOCK):
-            _clean(parent)
+            _delete_abandoned(parent)
             folder.mkdir()
-            held = _held(folder)
+            lock = _lock_folder(folder)
         yield Staging(models, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        if held is not None:
-            os.close(held)
+        if lock is not None:
+            os.close(lock)
 
 
-def _clean(parent: Path) -> None:
+def _delete_abandoned(parent: Path) -> None:
     for folder in parent.iterdir():
         if folder.is_dir():
-            with suppress(OSError):  # Its process lives.
-                os.close(_held(folder))
+            with suppress(OSError):  # Its process is running and holds the lock.
+                os.close(_lock_folder(folder))
                 shutil.rmtree(folder)
 
 
-def _held(folder: Path) -> int:
-    """A lock on the folder, which ends with the process."""
+def _lock_folder(folder: Path) -> int:
+    """A lock on the folder, which the kernel releases when the process ends."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,12 +124,12 @@ def _move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        # The models are on a file system of their own.
+        # The models are on another file system.
         shutil.copytree(source, target)
     sync(target.parent)
 
 
-def _point(latest: Path, version: str) -> None:
+def _set_latest(latest: Path, version: str) -> None:
     new = latest.with_name(f"{latest.name}.{version}")
     try:
         new.write_text(version)

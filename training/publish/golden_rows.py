@@ -1,8 +1,7 @@
-"""Golden rows: what a published model is held against, wherever it is loaded.
+"""Golden rows: rows with known probabilities, which a published model must reproduce wherever it is loaded.
 
-Rows of the test split, which are like what will come, and rows that are made to be unlike: with every
-gap, unknown category and out-of-range number that the contract lets through, because it is there that two
-versions of a library differ.
+Some are rows of the test split. Others are altered to have every gap, unknown category and out-of-range
+number that the contract accepts, because that is where two versions of a library differ.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,11 +25,10 @@ ALTERED_ROWS = 4
 JsonRow = dict[str, Value]
 
 
-def golden_rows(pipeline: Pipeline, contract: Contract, test: Matrix, graph: bytes | None = None) -> Golden:
-    """A few tens of rows with the probabilities that the pipeline gives them, as the service asks it.
-
-    And with those that its compiled form gives, where there is one.
-    """
+def golden_rows(
+    pipeline: Pipeline, contract: Contract, test: Matrix, compiled: CompiledForm | None = None
+) -> Golden:
+    """A few tens of rows with the probabilities of the pipeline and of its compiled form, if it has one."""
     rows = [_without_withheld(contract, row) for row in json_rows(contract, test[:SEARCHED_ROWS])]
     with_gaps = [row for row in rows if None in row.values()]
     chosen = [*rows[:TEST_ROWS], *with_gaps[:ROWS_WITH_GAPS], *_altered(contract, rows[:ALTERED_ROWS])]
@@ -40,12 +38,12 @@ def golden_rows(pipeline: Pipeline, contract: Contract, test: Matrix, graph: byt
     return Golden(
         rows=distinct,
         probabilities=np.asarray(pipeline.predict_proba(matrix)).tolist(),
-        compiled_probabilities=None if graph is None else CompiledForm(graph).predict_proba(matrix).tolist(),
+        compiled_probabilities=None if compiled is None else compiled.predict_proba(matrix).tolist(),
     )
 
 
 def json_rows(contract: Contract, matrix: Matrix) -> list[JsonRow]:
-    """Rows as a client sends them, from rows ``(n_rows, n_features)`` as the estimator takes them."""
+    """Rows as a client sends them, from the estimator's rows ``(n_rows, n_features)``."""
     return [
         {
             feature.name: to_value(value, feature.type)
@@ -56,9 +54,9 @@ def json_rows(contract: Contract, matrix: Matrix) -> list[JsonRow]:
 
 
 def _without_withheld(contract: Contract, row: JsonRow) -> JsonRow:
-    """The row, with what the contract keeps out of sight replaced by the example."""
-    made_up = {feature.name: feature.example for feature in contract.features if feature.withheld}
-    return {name: value if value is None else made_up.get(name, value) for name, value in row.items()}
+    """The row, with the values of withheld features replaced by their examples."""
+    examples = {feature.name: feature.example for feature in contract.features if feature.withheld}
+    return {name: value if value is None else examples.get(name, value) for name, value in row.items()}
 
 
 def _altered(contract: Contract, rows: Iterable[JsonRow]) -> Iterator[JsonRow]:
@@ -74,7 +72,7 @@ def _missing(feature: Feature, value: Value) -> Value:
 def _unknown(feature: Feature, value: Value) -> Value:
     if feature.type != "category" or feature.closed or feature.withheld:
         return value
-    # Longer than any that is known, hence none of them.
+    # Longer than every known category, hence unknown.
     return "?" * (1 + max(map(len, feature.categories)))
 
 
@@ -87,7 +85,7 @@ def _above(feature: Feature, value: Value) -> Value:
 
 
 def _beyond(feature: Feature, value: Value, direction: int) -> Value:
-    """A number outside the observed range by that range's width, or as far as the limits let it."""
+    """A number outside the observed range by that range's width, clipped to the limits."""
     low, high = feature.observed_minimum, feature.observed_maximum
     if low is None or high is None:
         return value

@@ -1,9 +1,13 @@
-"""The champion goes into the BentoML store, and is called published only when it came back as it went in.
+"""Publish the champion to the BentoML store, after loading it back and verifying it.
 
-Everything that serving needs is written as one BentoML model, in the files that ``published.py`` names, into
-a store that nothing is served from. Then that module loads it from there, as the service will, in each
-form that it has: an estimator of a type that is not allowed, or a probability that differs, is the end of it.
-Only then, and when whoever publishes agrees, is it moved to where models are served from.
+Everything that serving needs is written as one BentoML model into a staging store, from which nothing is
+served. ``service/model/published.py`` names the files. It then loads each form of the model from the staging
+store, as the service does. An estimator of an untrusted type, or a golden probability that differs, ends the
+publication. Otherwise, and if ``confirm`` succeeds, the model moves to the served store.
+
+So the ONNX graph is loaded twice in a training: once to compare it with scikit-learn and to record its golden
+probabilities, and once here. The second load is needed: it reads the file that the service will read, and
+only a new session can show that the file gives the recorded probabilities.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,24 +46,24 @@ def publish(
     graph: bytes | None = None,
     confirm: Callable[[str], object] | None = None,
 ) -> str:
-    """Publish a fitted pipeline under its registered name; gives the BentoML tag.
+    """Publish a fitted pipeline under its registered name; returns the BentoML tag.
 
-    ``graph`` is its compiled form, where the lineage has that it was accepted. ``confirm`` is called with the
-    tag when the model is verified and not yet published; what it raises leaves it so.
+    ``graph`` is the file of its compiled form, if the lineage states that it was accepted. ``confirm`` is
+    called with the tag when the model is verified and not yet published; if it raises, nothing is published.
     Raises PublicationFailed, with nothing left in the store.
     """
     name = lineage.registered_model
     with ExitStack() as stack:
-        with _failures_of(name):
+        with _as_publication_failed(name):
             staged = stack.enter_context(staging())
             tag = _write(staged, pipeline, contract, golden, lineage, graph)
             model = staged.get(tag)
             for runtime in _RUNTIMES[: 1 if graph is None else 2]:
                 load_stored(model, runtime)
-            stack.enter_context(staged.turn())
+            stack.enter_context(staged.publication_lock())
         if confirm is not None:
             confirm(str(tag))
-        with _failures_of(name):
+        with _as_publication_failed(name):
             staged.publish(tag)
     return str(tag)
 
@@ -72,7 +76,7 @@ def _write(
     lineage: Lineage,
     graph: bytes | None,
 ) -> Tag:
-    # BentoML's metadata knows no null.
+    # BentoML's metadata has no null.
     metadata = {LINEAGE_KEY: lineage.model_dump(mode="json", exclude_none=True)}
     with staged.create(lineage.registered_model, metadata) as model:
         folder = Path(model.path)
@@ -85,7 +89,7 @@ def _write(
 
 
 @contextmanager
-def _failures_of(name: str) -> Iterator[None]:
+def _as_publication_failed(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, BentoMLException, StartError) as error:

@@ -1,4 +1,4 @@
-"""The champion in MLflow's model registry: a version first, the alias only when it can be served."""
+"""The champion in MLflow's model registry: first a version, then the alias, when the model can be served."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,28 +12,28 @@ ALIAS = "champion"
 
 
 @contextmanager
-def registered(name: str, champion: LoggedCandidate) -> Iterator[str]:
-    """Make the champion a version of the registered model, without an alias yet; gives the version.
+def registered_version(name: str, champion: LoggedCandidate) -> Iterator[str]:
+    """Register the champion as a version of the model, without the alias yet; yields the version.
 
-    The version is taken back, and the alias with it, unless the publication comes to its end. Where MLflow
-    does not answer to that, a note on the error says so.
+    If the publication fails, the version is deleted and the alias is given back. If MLflow does not answer
+    to that, a note on the error says so.
     """
-    before = _alias_holder(name)
+    previous = _champion_version(name)
     try:
         yield _register(name, champion)
     except BaseException as error:
         try:
-            _take_back(name, champion.run_id, before)
+            _undo_registration(name, champion.run_id, previous)
         except Exception:
             error.add_note(
-                f"MLflow did not answer when the champion was to be taken back: "
+                f"MLflow did not answer when the registration was undone: "
                 f"{name} may have a version of run {champion.run_id} that was never published."
             )
         raise
 
 
-def crown(name: str, version: str, bentoml_tag: str) -> None:
-    """Give a version the alias, and note under which tag it is published."""
+def set_champion(name: str, version: str, bentoml_tag: str) -> None:
+    """Give a version the alias, and tag it with the BentoML tag of the published model."""
     client = mlflow.MlflowClient()
     client.set_model_version_tag(name, version, "bentoml_tag", bentoml_tag)
     client.set_registered_model_alias(name, ALIAS, version)
@@ -56,22 +56,22 @@ def _register(name: str, champion: LoggedCandidate) -> str:
     return str(version.version)
 
 
-def _take_back(name: str, run_id: str, before: str | None) -> None:
-    """Delete the versions of a run, however far their making came, and give the alias to who had it."""
+def _undo_registration(name: str, run_id: str, previous: str | None) -> None:
+    """Delete the versions of a run, also unfinished ones, and give the alias back to the previous version."""
     client = mlflow.MlflowClient()
     versions = [
         str(each.version)
         for each in client.search_model_versions(f"name = '{name}'")
         if each.run_id == run_id
     ]
-    was_crowned = _alias_holder(name) in versions
+    had_alias = _champion_version(name) in versions
     for version in versions:
         client.delete_model_version(name, version)
-    if was_crowned and before is not None:
-        client.set_registered_model_alias(name, ALIAS, before)
+    if had_alias and previous is not None:
+        client.set_registered_model_alias(name, ALIAS, previous)
 
 
-def _alias_holder(name: str) -> str | None:
+def _champion_version(name: str) -> str | None:
     try:
         return str(mlflow.MlflowClient().get_model_version_by_alias(name, ALIAS).version)
     except MlflowException as error:

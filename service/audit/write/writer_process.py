@@ -24,7 +24,7 @@ from service.audit.keep.retention import Limits
 from service.audit.write.committer import Committer, Mode
 from service.audit.write.logfile import LogFile
 from service.audit.write.orphaned import exit_after
-from service.system.memory import settle_memory
+from service.system.memory import tune_memory
 
 _ROOT = Path(__file__).parents[3]
 """The folder of this ``service`` package; the working folder may hold another one."""
@@ -117,7 +117,7 @@ def serve(worker: socket, options: Options) -> None:
         worker.sendall(frame(("unusable", pickle.dumps(error))))
         return
     worker.sendall(frame(("opened",)))
-    settle_memory()
+    tune_memory()
     Committer(worker, file, options.mode).run()
 
 

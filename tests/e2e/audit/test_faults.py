@@ -47,7 +47,7 @@ class Client:
         answer = self.ask_until(503, within_s)
         assert answer.headers["content-type"] == "application/problem+json"
         assert int(answer.headers["retry-after"]) >= 1
-        assert "recorded" in answer.json()["detail"]
+        assert "audit log" in answer.json()["detail"]
         assert self.ready() == 503
 
     def assert_recovers(self) -> None:

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from load_tests.bench.http_load import ONE_ROW, ask, request_bytes
+from load_tests.bench.http_load import ONE_ROW, request_bytes, send_request
 from service.model.contract_view import ShownContract
 from tests.support.iris_rows import SETOSA, VIRGINICA
 from tests.support.servers import Serve, Server, children
@@ -44,13 +44,13 @@ async def statuses_until(server: Server, is_over: Callable[[], bool], requests: 
     address, request = urlsplit(server.url), request_bytes(server.url, ONE_ROW)
     found: Counter[int] = Counter()
 
-    async def ask_on() -> None:
+    async def repeat_request() -> None:
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         while not (is_over() and found.total() >= requests):
-            found[await ask(reader, writer, request)] += 1
+            found[await send_request(reader, writer, request)] += 1
         writer.close()
 
-    await asyncio.gather(*(ask_on() for _ in range(SINGLE)))
+    await asyncio.gather(*(repeat_request() for _ in range(SINGLE)))
     return found
 
 

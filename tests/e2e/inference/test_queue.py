@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import closing
 from urllib.parse import urlsplit
 
-from load_tests.bench.http_load import ONE_ROW, ask, request_bytes
+from load_tests.bench.http_load import ONE_ROW, request_bytes, send_request
 from tests.support.audit.logs import locked
 from tests.support.servers import Serve, Server, metric
 
@@ -21,7 +21,7 @@ def statuses_of_all(server: Server, requests: int = REQUESTS) -> Counter[int]:
     async def ask_one() -> int:
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         try:
-            return await ask(reader, writer, request)
+            return await send_request(reader, writer, request)
         finally:
             writer.close()
 

@@ -29,9 +29,9 @@ from load_tests.bench.findings import (
     Load,
     verdicts,
 )
-from load_tests.bench.http_load import ROWS, Measured, generator, load
+from load_tests.bench.http_load import ROWS, LoadResult, generator, load
 from load_tests.bench.provenance import Verdict, provenance, table, write_report
-from load_tests.bench.rounds import Memory, in_turn
+from load_tests.bench.rounds import Memory, interleaved_medians
 from load_tests.bench.serving import NotReady, Service, serving_asgi
 
 BESIDE_OTHERS = {OURS: 9_000, AUDIT_OFF: 14_000, EMPTY: 30_000, ON_LOOP: 600, IN_THREADS: 400, STOCK: 500}
@@ -40,8 +40,8 @@ OVER_GRPC = {GRPC: 2_400, ECHO: 4_000, MLSERVER_GRPC: 700}
 SPEEDS = BESIDE_OTHERS | BY_THE_PROTOCOL | OVER_GRPC
 
 
-def measured(per_second: float, p99_ms: float = 10, errors: int = 0) -> Measured:
-    return Measured(per_second, 5, p99_ms, errors)
+def measured(per_second: float, p99_ms: float = 10, errors: int = 0) -> LoadResult:
+    return LoadResult(per_second, 5, p99_ms, errors)
 
 
 def findings(
@@ -61,7 +61,7 @@ def test_at_one_connection_a_record_on_disk_may_double_the_time_of_an_answer(
     p50_ms: float, *, met: bool
 ) -> None:
     found = findings()
-    single = {Load(OURS, 1): Measured(1_500, p50_ms, 2, 0), Load(RELAXED, 1): Measured(3_000, 0.27, 1, 0)}
+    single = {Load(OURS, 1): LoadResult(1_500, p50_ms, 2, 0), Load(RELAXED, 1): LoadResult(3_000, 0.27, 1, 0)}
     (verdict,) = (one for one in verdicts(found._replace(single=single)) if "one connection" in one.sentence)
     assert verdict.met is met
 
@@ -129,11 +129,11 @@ def test_a_failed_request_of_the_service_is_an_objective_missed() -> None:
 def test_rounds_go_there_and_back_and_their_medians_count() -> None:
     order: list[str] = []
 
-    def measure(subject: str) -> Measured:
+    def measure(subject: str) -> LoadResult:
         order.append(subject)
         return measured(len(order))
 
-    assert in_turn(["a", "b"], 3, measure)["a"].per_second == 4
+    assert interleaved_medians(["a", "b"], 3, measure)["a"].per_second == 4
     assert order == ["a", "b", "b", "a", "a", "b"]
 
 

@@ -70,7 +70,7 @@ def test_calls_that_fail_are_counted_although_their_http_status_is_200(moody: st
 
 @pytest.mark.skipif(not shutil.which("h2load"), reason="no h2load")
 def test_answers_that_differ_in_length_are_not_taken_for_failures(moody: str) -> None:
-    with pytest.raises(SystemExit, match="failures cannot be told"):
+    with pytest.raises(SystemExit, match="failures cannot be counted"):
         load_grpc(moody, 1, 0.1, Call(b"longer"))
 
 

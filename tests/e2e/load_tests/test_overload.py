@@ -12,7 +12,7 @@ from load_tests.bench.serving import Service, serving_asgi
 from load_tests.overload.histogram import Histogram
 from load_tests.overload.open_loop import Arrivals, offer, schedule
 from load_tests.overload.overload_report import Overload, as_json, as_markdown, verdicts
-from load_tests.overload.recovery import Light, ask_lightly, recovery_s
+from load_tests.overload.recovery import LightRequest, recovery_s, send_light_load
 from tests.support.servers import free_port
 
 
@@ -68,29 +68,29 @@ def test_latency_counts_from_the_scheduled_arrival(empty: Service) -> None:
 def test_a_server_that_is_not_there_refuses() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     assert asyncio.run(offer(url, iter([0.0]), connections=1)).outcomes == {"refused": 1}
-    lights = asyncio.run(ask_lightly(url, 0.05))
-    assert lights
-    assert not any(light.answered for light in lights)
+    light_requests = asyncio.run(send_light_load(url, 0.05))
+    assert light_requests
+    assert not any(request.answered for request in light_requests)
 
 
-def lights(seconds: float, slow_until_s: float = 0, answered: bool = True) -> list[Light]:
+def light_requests(seconds: float, slow_until_s: float = 0, answered: bool = True) -> list[LightRequest]:
     return [
-        Light(moment, 500 if moment < slow_until_s else 2, answered or moment >= slow_until_s)
+        LightRequest(moment, 500 if moment < slow_until_s else 2, answered or moment >= slow_until_s)
         for moment in (number / 100 for number in range(int(seconds * 100)))
     ]
 
 
 def test_recovery_is_when_the_first_normal_windows_begin() -> None:
-    assert recovery_s(lights(1), lights(3)) == 0
-    assert recovery_s(lights(1), lights(3, slow_until_s=1.1)) == 1.25
-    assert recovery_s(lights(1), lights(3, slow_until_s=3)) is None
-    assert recovery_s(lights(1), []) is None
+    assert recovery_s(light_requests(1), light_requests(3)) == 0
+    assert recovery_s(light_requests(1), light_requests(3, slow_until_s=1.1)) == 1.25
+    assert recovery_s(light_requests(1), light_requests(3, slow_until_s=3)) is None
+    assert recovery_s(light_requests(1), []) is None
 
 
 def test_a_window_without_an_answer_is_not_normal() -> None:
-    silent = [light for light in lights(3) if not 0 < light.moment_s < 1]
+    silent = [request for request in light_requests(3) if not 0 < request.moment_s < 1]
     silent[0] = silent[0]._replace(time_ms=1_000)
-    assert recovery_s(lights(1), silent) == 1.0
+    assert recovery_s(light_requests(1), silent) == 1.0
 
 
 def overload(**changes: Any) -> Overload:
@@ -136,7 +136,7 @@ def test_an_overload_that_is_borne_misses_nothing() -> None:
         ),
         ({"resident_mb": [200, 200, 220, 200]}, "memory stays flat: under 5% of growth (10.0%)"),
         ({"recovery_s": 2.25}, "back to normal within 2 s (2.25)"),
-        ({"recovery_s": None}, "back to normal within 2 s (not as long as it was watched)"),
+        ({"recovery_s": None}, "back to normal within 2 s (not while it was measured)"),
     ],
 )
 def test_what_an_overload_breaks_is_told(changes: dict[str, Any], sentence: str) -> None:

@@ -6,29 +6,36 @@ from typing import Any
 
 import pytest
 
-from load_tests.bench.http_load import Measured, Work, load
+from load_tests.bench.http_load import LoadResult, Work, load
 from load_tests.bench.provenance import provenance, write_report
 from load_tests.bench.serving import Service
-from load_tests.overload.mixed import measure, neighbours
-from load_tests.overload.mixed_report import Beside, Neighbours, Round, as_json, as_markdown, verdicts
+from load_tests.overload.mixed import background_loads, measure
+from load_tests.overload.mixed_report import (
+    BackgroundLoad,
+    MixedResult,
+    Round,
+    as_json,
+    as_markdown,
+    verdicts,
+)
 
-ALONE = Measured(6_000, 2.5, 6, 0, 36_000)
-OTHER = Measured(50, 1_000, 1_500, 300, 400)
-QUERIES = Neighbours("queries", 64, Work("/history", b"", (), "GET"), least_kept=0.5)
-BATCHES = Neighbours("batches", 32, Work("/batch", b"{}"), most_p99_ms=250)
+ALONE = LoadResult(6_000, 2.5, 6, 0, 36_000)
+OTHER = LoadResult(50, 1_000, 1_500, 300, 400)
+QUERIES = BackgroundLoad("queries", 64, Work("/history", b"", (), "GET"), min_kept=0.5)
+BATCHES = BackgroundLoad("batches", 32, Work("/batch", b"{}"), max_p99_ms=250)
 
 
-def beside(who: Neighbours = QUERIES, other: Measured = OTHER, **changes: Any) -> list[Beside]:
-    found = Measured(3_000, 5, 250, 0, 18_000)._replace(**changes)
-    return [Beside(who, [Round(ALONE, found, other)] * 3)]
+def beside(who: BackgroundLoad = QUERIES, other: LoadResult = OTHER, **changes: Any) -> list[MixedResult]:
+    found = LoadResult(3_000, 5, 250, 0, 18_000)._replace(**changes)
+    return [MixedResult(who, [Round(ALONE, found, other)] * 3)]
 
 
-def missed(found: list[Beside]) -> list[str]:
+def missed(found: list[MixedResult]) -> list[str]:
     return [verdict.sentence for verdict in verdicts(found) if verdict.met is False]
 
 
 @pytest.mark.parametrize("who", [QUERIES, BATCHES], ids=["queries", "batches"])
-def test_an_objective_that_is_just_reached_is_met(who: Neighbours) -> None:
+def test_an_objective_that_is_just_reached_is_met(who: BackgroundLoad) -> None:
     assert missed(beside(who)) == []
 
 
@@ -50,14 +57,14 @@ def test_an_objective_that_is_just_reached_is_met(who: Neighbours) -> None:
         ),
     ],
 )
-def test_what_single_rows_lose_is_told(found: list[Beside], sentence: str) -> None:
+def test_what_single_rows_lose_is_told(found: list[MixedResult], sentence: str) -> None:
     assert missed(found) == [sentence]
 
 
 def test_what_is_kept_is_judged_round_by_round() -> None:
-    half, quarter = Measured(3_000, 5, 10, 0, 1), Measured(1_500, 5, 10, 0, 1)
+    half, quarter = LoadResult(3_000, 5, 10, 0, 1), LoadResult(1_500, 5, 10, 0, 1)
     rounds = [Round(ALONE, half, OTHER), Round(half, half, OTHER), Round(ALONE, quarter, OTHER)]
-    assert Beside(QUERIES, rounds).kept == 0.5
+    assert MixedResult(QUERIES, rounds).kept == 0.5
 
 
 def test_the_report_has_a_line_for_each_neighbour_and_fails_with_an_objective(tmp_path: Path) -> None:
@@ -78,7 +85,7 @@ def test_the_report_has_a_line_for_each_neighbour_and_fails_with_an_objective(tm
 
 
 def test_single_rows_are_measured_alone_and_beside_others(empty: Service) -> None:
-    others = Neighbours("queries", 2, Work("/predict", b"", (), "POST"))
+    others = BackgroundLoad("queries", 2, Work("/predict", b"", (), "POST"))
     (found,) = measure(empty.url, others, rounds=1, seconds=1).rounds
     assert found.alone.requests > 0
     assert found.beside.requests > 0
@@ -91,5 +98,5 @@ def test_a_load_may_be_of_another_method(empty: Service) -> None:
 
 
 def test_there_are_neighbours_of_every_kind() -> None:
-    paths = {each.work.path.partition("?")[0] for each in neighbours()}
+    paths = {each.work.path.partition("?")[0] for each in background_loads()}
     assert paths == {"/predictions/history", "/predict/batch", "/metrics", "/docs.json", "/model/info"}

@@ -79,8 +79,8 @@ def with_output(name: str) -> Any:
     ("request_", "said", "expected"),
     [
         (b"\xff", "no ModelInferRequest", "INVALID_ARGUMENT inference-invalid"),
-        (b"", "Model '' is not served here", "NOT_FOUND model-unknown"),
-        (changed(model_name="cats"), "Model 'cats' is not served here", "NOT_FOUND model-unknown"),
+        (b"", "Model '' is not served", "NOT_FOUND model-unknown"),
+        (changed(model_name="cats"), "Model 'cats' is not served", "NOT_FOUND model-unknown"),
         (changed(model_version="2"), "version '2'", "NOT_FOUND model-unknown"),
         (changed(raws=[b""]), "has 8 inputs, but 1 raw", "INVALID_ARGUMENT inference-invalid"),
         (changed(raws=[b"1234"] * 8), "'length' has 4 bytes", "INVALID_ARGUMENT tensor-invalid"),

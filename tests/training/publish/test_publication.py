@@ -12,7 +12,7 @@ from service.model.runtime import NOT_COMPILED, Compilation
 from tests.support.row_flags import flagged
 from training.candidates.built_in import CANDIDATES, Candidate
 from training.compile.compilation import compile_champion
-from training.evaluate.report import Narrator
+from training.progress import Progress
 from training.publish.golden_rows import golden_rows, json_rows
 from training.publish.publication import publish
 from training.table.dataset import Dataset
@@ -89,8 +89,9 @@ def test_every_candidate_can_be_published_with_labels_of_every_type(
     pipeline = candidate.pipeline(mixed_dataset.contract, 42).fit(train_split.matrix, labels)
     target = {"name": "outcome", "type": kind, "classes": pipeline.classes_.tolist()}
     contract = Contract.model_validate({**mixed_dataset.contract.model_dump(), "target": target})
-    compilation, graph = compile_champion(pipeline, contract, train_split.matrix, 42)
-    golden = golden_rows(pipeline, contract, train_split.matrix, graph)
+    compilation, accepted = compile_champion(pipeline, contract, train_split.matrix, 42)
+    graph, form = accepted or (None, None)
+    golden = golden_rows(pipeline, contract, train_split.matrix, form)
     lineage = lineage_as(f"{candidate.name}_{kind}", iris_training, compilation)
     tag = publish(pipeline, contract, golden, lineage, graph)
     for runtime in ("sklearn", "compiled") if compilation.accepted else ("sklearn",):
@@ -169,34 +170,34 @@ class TestFailure:
         assert versions("broken") == []
 
     def test_the_alias_and_the_published_model_stay_those_of_the_last_success(
-        self, iris_dataset: Dataset, narrator: Narrator
+        self, iris_dataset: Dataset, progress: Progress
     ) -> None:
         settings = Settings("steady", 0.2, 42, iris_dataset.table.path.parent)
         split = iris_dataset.split(0.2, 42)
-        first = train(iris_dataset, split, settings, narrator, CANDIDATES[:1])
+        first = train(iris_dataset, split, settings, progress, CANDIDATES[:1])
         with pytest.raises(PublicationFailed, match="golden rows differ"):
-            train(iris_dataset, split, settings, narrator, [UNSTABLE])
+            train(iris_dataset, split, settings, progress, [UNSTABLE])
         assert versions("steady") == [first.tag]
         assert load_model("steady").tag == first.tag
         assert champion("steady") == first.lineage.model_version == "1"
 
     def test_a_model_that_mlflow_cannot_log_is_neither_registered_nor_published(
-        self, iris_dataset: Dataset, narrator: Narrator
+        self, iris_dataset: Dataset, progress: Progress
     ) -> None:
         settings = Settings("refused", 0.2, 42, iris_dataset.table.path.parent)
         with pytest.raises(TrackingFailed, match="untrusted types"):
-            train(iris_dataset, iris_dataset.split(0.2, 42), settings, narrator, [UNTRUSTED])
+            train(iris_dataset, iris_dataset.split(0.2, 42), settings, progress, [UNTRUSTED])
         assert versions("refused") == []
         registered = mlflow.MlflowClient().search_registered_models(filter_string="name = 'refused'")
         assert list(registered) == []
 
 
 def test_one_table_and_seed_give_the_same_choice_and_metrics_again(
-    mixed_dataset: Dataset, narrator: Narrator
+    mixed_dataset: Dataset, progress: Progress
 ) -> None:
     settings = Settings("again", 0.2, 42, mixed_dataset.table.path.parent)
     first, second = (
-        train(mixed_dataset, mixed_dataset.split(0.2, 42), settings, narrator, CANDIDATES[:2])
+        train(mixed_dataset, mixed_dataset.split(0.2, 42), settings, progress, CANDIDATES[:2])
         for _ in range(2)
     )
     assert first.choice.reason == second.choice.reason

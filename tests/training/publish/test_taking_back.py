@@ -11,7 +11,7 @@ import pytest
 
 from service.model.published import load_model
 from training.candidates.built_in import CANDIDATES
-from training.evaluate.report import Narrator
+from training.progress import Progress
 from training.table.dataset import Dataset
 from training.train import Settings, Training, train
 from training.training_errors import PublicationFailed, TrackingFailed
@@ -43,15 +43,15 @@ def published(name: str) -> list[str]:
 
 
 @pytest.fixture
-def first(iris_dataset: Dataset, narrator: Narrator, own_stores: Path, tmp_path: Path) -> Training:
+def first(iris_dataset: Dataset, progress: Progress, own_stores: Path, tmp_path: Path) -> Training:
     """A training that was published before."""
     settings = Settings(f"steady_{tmp_path.name.lower()[-50:].strip('_')}", 0.2, 42, own_stores)
-    return train(iris_dataset, iris_dataset.split(0.2, 42), settings, narrator, CANDIDATES[:1])
+    return train(iris_dataset, iris_dataset.split(0.2, 42), settings, progress, CANDIDATES[:1])
 
 
 @pytest.mark.parametrize("table", REFUSED)
 def test_a_step_that_is_refused_leaves_the_model_of_before_served_and_registered(
-    first: Training, iris_dataset: Dataset, narrator: Narrator, own_stores: Path, table: str
+    first: Training, iris_dataset: Dataset, progress: Progress, own_stores: Path, table: str
 ) -> None:
     name = first.settings.name
     split = iris_dataset.split(0.2, 42)
@@ -59,7 +59,7 @@ def test_a_step_that_is_refused_leaves_the_model_of_before_served_and_registered
         refusing(own_stores / "mlflow.db", table),
         pytest.raises(TrackingFailed, match=r"nothing more is taken|creation error"),
     ):
-        train(iris_dataset, split, first.settings, narrator, CANDIDATES[:1])
+        train(iris_dataset, split, first.settings, progress, CANDIDATES[:1])
     assert published(name) == [first.tag]
     assert load_model(name).tag == first.tag
     client = mlflow.MlflowClient()
@@ -67,13 +67,13 @@ def test_a_step_that_is_refused_leaves_the_model_of_before_served_and_registered
     assert champion.tags["bentoml_tag"] == first.tag
     versions = client.search_model_versions(f"name = '{name}'")
     assert [each.version for each in versions] == [champion.version]
-    again = train(iris_dataset, split, first.settings, narrator, CANDIDATES[:1])
+    again = train(iris_dataset, split, first.settings, progress, CANDIDATES[:1])
     assert load_model(name).tag == again.tag
     assert client.get_model_version_by_alias(name, "champion").tags["bentoml_tag"] == again.tag
 
 
 def test_a_store_that_cannot_be_written_gives_the_alias_back(
-    first: Training, iris_dataset: Dataset, narrator: Narrator, own_stores: Path
+    first: Training, iris_dataset: Dataset, progress: Progress, own_stores: Path
 ) -> None:
     name = first.settings.name
     # A folder where the file should be that names the newest model: the last step of a publication fails.
@@ -82,7 +82,7 @@ def test_a_store_that_cannot_be_written_gives_the_alias_back(
     latest.mkdir()
     try:
         with pytest.raises(PublicationFailed):
-            train(iris_dataset, iris_dataset.split(0.2, 42), first.settings, narrator, CANDIDATES[:1])
+            train(iris_dataset, iris_dataset.split(0.2, 42), first.settings, progress, CANDIDATES[:1])
     finally:
         latest.rmdir()
     assert published(name) == [first.tag]

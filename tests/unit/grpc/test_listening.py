@@ -41,7 +41,7 @@ def test_a_port_is_held_against_services_that_would_share_it(settings: Settings)
 def test_a_port_on_which_somebody_listens_is_refused(settings: Settings) -> None:
     with (
         socket.create_server(("127.0.0.1", settings.grpc_port), reuse_port=True),
-        pytest.raises(GrpcUnusable, match="Set another, or 0 to do without gRPC"),
+        pytest.raises(GrpcUnusable, match="Set another port, or 0 to disable gRPC"),
     ):
         claim(settings, "127.0.0.1")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load_tests.hostile.bodies import hostile
+from load_tests.hostile.bodies import hostile_bodies
 from load_tests.hostile.hostile_models import CONTRACTS, WIDE
 from service.errors import InferenceInvalid, RequestError
 from service.grpc.long_message import check_tensor, take_apart
@@ -67,7 +67,9 @@ def test_bytes_are_taken_apart_only_if_they_are_fields_to_their_end(message: byt
 
 
 INPUTS = Inputs(CONTRACTS[WIDE], 10_000)
-BODIES = {each.name: each for each in hostile(CONTRACTS[WIDE], WIDE, 8_000_000) if each.transport == "grpc"}
+BODIES = {
+    each.name: each for each in hostile_bodies(CONTRACTS[WIDE], WIDE, 8_000_000) if each.transport == "grpc"
+}
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -118,7 +118,7 @@ def test_a_timeout_beyond_any_clock_is_refused() -> None:
     content = json.dumps({"inputs": [], "parameters": {"timeout": 10**400}}).encode()
     assert read(NUMERIC, content, b"", 10**6) == (
         400,
-        "The inference request cannot be used: its parameter timeout is not a number of microseconds.",
+        "The inference request is invalid: its parameter timeout is not a number of microseconds.",
     )
 
 

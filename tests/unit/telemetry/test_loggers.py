@@ -8,7 +8,7 @@ from tests.support.servers import PROJECT
 FAILING_CALLBACK = """
 import asyncio
 from bentoml._internal.log import configure_server_logging
-from service.telemetry.loggers import settle_loggers
+from service.telemetry.loggers import configure_loggers
 
 async def run():
     asyncio.get_running_loop().call_soon(lambda: 1 / 0)
@@ -16,7 +16,7 @@ async def run():
     await asyncio.sleep(0)
 
 configure_server_logging()
-settle_loggers()
+configure_loggers()
 asyncio.run(run())
 """
 

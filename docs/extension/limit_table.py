@@ -1,0 +1,41 @@
+"""The limits that no setting changes, from the constants that hold them."""
+
+from docs.extension.markdown_table import markdown_table
+from service.audit.query.history import MAX_ITEMS
+from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES
+from service.errors import error_text
+from service.grpc.intake import BUDGET_BYTES
+from service.http.connection.limits import BODIES_BYTES, ConnectionLimits
+from service.http.connection.message_size import HEAD_BYTES, HEAD_LINES
+from service.http.page_rate import PAGES_PER_S
+from service.inference import admission, row_check
+from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, MAX_TEXT_LENGTH
+from service.model.reference_profile import MAX_LISTED_FLAGS
+
+_KIB, _MIB = 1024, 1024**2
+
+
+def limit_table() -> str:
+    """Write every fixed limit that a client or an operator can meet."""
+    rows = [
+        ("Request line and headers", f"{HEAD_BYTES // _KIB} KiB, {HEAD_LINES} lines"),
+        ("Time in which the headers arrive", f"{ConnectionLimits.head_s:g} s"),
+        ("Bodies that a worker holds at once", f"{BODIES_BYTES // _MIB} MiB"),
+        ("gRPC messages that a worker holds at once", f"{BUDGET_BYTES // _MIB} MiB"),
+        ("Larger requests in progress at once", f"{admission.MAX_LARGE_BYTES_IN_PROGRESS // _MIB} MiB"),
+        (
+            "The same while there are single rows",
+            f"{admission.MAX_LARGE_BYTES_BESIDE_SINGLE // _KIB} KiB, but always one request",
+        ),
+        ("Answers of 429, for each worker", f"{admission.REJECTIONS_PER_S:g} a second"),
+        ("Pages, documents and metrics, for each worker", f"{PAGES_PER_S:g} a second"),
+        ("Queries of the history at once", f"{MAX_CONCURRENT_QUERIES}"),
+        ("Items on a page of the history", f"{MAX_ITEMS}"),
+        ("Wrong values listed in problem details", f"{row_check.MAX_FINDINGS}"),
+        ("Wrong values listed over gRPC and below `/v2`", f"{error_text.MAX_FINDINGS}"),
+        ("Flags listed in an answer", f"{MAX_LISTED_FLAGS:,}"),
+        ("A number", f"-{LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}"),
+        ("An integer", f"-{LARGEST_EXACT_INTEGER:,} to {LARGEST_EXACT_INTEGER:,}"),
+        ("A category that training has not seen", f"{MAX_TEXT_LENGTH:,} characters"),
+    ]
+    return markdown_table(("what", "limit"), rows)
