@@ -49,6 +49,17 @@ REFUSED = replace(
     predictions=(),
 )
 
+HARD = replace(
+    ANSWERED,
+    request_id='quote " slash \\ / tab \t del \x7f line \u2028 größe \U0001f984',
+    duration_ms=-0.0,
+    client=None,
+    request=b"\xff\x00",
+    predictions=[("1", 0.29), (1, 0.5), (True, 1.0), ("ä", 0.57), ("ä", 0.999)],
+    rows=5,
+    flags=2,
+    key_name="robot",
+)
 HOLD_THE_LOCK = """
 import sys, apsw
 connection = apsw.Connection(sys.argv[1])

@@ -16,7 +16,7 @@ from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.logfile import LogFile
 from tests.support.audit.logs import ANSWERED, command, packed, read, request_ids, write
-from tests.unit.audit.test_retention import LONG, recent, wait_for
+from tests.support.audit.retained_logs import LONG, recent, wait_for
 
 KEEP_DAYS = 10.0
 DAY = timedelta(days=1)

@@ -10,8 +10,8 @@ from threading import Thread
 import pytest
 
 from service.audit.query.reader import AuditReader
+from tests.support.audit.log_files import statements
 from tests.support.audit.logs import ANSWERED, PROJECT, REFUSED, command, numbered, write
-from tests.unit.audit.test_chain import statements
 
 
 def test_following_from_the_end_on_tells_only_what_comes(tmp_path: Path) -> None:

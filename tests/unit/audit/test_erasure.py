@@ -25,8 +25,8 @@ from service.audit.write.audit_log import AuditLog
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord
 from service.errors import AuditNotErased
+from tests.support.audit.log_files import older_log
 from tests.support.audit.logs import ANSWERED, NINE, command, packed, read, write
-from tests.unit.audit.test_upgrade import older_log
 
 SMALL, LONG = 200, 20_000
 """Bytes of a body: on a page with others; on pages of its own."""

@@ -19,8 +19,8 @@ from service.audit.file.database import open_for_reading, open_for_writing
 from service.audit.keep.export import as_cell
 from service.audit.write.logfile import LogFile
 from service.errors import AuditMisuse, AuditUnusable
+from tests.support.audit.log_files import older_log
 from tests.support.audit.logs import ANSWERED, command, numbered, packed, write
-from tests.unit.audit.test_upgrade import older_log
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
 from service.audit.write.writer_process import Options, WriterProcess
+from tests.support.audit.failing_logs import full_disk, wait_until_writable
 from tests.support.audit.logs import ANSWERED, NINE, locked, numbered, read, request_ids, writing
-from tests.unit.audit.test_recovery import full_disk, wait_until_writable
 
 
 def append_all(log: AuditLog, records: list[AuditRecord]) -> float:

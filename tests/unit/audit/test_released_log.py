@@ -15,8 +15,7 @@ from service.audit.file.tail import ChainHead, Tail
 from service.audit.prove.verify import verify
 from service.audit.query.reader import AuditReader
 from service.audit.write.record import pack
-from tests.support.audit.logs import ANSWERED, REFUSED, write
-from tests.unit.audit.test_chain import HARD
+from tests.support.audit.logs import ANSWERED, HARD, REFUSED, write
 
 RELEASED_LOG = Path(__file__).with_name("released_log.json")
 """Every table of a log with answers, a refusal, batches, a redaction, a prune event and a gap."""

@@ -2,8 +2,7 @@
 
 import asyncio
 from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -18,27 +17,10 @@ from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.logfile import LogFile
-from service.audit.write.record import AuditRecord
-from tests.support.audit.logs import ANSWERED, numbered, packed, read, request_ids, write
+from tests.support.audit.log_files import rows
+from tests.support.audit.logs import ANSWERED, packed, read, request_ids, write
+from tests.support.audit.retained_logs import recent, wait_for
 from tests.support.audit.writer_thread import open_here
-from tests.unit.audit.test_chain import rows
-
-LONG = b'"' + b"x" * 4_000 + b'"'
-
-
-def recent(count: int, ago: timedelta = timedelta(0)) -> list[AuditRecord]:
-    now = datetime.now(UTC) - ago
-    return [
-        replace(record, received_utc=now + timedelta(milliseconds=number), response=LONG)
-        for number, record in enumerate(numbered(count))
-    ]
-
-
-def wait_for(log: AuditLog, records: int) -> None:
-    deadline = monotonic() + 15
-    while len(read(log.path)) > records:
-        assert monotonic() < deadline
-        asyncio.run(asyncio.sleep(0.05))
 
 
 def used(db: Path) -> int:
