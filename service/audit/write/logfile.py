@@ -200,7 +200,8 @@ class LogFile:
             self._connection = open_for_writing(self.path, self._busy_timeout_ms, self._sync)
             self._inode = _inode(self._name)
             if self._head is not None and not _has_head(self._connection, self._head):
-                self._head = self.committed = None  # Another file, or a failed commit that succeeded.
+                # Another file, or a commit that succeeded although it raised.
+                self._head = self.committed = None
         return self._connection
 
 
