@@ -25,7 +25,12 @@ from service.routes import BATCH, GRPC_INFER, PREDICT, V2_INFER
 from service.settings import load_settings
 from service.worker import Worker
 from service.worker.announcement import announce
-from service.worker.bentoml_internals import set_model, start_errors_as_messages, wrap_application
+from service.worker.bentoml_internals import (
+    set_model,
+    silence_notices,
+    start_errors_as_messages,
+    wrap_application,
+)
 from service.worker.heartbeat import end_service_on_error
 from service.worker.preparation import prepare_service, workers_wanted
 
@@ -36,6 +41,7 @@ class Arguments(BaseModel):
     model: str = Field(default="iris_classifier", description="The BentoML model: NAME or NAME:VERSION")
 
 
+silence_notices()
 with start_errors_as_messages(), end_service_on_error():
     settings = load_settings()
     tag = resolve_tag(bentoml.use_arguments(Arguments).model)

@@ -16,13 +16,18 @@ BentoML has no public interface for these:
   request and create a timer that lasts for BentoML's whole timeout. A worker gets its application from
   ``Service.to_asgi``, which has no hook for a wrapper, so the service gets a subclass that has one.
 - ``start_errors_as_messages``: BentoML's commands show a traceback of any error but their own.
+- ``silence_notices``: BentoML logs every hook that it calls, and warns of a build that is as intended;
+  ``bentoml build`` prints a banner and how to deploy to BentoCloud. No setting silences these alone, and
+  ``--quiet`` drops other warnings as well. They are recognized by their texts, and errors always pass.
 
 ``tests/unit/worker/test_bentoml_internals.py`` reports which of them an upgrade broke.
 """
 
 import inspect
+import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -37,6 +42,26 @@ from service.errors import HttpUnusable, StartError
 
 SERVING = ("_bentoml_impl.server.serving", "serve_http")
 """Module and name of the function that calls the deployment hook."""
+
+NOTICES = {
+    "bentoml.serve": (
+        "Service %s initialized",
+        "Running startup hook: %s",
+        "Completed async startup hook: %s",
+        "Running cleanup hook: %s",
+        "Completed async cleanup hook: %s",
+        "Service instance cleanup finalized",
+    ),
+    # The template is intended: deploy/image/Dockerfile.j2 makes the image.
+    "bentoml.build": ("docker.dockerfile_template is not supported by bento v2, %s",),
+    # requirements/serving.txt contains BentoML, with its hash.
+    "bentoml._internal.bento.build_config": ("Adding current BentoML version to requirements.txt: %s",),
+}
+"""Templates of BentoML's log messages that say nothing to a user, by their loggers."""
+BUILD_COMMAND = "bentoml_cli.bentos"
+"""The module that prints the result of ``bentoml build``."""
+ADVERTISING = "Next steps: "
+"""In the text that follows the result."""
 
 _IpAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
@@ -152,6 +177,35 @@ def wrap_application(service: object, wrap: Callable[[ASGIApp], ASGIApp]) -> Non
 def unwrap_application(service: object) -> None:
     """Make the workers serve BentoML's application again."""
     _wrappers.pop(id(service), None)
+
+
+def silence_notices() -> None:
+    """Drop BentoML's messages that say nothing to a user of this service."""
+    for name, templates in NOTICES.items():
+        logging.getLogger(name).addFilter(_is_none_of(templates))
+    build_command = sys.modules.get(BUILD_COMMAND)
+    if build_command is not None:
+        vars(build_command)["rich"] = _WithoutAdvertising(build_command)
+
+
+def _is_none_of(templates: tuple[str, ...]) -> Callable[[logging.LogRecord], bool]:
+    return lambda record: record.levelno >= logging.ERROR or record.msg not in templates
+
+
+class _WithoutAdvertising:
+    """The module ``rich``, as ``bentoml build`` uses it, that prints neither banner nor advertising."""
+
+    def __init__(self, build_command: Any) -> None:
+        self._rich = build_command.rich
+        self._banner = build_command.BENTOML_FIGLET
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rich, name)
+
+    def print(self, text: object = "", *more: object, **options: Any) -> None:
+        """Print anything else."""
+        if text != self._banner and ADVERTISING not in str(text):
+            self._rich.print(text, *more, **options)
 
 
 @contextmanager
