@@ -62,7 +62,7 @@ _DESCRIPTIONS = {
     "v2_model": "The tensors that the model takes and gives, their datatypes and shapes.",
     "v2_model_ready": "Whether the model is loaded and requests for it may be sent.",
     "v2_infer": "Takes rows as tensors: one for each feature, or one of all features where none is a text; "
-    "answers with `label` and `probabilities`. Tensors may be raw bytes behind the JSON (binary tensor data "
+    "answers with `label` and `probabilities`. Tensors may be raw bytes after the JSON (binary tensor data "
     "extension). The answer is sent once its audit record is committed.",
 }
 """By the handlers of their routes."""
