@@ -8,6 +8,10 @@ from sklearn.preprocessing import OneHotEncoder
 
 from service.model.contract import Contract, Feature, Target
 from service.model.published import Golden, Lineage
+from tests.support.tables import load_iris
+from training.candidates.built_in import CANDIDATES
+from training.compile.compilation import compile_champion
+from training.publish.golden_rows import golden_rows
 from training.publish.publication import publish
 
 
@@ -44,3 +48,15 @@ def publish_picky(name: str) -> str:
         rows=[{"letter": "a"}, {"letter": "b"}], probabilities=pipeline.predict_proba(rows[:2]).tolist()
     )
     return publish(pipeline, contract, golden, lineage_of(name))
+
+
+def publish_compiled() -> str:
+    """Publish a logistic regression of the Iris table with its compiled form; gives the tag."""
+    dataset = load_iris()
+    contract, train = dataset.contract, dataset.split(0.2, 42).train
+    pipeline = CANDIDATES[0].pipeline(contract, 42).fit(train.matrix, train.labels)
+    compilation, accepted = compile_champion(pipeline, contract, train.matrix, 42)
+    assert accepted
+    golden = golden_rows(pipeline, contract, train.matrix, accepted.form)
+    lineage = lineage_of("flowers").model_copy(update={"compilation": compilation})
+    return publish(pipeline, contract, golden, lineage, accepted.graph)

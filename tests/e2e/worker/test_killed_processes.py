@@ -106,7 +106,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced_and_counted(hung: Hung, name
         assert time.monotonic() < deadline, "the kill was not counted"
         time.sleep(0.1)
     assert counted == 1
-    assert server.log.count("gave no sign of life for 1") == 1
+    assert server.log.count("sent no heartbeat for 1") == 1
     assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
     assert is_alive(hung.survivor)
 

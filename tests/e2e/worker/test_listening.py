@@ -221,7 +221,7 @@ def test_grpc_that_is_open_while_http_is_not_is_warned_of_and_bentomls_number_of
         with_grpc=True,
     )
     assert "(gRPC on 0.0.0.0)" in server.log
-    assert "2 workers are started, as BentoML's configuration says of this service, and not 3," in server.log
+    assert "BentoML's configuration starts 2 workers of this service, not the 3 of" in server.log
     assert len(workers(server)) == 2
     assert metric(server.url, "tabento_workers_wanted") == 2
     assert httpx.get(f"{server.url}/health").status_code == 200

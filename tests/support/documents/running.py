@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.support.documents.blocks import Block, Command, Served, commands
-from tests.support.documents.outputs import same
+from tests.support.documents.expected_outputs import same
 from tests.support.documents.session import Session
 from tests.support.servers import PROJECT
 

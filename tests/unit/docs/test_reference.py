@@ -86,7 +86,7 @@ def test_it_has_every_column_of_the_log(built: dict[str, str], tmp_path: Path) -
 def test_it_has_every_command_with_its_options(built: dict[str, str]) -> None:
     page = built["command-line"]
     for program in PROGRAMS:
-        assert shows(page, f"python -m {program} [")
+        assert shows(page, f"python -m {program}")
     for option in ("--target", "--drop", "service.audit export", "--since", "--trust-clock", "--scope"):
         assert option in page
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents.blocks import Block, Served, commands, read_page
-from tests.support.documents.outputs import same
+from tests.support.documents.expected_outputs import same
 from tests.support.documents.running import run_blocks
 from tests.support.documents.session import Session
 

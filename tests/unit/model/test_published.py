@@ -24,6 +24,8 @@ from service.model.published import (
 )
 from tests.support.iris_rows import SETOSA, VIRGINICA
 from tests.support.servers import PROJECT
+from tests.support.small_models import publish_compiled
+from tests.support.stores import opened_store
 
 
 def test_a_published_model_is_loaded_with_its_contract_and_lineage(
@@ -92,22 +94,29 @@ def test_a_model_of_another_making_is_refused(store: ModelStore, publish_picky: 
         load_model("another")
 
 
+@pytest.fixture(scope="module")
+def compiled(stores: dict[str, str]) -> str:
+    """The tag of a model with a compiled form."""
+    with opened_store(stores):
+        return publish_compiled()
+
+
 class TestRuntime:
     def test_an_accepted_compiled_form_serves_unless_scikit_learn_is_asked_for(
-        self, store: ModelStore, iris: str
+        self, store: ModelStore, compiled: str
     ) -> None:
         assert store is not None
-        compiler = load_model(iris).lineage.compilation.compiler
-        assert load_model(iris, "auto").predictor.name == compiler
-        assert load_model(iris, "compiled").predictor.name == compiler
-        assert load_model(iris, "sklearn").predictor.name.startswith("scikit-learn 1.")
+        compiler = load_model(compiled).lineage.compilation.compiler
+        assert load_model(compiled, "auto").predictor.name == compiler
+        assert load_model(compiled, "compiled").predictor.name == compiler
+        assert load_model(compiled, "sklearn").predictor.name.startswith("scikit-learn 1.")
 
-    def test_both_forms_give_the_same_answers(self, store: ModelStore, iris: str) -> None:
+    def test_both_forms_give_the_same_answers(self, store: ModelStore, compiled: str) -> None:
         assert store is not None
-        forms = [load_model(iris, "compiled"), load_model(iris, "sklearn")]
+        forms = [load_model(compiled, "compiled"), load_model(compiled, "sklearn")]
         rows = [forms[0].contract.row_type.model_validate(row) for row in (SETOSA, VIRGINICA)]
-        compiled, sklearn = (form.predict_proba(form.contract.matrix(rows)) for form in forms)
-        np.testing.assert_allclose(compiled, sklearn, rtol=0, atol=1e-12)
+        by_compiled, by_sklearn = (form.predict_proba(form.contract.matrix(rows)) for form in forms)
+        np.testing.assert_allclose(by_compiled, by_sklearn, rtol=0, atol=1e-12)
 
     def test_a_model_without_a_compiled_form_is_served_by_scikit_learn(
         self, publish_picky: Callable[[str], str]
@@ -122,9 +131,9 @@ class TestRuntime:
             load_model(publish_picky("plain"), "compiled")
 
     def test_a_compiled_form_that_is_missing_or_another_is_not_served(
-        self, store: ModelStore, iris: str
+        self, store: ModelStore, compiled: str
     ) -> None:
-        ours = store.get(iris)
+        ours = store.get(compiled)
         with bentoml.models.create("damaged", metadata=dict(ours.info.metadata)) as model:
             for file in (ESTIMATOR_FILE, CONTRACT_FILE, GOLDEN_FILE):
                 shutil.copy(ours.path_of(file), model.path_of(file))
@@ -137,12 +146,12 @@ class TestRuntime:
         assert load_model("damaged", "sklearn").predictor.name.startswith("scikit-learn")
 
     def test_serving_the_compiled_form_imports_nothing_of_scikit_learn(
-        self, stores: dict[str, str], iris: str
+        self, stores: dict[str, str], compiled: str
     ) -> None:
         program = (
             "import sys; from service.model.published import load_model; load_model(sys.argv[1]);"
             "print({'sklearn', 'skops', 'scipy', 'pandas', 'mlflow', 'onnx'} & set(sys.modules))"
         )
-        command = [sys.executable, "-c", program, iris]
+        command = [sys.executable, "-c", program, compiled]
         done = subprocess.run(command, cwd=PROJECT, env=stores, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "set()"

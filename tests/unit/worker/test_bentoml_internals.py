@@ -60,7 +60,7 @@ def test_an_upgrade_of_bentoml_left_what_the_service_leans_on(monkeypatch: pytes
 def test_a_port_that_is_taken_after_all_is_told_by_bentomls_command() -> None:
     bind, listen = CircusSocket.bind, CircusSocket.listen
     try:
-        bentoml_internals.bind_with_a_sentence()
+        bentoml_internals.report_bind_errors()
         with (
             socket.create_server(("127.0.0.1", 0)) as taken,
             CircusSocket(host="127.0.0.1", port=taken.getsockname()[1]) as late,
