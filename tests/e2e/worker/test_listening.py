@@ -129,7 +129,7 @@ def test_of_services_that_start_at_once_on_one_port_one_serves_and_the_other_say
             for line in process.stdout:
                 said.append(line)
                 text = "".join(said)
-                if "cannot listen" in text and "Completed async startup" in text:
+                if "cannot listen" in text and "] Serving " in text:
                     for each in running:
                         each.terminate()
 
