@@ -11,13 +11,15 @@ repository = f"https://github.com/{os.environ.get('GITHUB_REPOSITORY', 'tabento/
 project = "Tabento"
 html_title = project
 extensions = ["myst_parser", "docs.extension"]
-exclude_patterns = ["extension"]
+exclude_patterns = ["extension", "static"]
 
 repository_url = repository
 myst_enable_extensions = ["attrs_block", "colon_fence"]
 myst_heading_anchors = 4
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["handbook.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False

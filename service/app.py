@@ -11,7 +11,7 @@ from bentoml.models import BentoModel
 from pydantic import BaseModel, Field
 
 from service.errors import FAILURE_STATUSES
-from service.http.connection import fast_connection
+from service.http.connection.fast_connection import install_connection
 from service.http.cors import with_cors
 from service.http.gateway import Gateway, Serving
 from service.http.native_codec import native_handlers
@@ -25,7 +25,12 @@ from service.routes import BATCH, GRPC_INFER, PREDICT, V2_INFER
 from service.settings import load_settings
 from service.worker import Worker
 from service.worker.announcement import announce
-from service.worker.bentoml_internals import set_model, start_errors_as_messages, wrap_application
+from service.worker.bentoml_internals import (
+    set_model,
+    silence_notices,
+    start_errors_as_messages,
+    wrap_application,
+)
 from service.worker.heartbeat import end_service_on_error
 from service.worker.preparation import prepare_service, workers_wanted
 
@@ -36,6 +41,7 @@ class Arguments(BaseModel):
     model: str = Field(default="iris_classifier", description="The BentoML model: NAME or NAME:VERSION")
 
 
+silence_notices()
 with start_errors_as_messages(), end_service_on_error():
     settings = load_settings()
     tag = newest(bentoml.use_arguments(Arguments).model)
@@ -85,9 +91,9 @@ class TabularClassifier:
         """Load the model, open the audit log, and listen for gRPC."""
         with end_service_on_error():
             worker.start()
-            worker.metrics.expect((PREDICT, BATCH, V2_INFER), FAILURE_STATUSES)
+            worker.metrics.create_series((PREDICT, BATCH, V2_INFER), FAILURE_STATUSES)
             if settings.grpc_port:
-                worker.metrics.expect((GRPC_INFER,), FAILURE_STATUSES)
+                worker.metrics.create_series((GRPC_INFER,), FAILURE_STATUSES)
                 # Imported here because the import takes a quarter of a second.
                 from service.grpc.server import GrpcServer
 
@@ -137,5 +143,5 @@ def http() -> Serving:
     return Serving(dataplane, readiness, {**native, **v2.handlers, **pages.handlers})
 
 
-fast_connection.use(settings)
+install_connection(settings)
 wrap_application(TabularClassifier, lambda app: with_cors(Gateway(app, http), settings.cors_origins))

@@ -86,8 +86,13 @@ def containerize(engine: str, bento: str, names: list[str], options: list[str]) 
         # BentoML copies the bento and its Dockerfile's template to a temporary folder, and then refuses a
         # template that is not below the working folder.
         cwd=tempfile.gettempdir(),
-        # podman leaves a HEALTHCHECK out of the other format, BentoML's default for it.
-        env={**os.environ, "BUILDAH_FORMAT": "docker"},
+        env={
+            **os.environ,
+            # podman omits HEALTHCHECK from its other format, which is BentoML's default for it.
+            "BUILDAH_FORMAT": "docker",
+            # BentoML's command declares --quiet twice, of which click warns.
+            "PYTHONWARNINGS": "ignore:The parameter --quiet is used more than once:UserWarning",
+        },
         stdout=sys.stderr,
         check=False,
     )

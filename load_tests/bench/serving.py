@@ -128,10 +128,10 @@ def running(
 
 
 def free_ports(count: int) -> list[int]:
-    """As many ports that nothing listens on, each another.
+    """Different ports on which nothing listens.
 
-    They are outside the range from which the kernel gives outgoing connections theirs: any connection of this
-    machine could take one from there before a service binds it.
+    They are outside the kernel's range for outgoing connections, because any connection of the machine could
+    take a port of that range before a service binds it.
     """
     first, last = map(int, _OUTGOING_PORTS.read_text().split())
     ports = [port for port in range(10_000, 65_536) if not first <= port <= last] or range(first, last)

@@ -1,7 +1,7 @@
-"""The files of the pages, and the headers that keep a page to itself.
+"""The files of the pages, with headers that isolate a page.
 
-A page runs no script but those that are served here, fetches nothing from another host, and is shown within
-no other page. Swagger UI's files come with BentoML.
+A page runs only scripts of this service, fetches nothing from other hosts, and cannot be framed. Swagger
+UI's files come with BentoML.
 """
 
 from functools import cache
@@ -33,24 +33,24 @@ _TYPES = {
     ".png": b"image/png",
 }
 
-OWN = ("index.css", "index.js", "key.js", "docs.css", "docs.js")
+_OWN_FILES = ("index.css", "index.js", "key.js", "docs.css", "docs.js")
 FAVICON = "favicon-light-32x32.png"
-OF_BENTOML = ("swagger-ui.css", "swagger-ui-bundle.js", FAVICON)
+_BENTOML_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", FAVICON)
 
 
 def page(name: str) -> Reply:
-    """The answer with one of the pages."""
+    """The answer with a page."""
     return Reply(200, _content(name), _HTML, _PAGE_HEADERS)
 
 
 def asset(name: str) -> Reply | None:
-    """The answer with a file that pages load, if there is one of that name."""
-    if name in OWN:
-        # They change with the page that loads them: an old one would not fit a new page.
+    """The answer with a file that pages load; None if there is no such file."""
+    if name in _OWN_FILES:
+        # Not cached: after an upgrade, an old file would not fit the new page.
         return Reply(
             200, _content(f"static/{name}"), _type(name), [_NO_SNIFFING, (b"cache-control", b"no-cache")]
         )
-    if name in OF_BENTOML:
+    if name in _BENTOML_FILES:
         headers = [_NO_SNIFFING, (b"cache-control", b"max-age=86400")]
         return Reply(200, _swagger(name), _type(name), headers)
     return None

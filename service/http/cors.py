@@ -1,10 +1,10 @@
-"""Cross-origin resource sharing: which pages of other origins may read what the service answers.
+"""Cross-origin resource sharing: which pages of other origins may read the service's answers.
 
-One layer round the gateway, and only where ``TABENTO_CORS_ORIGINS`` is set: it answers preflights, which
-carry no API key and reach neither the gateway nor BentoML, and adds its headers to every other answer,
-whatever made it. BentoML's own option ``http.cors`` belongs to its application, which gets no request.
+If ``TABENTO_CORS_ORIGINS`` is set, a middleware wraps the gateway. It answers preflights, which carry no API
+key, and adds its headers to all other answers. BentoML's option ``http.cors`` has no effect here: it belongs
+to BentoML's application, which gets no requests.
 
-Cookies and other ambient credentials are not allowed: an API key is sent in a header, by the page itself.
+Cookies and other ambient credentials are not allowed: the page itself sends an API key in a header.
 """
 
 from starlette.middleware.cors import CORSMiddleware
@@ -19,21 +19,21 @@ REQUEST_HEADERS = (
     "Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "X-Request-Timeout-Ms", HEADER,
     "traceparent", "tracestate",
 )  # fmt: skip
-"""What the service reads of a request, beside what a page may always send."""
+"""Request headers that the service reads, in addition to the CORS-safelisted ones."""
 
 ANSWER_HEADERS = ("X-Request-ID", "Retry-After", "WWW-Authenticate", "Allow", HEADER)
-"""What a page may read of an answer, beside what it always may."""
+"""Response headers that a page may read, in addition to the CORS-safelisted ones."""
 
 PREFLIGHT_VALID_S = 600
-"""How long a browser keeps the answer to a preflight."""
+"""How long a browser caches the answer to a preflight."""
 
 
 def with_cors(app: ASGIApp, origins: Origins) -> ASGIApp:
-    """The application with the layer, or as it is if no origin is allowed.
+    """The application, wrapped in the middleware if any origin is allowed.
 
-    A page of a public address reaches a service at a private one (Private Network Access) only if its origin
-    is listed: under ``*`` any page on the internet could otherwise read it through a browser within the
-    network.
+    A page from a public address may call a service at a private one (Private Network Access) only if its
+    origin is listed. Otherwise, under ``*``, any page on the internet could read the service through a
+    browser in the private network.
     """
     if not origins:
         return app

@@ -1,12 +1,12 @@
 """The gateway: a pure ASGI application in front of BentoML's, which answers every request.
 
 Each request is looked up in the table of routes (routes.py). A path or method that is not in it gets 404 or
-405. Where API keys are required, the route's scope is checked before anything of the request is read. Then
-the route's handler makes the reply, and the request is counted under the route's label.
+405. If API keys are required, the route's scope is checked before the body is parsed. Then the route's
+handler makes the reply, and the request is counted under the route's label.
 
-BentoML's application gets its lifespan and no request: its handlers take NaN and unknown fields, answer a
-broken contract with 400, cannot hold an answer until it is recorded, and take twenty times as long as the
-rest.
+BentoML's application gets the lifespan and no requests. Its handlers accept NaN and unknown fields, answer
+400 to a row that breaks the contract, cannot delay an answer until it is recorded, and take twenty times as
+long as the rest of a request.
 """
 
 from collections.abc import Callable, Mapping, MutableMapping
@@ -25,10 +25,10 @@ from service.inference.dataplane import CLIENT_CLOSED_REQUEST, DataPlane, as_req
 from service.inference.readiness import WorkerReadiness
 from service.routes import Match
 
-_UNRATED = frozenset(
+_NOT_RATE_LIMITED = frozenset(
     {"predict", "predict_batch", "v2_infer", "history", "live", "ready", "health", "v2_live", "v2_ready"}
 )
-"""Handlers with limits of their own, and the probes."""
+"""Handlers that have other limits, and the probes."""
 
 
 class Serving(NamedTuple):
@@ -37,19 +37,19 @@ class Serving(NamedTuple):
     dataplane: DataPlane
     readiness: WorkerReadiness
     handlers: Mapping[str, Handler]
-    """By their names in the table of routes."""
+    """The handlers by their names in the table of routes."""
 
 
 class Gateway:
     """The ASGI application of one worker."""
 
     def __init__(self, app: ASGIApp, serving: Callable[[], Serving]) -> None:
-        """Take BentoML's application, and a function that is called once the worker has started."""
+        """Take BentoML's application, and a function that is called after the worker has started."""
         self._app = app
         self._make_serving = serving
         self._pages = PageRate()
         self._serving: Serving
-        """From the start of the worker on."""
+        """Set when the worker has started."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass on the lifespan."""
@@ -62,7 +62,7 @@ class Gateway:
 
     async def _serve(self, serving: Serving, scope: Scope, receive: Receive, send: Send) -> None:
         if serving.readiness.is_draining:
-            send = _closing(send)
+            send = _with_connection_close(send)
         request = HttpRequest(scope, receive, send)
         serving.dataplane.begin(request)
         try:
@@ -76,10 +76,10 @@ class Gateway:
         match = request.match
         try:
             serving.dataplane.authorize(request, match.scope)
-            if match.route is None or match.route.handler not in _UNRATED:
-                await self._pages.turn()
+            if match.route is None or match.route.handler not in _NOT_RATE_LIMITED:
+                await self._pages.wait()
             if match.route is None:
-                raise _not_served(match, request)
+                raise _routing_error(match, request)
             return await serving.handlers[match.route.handler](request)
         except ClientGone:
             raise
@@ -87,7 +87,7 @@ class Gateway:
             return request.refusal(as_request_error(error, request))
 
     def _start_with(self, state: MutableMapping[str, object], send: Send) -> Send:
-        """Begin to serve once the worker has started, and give the connections what they use of it."""
+        """Begin to serve after the worker has started, and pass its parts to the connections."""
 
         async def send_on(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
@@ -102,12 +102,12 @@ class Gateway:
         return send_on
 
 
-def _not_served(match: Match, request: HttpRequest) -> RequestError:
+def _routing_error(match: Match, request: HttpRequest) -> RequestError:
     return MethodNotAllowed(request.method, match.allowed) if match.allowed else RouteUnknown(request.path)
 
 
-def _closing(send: Send) -> Send:
-    """Have the answer close its connection, so that the next request goes to another worker."""
+def _with_connection_close(send: Send) -> Send:
+    """Close the connection after the answer, so that the next request goes to another worker."""
 
     async def send_on(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""One HTTP request and its reply, as the gateway sees them."""
+"""An HTTP request and its reply, as ASGI delivers and sends them."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +27,7 @@ _TIMEOUT_MS = re.compile(rb"0*[1-9][0-9]{0,9}")
 
 
 class Reply(NamedTuple):
-    """An answer, ready to be sent."""
+    """A complete answer."""
 
     status: int
     body: bytes
@@ -36,7 +36,7 @@ class Reply(NamedTuple):
 
 
 class HttpRequest(Request[Reply]):
-    """A request on its way through the gateway."""
+    """A request to the gateway."""
 
     __slots__ = ("_receive", "_send", "headers", "match", "query")
 
@@ -62,7 +62,7 @@ class HttpRequest(Request[Reply]):
         self._send = send
 
     def deadline(self, limit_ms: int) -> float:
-        """When it must be answered, by the clock ``time.monotonic``; raises HeaderInvalid."""
+        """The deadline, by the clock ``time.monotonic``; raises HeaderInvalid."""
         sent = self.headers.get(b"x-request-timeout-ms")
         if sent is not None:
             if not _TIMEOUT_MS.fullmatch(sent):
@@ -100,15 +100,15 @@ class HttpRequest(Request[Reply]):
         return self.body
 
     def client_is_gone(self) -> bool:
-        """Whether the connection was closed since the body was read; returns at once.
+        """Whether the client has disconnected since the body was read; returns at once.
 
-        After the body, ``receive`` returns at once only for a disconnect. So one step of it is enough.
+        After the body, ``receive`` returns without waiting only for a disconnect, so one step of it suffices.
         """
         step = self._receive().__await__()
         try:
             next(step)
-        except StopIteration as said:
-            return bool(said.value["type"] == "http.disconnect")
+        except StopIteration as received:
+            return bool(received.value["type"] == "http.disconnect")
         step.close()
         return False
 
@@ -125,11 +125,11 @@ class HttpRequest(Request[Reply]):
         await self._send({"type": "http.response.body", "body": reply.body})
 
     def refusal(self, error: RequestError) -> Reply:
-        """The reply to a request that raised the error: problem details, or an error of the protocol."""
+        """The reply to a request that raised the error: problem details, or the protocol's error."""
         headers = [(name.lower().encode(), value.encode()) for name, value in refusal_headers(error).items()]
         body, media_type = refusal_body(error, self.path, self.request_id)
         return Reply(error.status, body, media_type.encode(), headers)
 
 
 Handler = Callable[[HttpRequest], Awaitable[Reply]]
-"""Of a route."""
+"""Answers the requests of a route."""

@@ -1,4 +1,4 @@
-"""The native API over HTTP: a JSON body in, a JSON body out."""
+"""The codec of the native API over HTTP: JSON bodies in and out."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,7 +13,7 @@ from service.system.steps import finish_in_steps
 
 
 class NativeCodec:
-    """The messages of one of the native prediction routes."""
+    """The messages of a native prediction route."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class NativeCodec:
 
 def native_handlers(dataplane: DataPlane, messages: Messages, body_limit_bytes: int) -> Mapping[str, Handler]:
     """The handlers of the native prediction routes, by their names in the table of routes."""
-    # A longer body than the longest valid one need not be read.
+    # A body longer than the longest valid one is rejected unread.
     row = NativeCodec(
         messages,
         dataplane.lineage,

@@ -1,30 +1,30 @@
-"""How many pages a worker gives in a second: documents, metrics, and what is not there.
+"""The rate limit of pages: documentation, metrics, and answers to unknown routes.
 
-A page takes half a millisecond of the event loop and more. Clients that ask for one after the other take as
-much of the loop as they like: 64 connections of ``/docs.json`` left 21 of 4,700 predictions a second. So
-pages have a rate; what comes beyond it waits, and with it its client.
+A page takes half a millisecond or more of the event loop, so clients that request pages in a loop can occupy
+it: 64 connections that requested ``/docs.json`` left 21 of 4,700 predictions per second. A request beyond the
+rate waits, and its client with it.
 """
 
 import asyncio
 
 PAGES_PER_S = 100.0
-PAGES_AT_ONCE = 100
-"""That many may leave at once after a while without any."""
-_MOST_WAIT_S = 5.0
-"""However many wait: the rate is then that of the clients, each of which gets one in so many seconds."""
+PAGE_BURST = 100
+"""Pages that may be sent at once after an idle period."""
+_MAX_WAIT_S = 5.0
+"""The longest wait. Beyond it each client still gets only one page per wait."""
 
 
 class PageRate:
-    """The rate of the pages of one worker. It belongs to one event loop."""
+    """The rate limit of one worker. It belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._due = 0.0
+        self._next_at = 0.0
         """When the last page began or will begin, by the loop's clock."""
 
-    async def turn(self) -> None:
+    async def wait(self) -> None:
         """Return when the next page may begin."""
         now = asyncio.get_running_loop().time()
-        due = max(self._due + 1 / PAGES_PER_S, now - PAGES_AT_ONCE / PAGES_PER_S)
-        self._due = min(due, now + _MOST_WAIT_S)
-        if self._due > now:
-            await asyncio.sleep(self._due - now)
+        next_at = max(self._next_at + 1 / PAGES_PER_S, now - PAGE_BURST / PAGES_PER_S)
+        self._next_at = min(next_at, now + _MAX_WAIT_S)
+        if self._next_at > now:
+            await asyncio.sleep(self._next_at - now)

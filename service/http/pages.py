@@ -1,4 +1,4 @@
-"""The routes beside predictions: documentation, health, model, history, metrics."""
+"""The handlers of all native routes except predictions: documentation, health, model, history, metrics."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ _TEXT = b"text/plain; charset=utf-8"
 
 
 class Pages:
-    """The pages of one worker."""
+    """The handlers of one worker."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Pages:
             "history": self._history,
             "metrics": self._metrics,
         }
-        """By their names in the table of routes."""
+        """The handlers by their names in the table of routes."""
 
     @cached_property
     def _document(self) -> Document:
@@ -76,7 +76,7 @@ class Pages:
         return to_json(self._document)
 
     async def _index(self, request: HttpRequest) -> Reply:
-        # One address, two answers: without this a browser takes the page from its cache for the JSON.
+        # The answer depends on Accept: without Vary, a browser would use its cached page as the JSON.
         vary = (b"vary", b"accept")
         if b"text/html" in request.headers.get(b"accept", b""):
             page = assets.page("index.html")
@@ -114,8 +114,8 @@ class Pages:
 
     async def _health(self, _: HttpRequest) -> Reply:
         model, audit, readiness = self._served, self._audit, self._readiness
-        in_order = audit.writable and not (audit.mode == "relaxed" and audit.dropped)
-        status = "ok" if in_order else "degraded" if readiness.is_ready else "failing"
+        is_ok = audit.writable and not (audit.mode == "relaxed" and audit.dropped)
+        status = "ok" if is_ok else "degraded" if readiness.is_ready else "failing"
         state = Health(
             status="draining" if readiness.is_draining else status,
             model=model.tag,

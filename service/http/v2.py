@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's routes over HTTP.
+"""The routes of the Open Inference Protocol over HTTP.
 
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
@@ -22,12 +22,12 @@ from service.system.steps import finish_in_steps
 
 BINARY = b"application/octet-stream"
 _MEDIA_TYPES = (JSON, BINARY, b"")
-"""tritonclient sends none, or its HTTP library's type for any bytes."""
+"""tritonclient sends no media type, or its HTTP library's default for bytes."""
 _HEADER = json_body.HEADER.lower().encode()
 
 
 class V2Codec:
-    """The messages of the infer route."""
+    """The messages of the infer route, as JSON or with binary tensor data."""
 
     def __init__(self, messages: Messages, model: ServedModel, body_limit_bytes: int) -> None:
         self._model = model
@@ -60,7 +60,7 @@ class V2Codec:
 
 
 class V2Routes:
-    """All routes below /v2."""
+    """The handlers of all routes below /v2."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class V2Routes:
             "v2_model_ready": self._model_ready,
             "v2_infer": partial(dataplane.predict, codec=codec),
         }
-        """By their names in the table of routes."""
+        """The handlers by their names in the table of routes."""
 
     async def _server(self, _: HttpRequest) -> Reply:
         return _json(ServerMetadata(name=SERVER_NAME, version=SERVER_VERSION, extensions=[BINARY_EXTENSION]))

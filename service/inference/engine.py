@@ -54,7 +54,7 @@ class Engine:
             call_time=self._measure(),
             share_rows=SHARE_ROWS * workers,
         )
-        metrics.name_model(model)
+        metrics.set_model(model)
 
     async def predict(
         self, rows: Sequence[Values], deadline: float = float("inf"), gone: Callable[[], bool] = never

@@ -1,4 +1,4 @@
-"""What the service says of itself.
+"""Observability: metrics, gauges, tracing, and the loggers of other libraries.
 
-In come the counts and gauges of the workers, out goes the page that a monitoring system reads.
+In come the counts and the state of a worker; out go the metrics page, spans, and log lines.
 """

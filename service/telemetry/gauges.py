@@ -1,8 +1,8 @@
-"""Gauges: the present state of the workers, as against what happened in them, which metrics.py counts.
+"""Gauges: the present state of the workers. metrics.py counts events.
 
-Each worker refreshes its gauges every second, even when it is idle: an audit log that cannot be written keeps
-requests away in strict mode, and a worker that reported only on requests would then report nothing. A
-worker's gauges end with it; its counters stay.
+Each worker refreshes its gauges every second, even when it is idle. In strict mode, a worker whose audit log
+cannot be written gets no requests; if it reported only on requests, it would report nothing. A worker's
+gauges are removed when it ends; its counters stay.
 """
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
@@ -75,19 +75,19 @@ class Gauges:
         )
 
     def begin(self, *, workers_wanted: int, rows_limit: int) -> None:
-        """Show that this worker is serving."""
+        """Set the gauges of a worker that begins to serve."""
         self.starts.inc()
         self.workers.set(1)
         self.workers_wanted.set(workers_wanted)
         self.rows_limit.set(rows_limit)
 
-    def show(self, *, single_rows: int, audit_writable: bool, audit_lag_s: float) -> None:
-        """Show the single rows in progress or queued, and the state of the audit log."""
+    def set_state(self, *, single_rows: int, audit_writable: bool, audit_lag_s: float) -> None:
+        """Set the single rows in progress or queued, and the state of the audit log."""
         self.rows_in_hand.set(single_rows)
         self.audit_writable.set(audit_writable)
         self.audit_lag.set(audit_lag_s)
 
-    def show_disk(self, *, log_bytes: int, free_bytes: int) -> None:
-        """Show the size of the log and the space that is left for it."""
+    def set_disk(self, *, log_bytes: int, free_bytes: int) -> None:
+        """Set the size of the log and the free space on its disk."""
         self.audit_bytes.set(log_bytes)
         self.audit_free_bytes.set(free_bytes)

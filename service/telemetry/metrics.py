@@ -1,11 +1,11 @@
-"""Every Prometheus metric of the service, and the page that shows them.
+"""The counters and histograms of the service, and the page with the metrics of all workers.
 
-Labels are bounded: routes are those that exist (anything else is ``other``), labels and features are the
-contract's. All workers of a service write memory-mapped files in one folder, made by the supervising
-process before they start, and whichever worker is asked for /metrics adds them up.
+Labels are bounded: routes are those of the table (any other path is ``other``), labels and features are the
+contract's. All workers of a service write memory-mapped files in one folder, which the supervising process
+creates before they start. The worker that serves /metrics adds them up.
 
-The folder is the service's own: BentoML's default, one per BentoML home, is emptied whenever another
-service starts on the same home.
+Each service has its own folder. BentoML's default folder, one per BentoML home, is emptied when another
+service starts with the same home.
 """
 
 import atexit
@@ -39,7 +39,7 @@ from service.model.reference_profile import Flags
 FOLDER_VARIABLE = "TABENTO_METRICS_DIR"
 _FOLDER_PREFIX = "tabento-metrics-"
 _NEW_S = 60
-"""Age of a folder below which its service may not have come so far as to hold it."""
+"""Age in seconds of a folder below which its service may not have locked it yet."""
 _CLIENT_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -54,52 +54,52 @@ AUDIT_OUTCOMES = ("written", "failed", "dropped")
 
 
 def make_folder() -> None:
-    """Make the folder that the workers of this service share; it goes when this process ends.
+    """Create the folder that the workers share; it is removed when this process ends.
 
     A process that is killed leaves its folder behind; the next service that starts removes it.
     """
-    parent = _memory() or Path(tempfile.gettempdir())
+    parent = _memory_folder() or Path(tempfile.gettempdir())
     for folder in parent.glob(f"{_FOLDER_PREFIX}*"):
-        _remove_if_left(folder)
+        _remove_if_abandoned(folder)
     folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
-    # Held until the process ends, however it does.
+    # Locked until the process ends, for any reason.
     flock(os.open(folder, os.O_RDONLY), LOCK_EX)
     os.environ[FOLDER_VARIABLE] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _remove_if_left(folder: Path) -> None:
-    with suppress(OSError):  # Another user's, or gone by now.
+def _remove_if_abandoned(folder: Path) -> None:
+    with suppress(OSError):  # Another user's, or removed meanwhile.
         if time() - folder.stat().st_mtime < _NEW_S:
             return
-        held = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            flock(held, LOCK_EX | LOCK_NB)
+            flock(descriptor, LOCK_EX | LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
         finally:
-            os.close(held)
+            os.close(descriptor)
 
 
-def _memory() -> Path | None:
-    # On a disk, a page that is changed while it is written out holds up whoever changes it, which is the
-    # event loop: a full disk elsewhere on the same device kept it for seconds.
-    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp's names cannot be foreseen
+def _memory_folder() -> Path | None:
+    # On a disk, changing a page while it is written back blocks the event loop: a full disk elsewhere on
+    # the device blocked it for seconds.
+    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp's names cannot be predicted
     return memory if memory.is_dir() and os.access(memory, os.W_OK | os.X_OK) else None
 
 
 def use_folder() -> None:
-    """Let this worker's metrics be kept in the folder that its supervisor made, if it did."""
+    """Keep this worker's metrics in the folder of its supervising process, if there is one."""
     if folder := os.environ.get(FOLDER_VARIABLE):
         os.environ[_CLIENT_VARIABLE] = folder
 
 
 class BulkHistogram(Histogram):
-    """A histogram that takes many values for the price of one."""
+    """A histogram that observes many values at once."""
 
     def observe_all(self, values: Sequence[float]) -> None:
         """Observe each of the values.
 
-        ``observe`` writes two numbers into the shared file for every value; this one two for every bucket.
+        ``observe`` writes two numbers to the shared file for every value; this method two for every bucket.
         """
         counts = Counts(bisect_left(self._upper_bounds, value) for value in values)
         self._sum.inc(sum(values))
@@ -110,7 +110,7 @@ class BulkHistogram(Histogram):
 class Metrics:
     """The metrics of one worker.
 
-    Requests and predictions are gathered and written by ``flush``, for many at once.
+    Requests and predictions are collected in memory, and ``flush`` writes them in bulk.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
@@ -126,7 +126,7 @@ class Metrics:
         )
         self.duration = BulkHistogram(
             "tabento_request_duration_seconds",
-            "From the request's first byte read to its answer handed over.",
+            "Time from a request's first byte to its answer.",
             ["route"],
             buckets=SECONDS,
             registry=registry,
@@ -135,10 +135,10 @@ class Metrics:
             "tabento_batch_rows", "Rows per call of the model.", buckets=ROWS, registry=registry
         )
         self.call_seconds = BulkHistogram(
-            "tabento_model_call_seconds", "Time of a call of the model.", buckets=SECONDS, registry=registry
+            "tabento_model_call_seconds", "Duration of a model call.", buckets=SECONDS, registry=registry
         )
         self.predictions = Counter(
-            "tabento_predictions", "Rows predicted, by label.", ["label"], registry=registry
+            "tabento_predictions", "Predicted rows, by label.", ["label"], registry=registry
         )
         self.confidence = BulkHistogram(
             "tabento_confidence",
@@ -151,32 +151,32 @@ class Metrics:
         )
         self.flagged = Counter(
             "tabento_flagged_values",
-            "Values answered although the training table held nothing like them.",
+            "Values outside the range or categories of the training data.",
             ["feature", "reason"],
             registry=registry,
         )
         self.audit_records = Counter(
             "tabento_audit_records",
-            "Audit records: written, failed (no answer left), dropped (one did).",
+            "Audit records: written; failed (no answer sent); dropped (answer sent).",
             ["outcome"],
             registry=registry,
         )
         self.audit_queue = Gauge(
             "tabento_audit_queue_records",
-            "Audit records that wait to be committed.",
+            "Audit records that are not committed yet.",
             multiprocess_mode="livesum",
             registry=registry,
         )
         self.model_info = Gauge(
             "tabento_model_info",
-            "The model that is served; always 1.",
+            "The served model; always 1.",
             ["model_name", "model_version", "tag", "run_id", "data_sha256"],
             multiprocess_mode="livemax",
             registry=registry,
         )
 
-    def name_model(self, model: PublishedModel) -> None:
-        """Show which model is served, and every label it can give from the start, at 0."""
+    def set_model(self, model: PublishedModel) -> None:
+        """Set the served model, and create the series of each of its labels at 0."""
         lineage = model.lineage
         self.model_info.labels(
             lineage.model_name, lineage.model_version, model.tag, lineage.run_id, lineage.data_sha256
@@ -184,10 +184,10 @@ class Metrics:
         for label in model.contract.target.classes:
             self.predictions.labels(label_text(label))
 
-    def expect(self, routes: Iterable[str], statuses: Iterable[int]) -> None:
-        """Show these answers from the start, at 0.
+    def create_series(self, routes: Iterable[str], statuses: Iterable[int]) -> None:
+        """Create the series of these answers, and of the audit records, at 0.
 
-        Of a series that begins with the first failure, nobody can tell that it rose.
+        Prometheus cannot compute the increase of a series that begins with its first event.
         """
         for route, status in product(routes, statuses):
             self.requests.labels(route, "POST", str(int(status)))
@@ -220,7 +220,7 @@ class Metrics:
         self._seconds.setdefault(route, []).append(seconds)
 
     def flush(self) -> None:
-        """Write what was gathered, for whichever worker is asked for the page."""
+        """Write the collected counts to the shared files."""
         for (route, method, status), count in self._requests.items():
             known = method if method in METHODS else OTHER
             self.requests.labels(route, known, str(status)).inc(count)
@@ -238,7 +238,7 @@ class Metrics:
         self._labels, self._confidences = Counts(), []
 
     def count_records(self, *, queued: int, **outcomes: int) -> None:
-        """Show how many audit records wait, and how many came to each outcome since the start."""
+        """Set the number of queued audit records, and the total of each outcome since the start."""
         for outcome, total in outcomes.items():
             if new := total - self._counted.get(outcome, 0):
                 self.audit_records.labels(outcome).inc(new)
@@ -246,18 +246,18 @@ class Metrics:
         self.audit_queue.set(queued)
 
     def page(self) -> bytes:
-        """The metrics of all workers in Prometheus' text format, as they were flushed."""
+        """The flushed metrics of all workers in Prometheus' text format."""
         folder = os.environ.get(_CLIENT_VARIABLE)
         if folder is None:
             return generate_latest(self.registry)
-        _forget_dead_workers(Path(folder))
+        _remove_gauges_of_dead_workers(Path(folder))
         merged = CollectorRegistry()
         MultiProcessCollector(merged, path=folder)  # type: ignore[no-untyped-call]
         return generate_latest(merged)
 
 
-def _forget_dead_workers(folder: Path) -> None:
-    # A worker that was killed cannot take its gauges along; its counters must stay, they did happen.
+def _remove_gauges_of_dead_workers(folder: Path) -> None:
+    # A killed worker cannot remove its gauges. Its counters stay, because their events happened.
     if not Path("/proc/self/stat").exists():
         return
     for file in folder.glob("gauge_live*.db"):
@@ -266,7 +266,7 @@ def _forget_dead_workers(folder: Path) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    # Its parent may leave it for seconds as what the system still knows of a process that has ended.
+    # Its parent may take seconds to wait for it; until then it is a zombie.
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,8 +1,7 @@
-"""The page of metrics, rendered once for all requests that come at the same time.
+"""The metrics page, rendered once for all concurrent requests.
 
-Rendering takes some ten milliseconds in a thread, which holds the interpreter meanwhile. Clients that request
-the page again and again would take the event loop's time: 64 connections left 117 of 4,600 predictions a
-second.
+Rendering takes about ten milliseconds in a thread, which holds the interpreter's lock. Clients that request
+the page in a loop would block the event loop: 64 connections left 117 of 4,600 predictions per second.
 """
 
 import asyncio
@@ -13,26 +12,26 @@ from anyio import to_thread
 from service.telemetry.tally import TALLY_INTERVAL_S, Tally
 
 INTERVAL_S = 0.25
-"""Between the beginnings of two pages; requests in between share the second."""
+"""Least time between the starts of two pages; requests in between share the second."""
 
 
 class MetricsPage:
     """Shared pages. It belongs to one event loop."""
 
     def __init__(self, tally: Tally, render: Callable[[], bytes]) -> None:
-        """Take this worker's tally, and what renders the metrics of all workers in a thread."""
+        """Take this worker's tally, and a function that renders the metrics of all workers in a thread."""
         self._tally = tally
         self._render = render
         self._next: asyncio.Task[bytes] | None = None
-        """The page that a request gets now."""
+        """The page that a new request gets."""
         self._rendering = asyncio.Lock()
         self._begun = float("-inf")
 
     async def get(self) -> bytes:
-        """A page with everything that had happened in any worker when it was requested."""
+        """A page with all events of all workers before the request."""
         if self._next is None:
             self._next = asyncio.create_task(self._make())
-        # Shielded: a client that disconnects leaves the others their page.
+        # Shielded: a client that disconnects must not cancel the page of the others.
         return await asyncio.shield(self._next)
 
     async def _make(self) -> bytes:

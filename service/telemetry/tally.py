@@ -1,7 +1,7 @@
 """The tally: requests are counted in memory and written to the shared metrics files in bulk.
 
-Writing each request by itself would cost more than counting it. What a killed worker has not written yet is
-lost, so the tally is written ``TALLY_INTERVAL_S`` after the first request that it holds.
+Writing each request separately would cost more than counting it. A killed worker loses the counts that it has
+not written, so the tally is written ``TALLY_INTERVAL_S`` after its first request.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from service.telemetry.metrics import Metrics
 
 TALLY_INTERVAL_S = 0.05
-"""The longest time for which a request is not in the metrics yet."""
+"""The longest time until a request is in the metrics."""
 
 
 class Tally:
     """Counts of one worker. It belongs to one event loop."""
 
     def __init__(self, metrics: Metrics, records: Callable[[], Mapping[str, int]]) -> None:
-        """Take what gives the audit records: ``queued`` at present, and each outcome since the start."""
+        """Take a function that returns the audit records: ``queued``, and each outcome since the start."""
         self._metrics = metrics
         self._records = records
         self._is_due = False

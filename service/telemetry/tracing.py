@@ -1,8 +1,9 @@
-"""Tracing: for each request a span, and within it one for the model's part and one for the audit commit.
+"""Tracing: a span for each request, with child spans for the model and for the audit commit.
 
-They go to the OpenTelemetry collector that the standard variables name (``OTEL_EXPORTER_OTLP_ENDPOINT`` and
-its kin, https://opentelemetry.io/docs/specs/otel/protocol/exporter/), in batches, from a thread of the
-exporter's own. Where none is named nothing is traced, and nothing of OpenTelemetry's exporter is imported.
+Spans are sent in batches, from the exporter's thread, to the OpenTelemetry collector that the standard
+variables name (``OTEL_EXPORTER_OTLP_ENDPOINT`` and others,
+https://opentelemetry.io/docs/specs/otel/protocol/exporter/). Without one, nothing is traced and the exporter
+is not imported.
 """
 
 import asyncio
@@ -19,23 +20,23 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _UNTRACED = frozenset({LIVE, READY, METRICS})
-"""What is asked every few seconds, and tells nobody anything."""
+"""Routes that monitoring requests every few seconds; their spans would be noise."""
 _LAST_EXPORT_S = 5.0
-"""How long the end waits for a collector that does not answer."""
+"""How long the stop waits for a collector that does not respond."""
 
 
 class NoTrace:
-    """The trace of a request where nothing is traced."""
+    """The trace of a request that is not traced."""
 
-    _nothing = nullcontext()
+    _no_span = nullcontext()
 
     def step(self, name: str) -> AbstractContextManager[None]:
-        """Nothing."""
+        """Create no span."""
         del name
-        return self._nothing
+        return self._no_span
 
     def end(self, status: int) -> None:
-        """Nothing."""
+        """Send no span."""
 
 
 NO_TRACE = NoTrace()
@@ -50,10 +51,10 @@ class Trace:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """A span of its own for what is done inside."""
+        """A child span for the work inside."""
         from opentelemetry.trace import set_span_in_context
 
-        # Not made the current span: what is done inside runs between other requests' steps.
+        # Not made the current span: the work inside is interleaved with other requests.
         span = self._tracer.start_span(name, context=set_span_in_context(self._span))
         try:
             yield
@@ -61,7 +62,7 @@ class Trace:
             span.end()
 
     def end(self, status: int) -> None:
-        """The request was answered."""
+        """End the request's span with the status of its answer."""
         from opentelemetry.trace import StatusCode
 
         self._span.set_attribute("http.response.status_code", status)
@@ -71,7 +72,7 @@ class Trace:
 
 
 class Tracing:
-    """Where traces go."""
+    """Creates the traces of a worker and sends them."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         self._provider = provider
@@ -79,7 +80,7 @@ class Tracing:
 
     @classmethod
     def configured(cls, service_name: str) -> Self | None:
-        """Tracing to the collector that the environment names, if it does."""
+        """Tracing to the collector that the environment names; None if it names none."""
         if not any(map(os.environ.get, _ENDPOINTS)):
             return None
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -95,7 +96,7 @@ class Tracing:
     def begin(
         self, method: str, path: str, headers: Mapping[bytes, bytes], request_id: str
     ) -> Trace | NoTrace:
-        """The trace of a request, which goes on the one that its ``traceparent`` names."""
+        """The trace of a request; it continues the trace that ``traceparent`` names."""
         if path in _UNTRACED:
             return NO_TRACE
         from opentelemetry.trace import SpanKind
@@ -112,6 +113,6 @@ class Tracing:
         return Trace(self._tracer, span)
 
     async def close(self) -> None:
-        """Send what was not sent yet."""
+        """Send the remaining spans."""
         flush = asyncio.to_thread(self._provider.force_flush, int(_LAST_EXPORT_S * 1e3))
         await asyncio.wait_for(flush, _LAST_EXPORT_S + 1)

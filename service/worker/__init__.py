@@ -1,7 +1,7 @@
-"""A worker process: its start, its heartbeat, its drain, and the process that supervises it.
+"""A worker process and its supervising process: start, heartbeat, drain and stop.
 
-In come the settings, the model's tag and the signals of the supervising process; out goes a ``Worker``, whose
-parts ``app.py`` hands to the transports. No other room imports this one.
+In come the settings, the model's tag and signals; out goes a ``Worker``, whose parts ``app.py`` passes to the
+transports. Only ``app.py`` imports this package.
 """
 
 from service.worker.worker import Worker

@@ -1,6 +1,6 @@
-"""Where the service listens: found out, tried, and told to whoever starts it.
+"""The addresses that the service listens on, and the warning if they are open without API keys.
 
-gRPC listens where HTTP does unless it is told otherwise. Whether anybody can ask is a question of both.
+gRPC listens on the address of HTTP unless ``TABENTO_GRPC_HOST`` is set.
 """
 
 import logging
@@ -16,21 +16,21 @@ logger = logging.getLogger(__name__)
 
 
 def url_host(host: str) -> str:
-    """A host as a URL, and gRPC, have it before the port."""
+    """A host as in a URL or a gRPC address: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 @contextmanager
-def hold_http(host: str, port: int) -> Iterator[None]:
-    """Raise HttpUnusable unless HTTP could listen there; meanwhile nothing else of this process can.
+def reserve_http_port(host: str, port: int) -> Iterator[None]:
+    """Raise HttpUnusable unless HTTP can listen there, and reserve the port within this process meanwhile.
 
-    It does not listen, so it keeps no other service from the port.
+    The socket does not listen, so another service can still take the port.
     """
     try:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
         )[0]
-    except socket.gaierror:  # BentoML takes addresses alone, and says so.
+    except socket.gaierror:  # BentoML accepts only IP addresses, and reports others itself.
         yield
         return
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -42,22 +42,22 @@ def hold_http(host: str, port: int) -> Iterator[None]:
         yield
 
 
-def warn_if_anybody_can_ask(settings: Settings, http_host: str | None, grpc_host: str) -> None:
-    """Log a warning where others than this machine's users reach the service, and need no key."""
+def warn_of_open_access(settings: Settings, http_host: str | None, grpc_host: str) -> None:
+    """Log a warning if other machines can reach the service without a key."""
     if settings.api_keys_file is not None:
         return
     open_to = []
     if http_host is not None and not _is_loopback(http_host):
         open_to.append(f"HTTP on {http_host}")
-    # Who needs a certificate that a CA signed is not anybody.
+    # A client certificate restricts access as a key does.
     if settings.grpc_port and settings.grpc_tls_client_ca is None and not _is_loopback(grpc_host):
         open_to.append(f"gRPC on {grpc_host}")
     if open_to:
         logger.warning(
-            "Anybody who reaches this machine can ask for predictions and read the history (%s). Listen on "
-            "127.0.0.1 (`bentoml serve --host 127.0.0.1`, %sGRPC_HOST), or make keys with "
-            "`python -m service.access new NAME` and set %sAPI_KEYS_FILE, unless something in front of the "
-            "service decides who may.",
+            "Anyone who can reach this machine can request predictions and read the history (%s). Listen on "
+            "127.0.0.1 (`bentoml serve --host 127.0.0.1`, %sGRPC_HOST), create keys with "
+            "`python -m service.access new NAME` and set %sAPI_KEYS_FILE, or put a proxy that controls "
+            "access in front of the service.",
             " and ".join(open_to),
             PREFIX,
             PREFIX,

@@ -1,4 +1,4 @@
-"""The line that says that the service serves: once, by the first worker that is ready."""
+"""The start line, which the first worker that is ready logs once."""
 
 import logging
 import os
@@ -10,18 +10,18 @@ from service.worker.address import url_host
 from service.worker.bentoml_internals import Listening, listening
 from service.worker.worker import Worker
 
-# BentoML shows what is INFO of its own loggers alone.
+# BentoML shows INFO only of loggers below its own.
 logger = logging.getLogger("bentoml.tabento")
 
 
 def announce(worker: Worker) -> None:
-    """Log what is served, where, and where it is recorded."""
+    """Log the model, the addresses and the audit log."""
     if _is_first():
         logger.info("%s", start_line(worker, listening()))
 
 
 def start_line(worker: Worker, http: Listening | None) -> str:
-    """What is served, where, and where it is recorded."""
+    """The line: the model, the addresses and the audit log."""
     settings, lineage = worker.settings, worker.model.lineage
     served = f"{lineage.model_name} version {lineage.model_version} ({worker.model.tag})"
     parts = [f"Serving {served} with {worker.model.predictor.name}"]

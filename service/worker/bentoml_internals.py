@@ -1,29 +1,33 @@
-"""Every reach into BentoML's internals, and into circus, through which it runs its processes.
+"""Every use of BentoML's internals, and of circus, which runs its processes.
 
-BentoML has no public way to any of these:
+BentoML has no public interface for these:
 
-- ``set_model``: a Bento argument can be read, not set, and the version that was found must be kept.
-- ``serving``: a deployment hook is called without arguments. Address and number of workers come from options,
-  variables, a configuration file or a call in Python; what BentoML made of them are the local variables of
-  the function that calls the hook.
-- ``listening``: the address that a worker's socket really has. The worker is given the socket as the option
-  ``--fd`` of its command.
+- ``set_model``: a Bento argument can be read but not set, and the resolved version must be kept.
+- ``serving``: a deployment hook is called without arguments. The address and the number of workers come from
+  options, variables, a configuration file or a call in Python. The result is in the local variables of the
+  function that calls the hook.
+- ``listening``: the actual address of a worker's socket. The worker gets the socket as the option ``--fd`` of
+  its command.
 - ``api_workers``: the option ``--api-workers`` is parsed, and then ignored for a service that is a class.
-- ``replace_dead_workers``: with ``BENTOML_CONTAINERIZED`` in the environment, whatever its value, a worker
-  that died is not replaced: the service would shrink in silence, with /readyz at 200.
-- ``bind_with_a_sentence``: circus lets the error of a port that is taken end the command with a traceback.
-- ``wrap_application``: BentoML puts a service's own middleware inside its layers, which take 0.3 ms a
-  request, and a timer each that lives on for the whole of BentoML's timeout. A worker gets the application
-  that it hands to uvicorn from ``Service.to_asgi``; ``Service`` has no place for a wrapper round it, so the
-  service gets a class of its own that has one.
+- ``replace_dead_workers``: if ``BENTOML_CONTAINERIZED`` is set, to any value, dead workers are not replaced.
+  The service would lose workers silently, with /readyz at 200.
+- ``report_bind_errors``: in circus, an occupied port ends the command with a traceback.
+- ``wrap_application``: BentoML puts a service's middleware inside its own layers, which take 0.3 ms a
+  request and create a timer that lasts for BentoML's whole timeout. A worker gets its application from
+  ``Service.to_asgi``, which has no hook for a wrapper, so the service gets a subclass that has one.
 - ``start_errors_as_messages``: BentoML's commands show a traceback of any error but their own.
+- ``silence_notices``: BentoML logs every hook that it calls, and warns of a build that is as intended;
+  ``bentoml build`` prints a banner and how to deploy to BentoCloud. No setting silences these alone, and
+  ``--quiet`` drops other warnings as well. They are recognized by their texts, and errors always pass.
 
-``tests/unit/worker/test_bentoml_internals.py`` says which of them an upgrade broke.
+``tests/unit/worker/test_bentoml_internals.py`` reports which of them an upgrade broke.
 """
 
 import inspect
+import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -39,15 +43,35 @@ from service.errors import HttpUnusable, StartError
 SERVING = ("_bentoml_impl.server.serving", "serve_http")
 """Module and name of the function that calls the deployment hook."""
 
+NOTICES = {
+    "bentoml.serve": (
+        "Service %s initialized",
+        "Running startup hook: %s",
+        "Completed async startup hook: %s",
+        "Running cleanup hook: %s",
+        "Completed async cleanup hook: %s",
+        "Service instance cleanup finalized",
+    ),
+    # The template is intended: deploy/image/Dockerfile.j2 makes the image.
+    "bentoml.build": ("docker.dockerfile_template is not supported by bento v2, %s",),
+    # requirements/serving.txt contains BentoML, with its hash.
+    "bentoml._internal.bento.build_config": ("Adding current BentoML version to requirements.txt: %s",),
+}
+"""Templates of BentoML's log messages that say nothing to a user, by their loggers."""
+BUILD_COMMAND = "bentoml_cli.bentos"
+"""The module that prints the result of ``bentoml build``."""
+ADVERTISING = "Next steps: "
+"""In the text that follows the result."""
+
 _IpAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 
 _wrappers: dict[int, Callable[[ASGIApp], ASGIApp]] = {}
-"""By the ids of the services whose applications they wrap."""
+"""The wrappers by the ids of their services."""
 
 
 class Serving(NamedTuple):
-    """What BentoML is about to serve on, and with."""
+    """The address and the number of workers that BentoML is about to serve with."""
 
     host: str
     port: int
@@ -55,7 +79,7 @@ class Serving(NamedTuple):
 
 
 class Listening(NamedTuple):
-    """What a worker listens on for HTTP."""
+    """The HTTP address of a worker."""
 
     host: str
     port: int
@@ -63,12 +87,12 @@ class Listening(NamedTuple):
 
 
 def set_model(tag: str) -> None:
-    """Set the Bento argument ``model``, which a built bento keeps and every worker is given."""
+    """Set the Bento argument ``model``, which a built bento keeps and every worker gets."""
     set_arguments({"model": tag})
 
 
 def serving() -> Serving | None:
-    """What BentoML is about to serve on; None where the deployment hook was not called to serve."""
+    """What BentoML is about to serve with; None if the deployment hook was not called to serve."""
     frame = inspect.currentframe()
     while frame is not None:
         if (frame.f_globals.get("__name__"), frame.f_code.co_name) == SERVING:
@@ -79,7 +103,7 @@ def serving() -> Serving | None:
 
 
 def listening() -> Listening | None:
-    """What this worker listens on for HTTP; None in a process that is not a worker."""
+    """The HTTP address of this worker; None in other processes."""
     options = _options()
     descriptor = options.get("fd")
     if not isinstance(descriptor, int):
@@ -92,7 +116,7 @@ def listening() -> Listening | None:
 
 
 def api_workers() -> int | None:
-    """What ``--api-workers`` or ``BENTOML_API_WORKERS`` says; None where neither is given."""
+    """The value of ``--api-workers`` or ``BENTOML_API_WORKERS``; None if neither is set."""
     number = _options().get("api_workers")
     return number if isinstance(number, int) else None
 
@@ -103,24 +127,24 @@ def _options() -> Mapping[str, object]:
 
 
 def replace_dead_workers() -> None:
-    """Have workers that died replaced in a container, too."""
+    """Make circus replace dead workers in a container, too."""
     os.environ.pop("BENTOML_CONTAINERIZED", None)
 
 
-def bind_with_a_sentence() -> None:
-    """Have BentoML's command end with a sentence when HTTP cannot listen.
+def report_bind_errors() -> None:
+    """Make BentoML's command end with a message if HTTP cannot listen.
 
-    The port was found to be free before, but another service that starts at the same time can be first.
+    The port was free before, but another service that starts at the same time may have taken it.
     """
-    # Imported here because only the supervising process has use for it.
+    # Imported here because only the supervising process uses it.
     from circus.sockets import CircusSocket
 
-    # circus logs and raises an OSError as it is; this one passes through to BentoML's command.
-    CircusSocket.bind = _saying(socket.socket.bind)
-    CircusSocket.listen = _saying(socket.socket.listen)
+    # circus logs and raises an OSError; BentoML's command shows a BentoMLException as a message.
+    CircusSocket.bind = _with_message(socket.socket.bind)
+    CircusSocket.listen = _with_message(socket.socket.listen)
 
 
-def _saying(method: Callable[..., None]) -> Callable[..., None]:
+def _with_message(method: Callable[..., None]) -> Callable[..., None]:
     def call(listener: socket.socket, *arguments: _IpAddress | int) -> None:
         try:
             method(listener, *arguments)
@@ -133,7 +157,7 @@ def _saying(method: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Wrapped(Service[Any]):  # type: ignore[misc]
-    """A service whose application is wrapped."""
+    """A service with a wrapped application."""
 
     __slots__ = ()
 
@@ -145,19 +169,48 @@ class _Wrapped(Service[Any]):  # type: ignore[misc]
 
 
 def wrap_application(service: object, wrap: Callable[[ASGIApp], ASGIApp]) -> None:
-    """Have the workers of a BentoML service serve what ``wrap`` makes of its application."""
+    """Make the workers of a BentoML service serve the application that ``wrap`` returns."""
     service.__class__ = _Wrapped
     _wrappers[id(service)] = wrap
 
 
 def unwrap_application(service: object) -> None:
-    """Have them serve BentoML's application as it is."""
+    """Make the workers serve BentoML's application again."""
     _wrappers.pop(id(service), None)
+
+
+def silence_notices() -> None:
+    """Drop BentoML's messages that say nothing to a user of this service."""
+    for name, templates in NOTICES.items():
+        logging.getLogger(name).addFilter(_is_none_of(templates))
+    build_command = sys.modules.get(BUILD_COMMAND)
+    if build_command is not None:
+        vars(build_command)["rich"] = _WithoutAdvertising(build_command)
+
+
+def _is_none_of(templates: tuple[str, ...]) -> Callable[[logging.LogRecord], bool]:
+    return lambda record: record.levelno >= logging.ERROR or record.msg not in templates
+
+
+class _WithoutAdvertising:
+    """The module ``rich``, as ``bentoml build`` uses it, that prints neither banner nor advertising."""
+
+    def __init__(self, build_command: Any) -> None:
+        self._rich = build_command.rich
+        self._banner = build_command.BENTOML_FIGLET
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rich, name)
+
+    def print(self, text: object = "", *more: object, **options: Any) -> None:
+        """Print anything else."""
+        if text != self._banner and ADVERTISING not in str(text):
+            self._rich.print(text, *more, **options)
 
 
 @contextmanager
 def start_errors_as_messages() -> Iterator[None]:
-    """Let BentoML's commands say in a sentence why they cannot start."""
+    """Make BentoML's commands show a StartError as a message without traceback."""
     try:
         yield
     except StartError as error:

@@ -1,12 +1,12 @@
-"""What happens in the supervising process, circus, when it is told to stop.
+"""The stop of the supervising process, which runs circus.
 
-It leans on circus' internals, for BentoML makes the arbiter and passes nothing on to it:
+BentoML creates circus' arbiter and has no options for it, so this module uses circus' internals:
 
-- ``SysHandler.quit``: what SIGTERM and SIGINT do in the supervising process. It begins at once to stop the
-  workers, and nothing else there runs before they have ended.
-- ``controller.arbiter.sockets``: the listening sockets, which it closes after that.
+- ``SysHandler.quit``: the handler of SIGTERM and SIGINT in the supervising process. It stops the workers at
+  once, and the process does nothing else until they have ended.
+- ``controller.arbiter.sockets``: the listening sockets, which are closed after that.
 
-tests/unit/worker/test_circus_stop.py holds what they are expected to be.
+tests/unit/worker/test_circus_stop.py checks both.
 """
 
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from threading import Timer
 
 from circus.sighandler import SysHandler
 
-from service.worker.listener import keep_out_newcomers
+from service.worker.listener import drop_new_connections
 
 
-def keep_out_newcomers_after(drain_seconds: float) -> None:
-    """Have new connections kept out at the end of the drain, while the workers still accept."""
+def drop_new_connections_after(drain_seconds: float) -> None:
+    """Drop new connections at the end of the drain, while the workers still accept the existing ones."""
     quit_now: Callable[[SysHandler], None] = SysHandler.quit
 
     def close_listeners(handler: SysHandler) -> None:
         for listener in handler.controller.arbiter.sockets.values():
-            keep_out_newcomers(listener)
+            drop_new_connections(listener)
 
     def quit_(handler: SysHandler) -> None:
         timer = Timer(drain_seconds, close_listeners, [handler])

@@ -1,11 +1,11 @@
-"""The drain: what happens between SIGTERM and the end of a worker.
+"""The drain of a worker, between SIGTERM and its stop.
 
-uvicorn closes its listener as soon as it gets the signal, and requests on their way would fail. So the signal
-is passed on late:
+uvicorn closes its listener as soon as it gets the signal, and arriving requests would fail. So the signal is
+delayed:
 
 1. ``/readyz`` and gRPC's health service report that the worker is not ready; every answer closes its
    connection. For ``TABENTO_DRAIN_SECONDS`` requests are served as before, until the load balancer has
-   noticed.
+   redirected them.
 2. New connections are refused (listener.py); those in the kernel's queue are accepted.
 3. uvicorn gets the signal and finishes the requests in progress; the worker stops (worker.py).
 """
@@ -19,14 +19,14 @@ from service.worker.listener import LAST_CONNECTIONS_S
 
 
 class Drain:
-    """The wait of one worker before it stops."""
+    """The delay before a worker stops."""
 
     def __init__(self, readiness: WorkerReadiness, seconds: float) -> None:
         self._readiness = readiness
         self._seconds = seconds
 
     def begin_on_sigterm(self) -> None:
-        """Run the drain before SIGTERM's present handler. Called on the main thread with a running loop."""
+        """Run the drain before SIGTERM's present handler. Call it on the main thread with a running loop."""
         stop = signal.getsignal(signal.SIGTERM)
         if not callable(stop):
             return

@@ -1,12 +1,11 @@
-"""A worker's tie to the process that supervises it: its heartbeat, and its end with that process.
+"""A worker's connection to its supervising process: its heartbeat, and its end with that process.
 
-Both go over one pair of sockets, made before there are workers, which all of them inherit. It touches no
-disk. The worker's event loop sends a beat each second: where the loop is stuck, none comes. The supervising
-process sends nothing; it holds its end open as long as it lives, so reading from the socket returns when it
-has gone, however it went.
+Both use one socket pair, created before the workers, which all workers inherit; nothing touches the disk. The
+worker's event loop sends a heartbeat every second; a blocked loop sends none. The supervising process sends
+nothing, but keeps its end open. When it ends, for any reason, reading from the socket returns.
 
-``PR_SET_PDEATHSIG`` is tied to the thread that started the worker, is Linux's alone, and is set too late by a
-worker whose parent has already gone; the id of the parent has to be asked for again and again.
+The alternatives are worse. ``PR_SET_PDEATHSIG`` follows the thread that started the worker, exists only on
+Linux, and is set too late if the parent has already ended. The id of the parent must be polled.
 """
 
 import asyncio
@@ -25,35 +24,35 @@ from service.errors import GrpcUnusable, ModelNotPublished, ModelUnusable, Setti
 logger = logging.getLogger(__name__)
 
 VARIABLE = "TABENTO_SUPERVISION"
-"""Names the workers' socket by its descriptor and inode, lest another file be taken for it."""
+"""The workers' socket by descriptor and inode; the inode excludes another file with the same descriptor."""
 
 MESSAGE = struct.Struct("!IB")
-"""A process id, and what it says."""
+"""A process id and a ``WorkerState``."""
 
-BEAT_INTERVAL_S = 1.0
+HEARTBEAT_INTERVAL_S = 1.0
 
 ORPHAN_LIMIT_S = 4.0
-"""How long a worker may take to finish what is in hand when its supervising process has gone."""
+"""How long a worker may take to finish its requests after its supervising process has ended."""
 
 _EXIT_CODE = 1
 
 _LASTING_ERRORS = (SettingInvalid, ModelNotPublished, ModelUnusable, GrpcUnusable)
-"""What keeps every worker from starting, and does not pass. A log, or a file of keys, can be there again."""
+"""Permanent errors, with which no worker can start. A missing audit log or file of keys may come back."""
 
 
-class Said(IntEnum):
-    """What a worker says."""
+class WorkerState(IntEnum):
+    """The state that a worker reports."""
 
-    SERVES = 1
-    """Its loop goes round."""
-    STOPS = 2
-    """From now on its loop may be held up by what is to be written before the end."""
+    SERVING = 1
+    """Its event loop runs."""
+    STOPPING = 2
+    """From now on its loop may be blocked while the last records are written."""
     CANNOT_START = 3
-    """No worker could: the service is to end."""
+    """No worker can start: the service must end."""
 
 
 class Heartbeat:
-    """The worker's end of the tie."""
+    """The worker's end of the socket pair."""
 
     def __init__(self, to_supervisor: socket) -> None:
         self._socket = to_supervisor
@@ -62,7 +61,7 @@ class Heartbeat:
 
     @classmethod
     def of_this_process(cls) -> "Heartbeat | None":
-        """That of a worker; None in a process that nobody supervises."""
+        """The heartbeat of a worker; None in a process without supervision."""
         descriptor, _, inode = os.environ.get(VARIABLE, "").partition(":")
         if not (descriptor.isdigit() and inode.isdigit()):
             return None
@@ -73,53 +72,52 @@ class Heartbeat:
         is_ours = stat.S_ISSOCK(found.st_mode) and found.st_ino == int(inode)
         return cls(socket(fileno=os.dup(int(descriptor)))) if is_ours else None
 
-    def watch(self) -> None:
-        """Let this process end with the one that supervises it. Called before anything that takes time."""
-        Thread(target=self._end_with_supervisor, name="supervision", daemon=True).start()
+    def end_with_supervisor(self) -> None:
+        """End this process with its supervising process. Call it before anything slow."""
+        Thread(target=self._wait_for_supervisor, name="supervision", daemon=True).start()
 
     def begin(self, stop: Callable[[], None]) -> None:
-        """Send beats from the running loop. ``stop`` has the worker finish what is in hand, and end."""
+        """Send heartbeats from the running loop. ``stop`` makes the worker finish its requests and end."""
         self._loop, self._stop = asyncio.get_running_loop(), stop
-        self._beat(self._loop)
+        self._send_heartbeat(self._loop)
 
-    def say(self, what: Said) -> None:
-        """Tell the supervising process."""
-        # Not its business whether it can be heard: the other end may be stopped, or gone.
-        with suppress(OSError):
-            self._socket.send(MESSAGE.pack(os.getpid(), what), MSG_DONTWAIT)
+    def report(self, state: WorkerState) -> None:
+        """Send the state to the supervising process."""
+        with suppress(OSError):  # The other end may be stopped or closed.
+            self._socket.send(MESSAGE.pack(os.getpid(), state), MSG_DONTWAIT)
 
-    def give_up(self, error: Exception) -> None:
-        """End the service, whose workers all would fail as this one does."""
+    def end_service(self, error: Exception) -> None:
+        """End the service, because every worker would fail with this error."""
         logger.critical("%s", error)
-        self.say(Said.CANNOT_START)
+        self.report(WorkerState.CANNOT_START)
         logging.shutdown()
         os._exit(_EXIT_CODE)
 
-    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.call_later(BEAT_INTERVAL_S, self._beat, loop)
-        self.say(Said.SERVES)
+    def _send_heartbeat(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_later(HEARTBEAT_INTERVAL_S, self._send_heartbeat, loop)
+        self.report(WorkerState.SERVING)
 
-    def _end_with_supervisor(self) -> None:
+    def _wait_for_supervisor(self) -> None:
         with suppress(OSError):
             while self._socket.recv(1):
                 pass
         if self._stop is None or self._loop is None:
-            os._exit(_EXIT_CODE)  # Nothing is in hand yet.
+            os._exit(_EXIT_CODE)  # There are no requests yet.
         last = Timer(ORPHAN_LIMIT_S, os._exit, (_EXIT_CODE,))
         last.daemon = True
         last.start()
-        with suppress(RuntimeError):  # The loop is closed: it is at its end.
+        with suppress(RuntimeError):  # The loop is closed: the worker is ending.
             self._loop.call_soon_threadsafe(self._stop)
-        # Last, because whoever read the output may have gone as well, and a full pipe holds a writer up.
-        logger.error("the process that supervised this worker has gone: it finishes what is in hand and ends")
+        # Logged last: the reader of the output may have ended too, and a full pipe blocks.
+        logger.error("The supervising process has ended. This worker finishes its requests and ends.")
 
 
 @contextmanager
 def end_service_on_error() -> Iterator[None]:
-    """End the service with a sentence where this worker, and any that took its place, cannot start."""
+    """End the service with a message if neither this worker nor a replacement can start."""
     try:
         yield
     except _LASTING_ERRORS as error:
         if heartbeat := Heartbeat.of_this_process():
-            heartbeat.give_up(error)
+            heartbeat.end_service(error)
         raise

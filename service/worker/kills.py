@@ -1,7 +1,7 @@
-"""The kills of workers, on their way to the metrics.
+"""The number of killed workers, passed from the supervising process to the metrics of the workers.
 
-The supervising process kills and has no page of metrics; the workers have one. It leaves a file for each kill
-in the folder of the metrics, and the worker that removes it counts it, so that each is counted once.
+The supervising process has no metrics page. For each kill it creates a file in the folder of the metrics. The
+worker that deletes the file counts the kill, so each is counted once.
 """
 
 import os
@@ -14,23 +14,23 @@ from service.telemetry.metrics import FOLDER_VARIABLE
 _FOLDER = "worker-kills"
 
 
-def leave_kill() -> None:
-    """Leave word of a kill."""
+def record_kill() -> None:
+    """Record a kill, to be counted by a worker."""
     if folder := _folder():
-        with suppress(OSError):  # No room for an empty file; the log has the kill.
+        with suppress(OSError):  # The disk is full; the log has the kill.
             folder.mkdir(exist_ok=True)
             os.close(mkstemp(dir=folder)[0])
 
 
-def take_kills() -> int:
-    """How many kills are left to be counted; this process has to."""
-    taken = 0
+def collect_kills() -> int:
+    """The number of recorded kills, which this process must count."""
+    collected = 0
     if folder := _folder():
-        for file in folder.glob("*"):  # Of a folder that is not there, nothing.
+        for file in folder.glob("*"):  # Empty if the folder does not exist.
             with suppress(FileNotFoundError):  # Another worker was first.
                 file.unlink()
-                taken += 1
-    return taken
+                collected += 1
+    return collected
 
 
 def _folder() -> Path | None:

@@ -1,9 +1,8 @@
-"""The supervision of the workers: one that gives no sign of life is killed, and BentoML replaces it.
+"""The supervision of workers: a worker without heartbeats is killed, and BentoML replaces it.
 
-A thread of the process that starts the workers. It adds up the time for which it saw a worker silent itself,
-in steps: where the machine was suspended, or this process was stopped, a step is no longer than it should be,
-and nobody is killed for it. A worker that is still starting has sent no beat and is not watched: a large
-model may take its time.
+A thread of the supervising process adds up the time without heartbeats in bounded steps. A suspended machine
+or a stopped supervising process therefore does not count as silence. A worker is supervised from its first
+heartbeat on, because loading a large model may take long.
 """
 
 import atexit
@@ -17,27 +16,27 @@ from socket import MSG_DONTWAIT, socketpair
 from threading import Thread
 from time import monotonic, sleep
 
-from service.worker.heartbeat import MESSAGE, VARIABLE, Said
+from service.worker.heartbeat import MESSAGE, VARIABLE, WorkerState
 
 logger = logging.getLogger(__name__)
 
 SILENCE_LIMIT_S = 10.0
-"""How long a worker may be silent. Whatever takes that long is for a thread, not for its event loop."""
+"""How long a worker may send no heartbeat. Work that takes this long must not run on its event loop."""
 
 STOP_LIMIT_S = 30.0
-"""The same for a worker that stops: its loop is held up while the audit log is written and closed."""
+"""The same for a stopping worker, whose loop is blocked while the audit log is written and closed."""
 
 STEP_S = 1.0
 
 
 @dataclass
 class _Watched:
-    said: Said
+    state: WorkerState
     silent_s: float = 0.0
 
 
 class Supervisor:
-    """Watches the workers that this process starts after it."""
+    """Supervises the workers that this process starts."""
 
     def __init__(
         self,
@@ -48,7 +47,7 @@ class Supervisor:
         step_s: float = STEP_S,
     ) -> None:
         self._on_kill = on_kill
-        self._limits = {Said.SERVES: silence_limit_s, Said.STOPS: stop_limit_s}
+        self._limits = {WorkerState.SERVING: silence_limit_s, WorkerState.STOPPING: stop_limit_s}
         self._step_s = step_s
         self._workers: dict[int, _Watched] = {}
         self._part = b""
@@ -56,7 +55,7 @@ class Supervisor:
         self._ours, self._theirs = socketpair()
 
     def begin(self) -> None:
-        """Watch, and leave the workers' end of the sockets in the environment."""
+        """Start the thread, and pass the workers' end of the socket pair in the environment."""
         self._theirs.set_inheritable(True)
         descriptor = self._theirs.fileno()
         os.environ[VARIABLE] = f"{descriptor}:{os.fstat(descriptor).st_ino}"
@@ -67,63 +66,63 @@ class Supervisor:
         last = monotonic()
         while True:
             sleep(self._step_s)
-            self._listen()
+            self._read_messages()
             now = monotonic()
-            self._count(min(now - last, 2 * self._step_s))
+            self._add_silence(min(now - last, 2 * self._step_s))
             last = now
 
-    def _listen(self) -> None:
+    def _read_messages(self) -> None:
         received = self._part
         with suppress(BlockingIOError):
             while part := self._ours.recv(65_536, MSG_DONTWAIT):
                 received += part
         whole = len(received) - len(received) % MESSAGE.size
         self._part = received[whole:]
-        for pid, said in MESSAGE.iter_unpack(received[:whole]):
-            self._hear(pid, Said(said))
+        for pid, state in MESSAGE.iter_unpack(received[:whole]):
+            self._update(pid, WorkerState(state))
 
-    def _hear(self, pid: int, said: Said) -> None:
-        if said is Said.CANNOT_START:
-            self._end()
-        elif pid not in self._workers or said is Said.STOPS:
-            self._workers[pid] = _Watched(said)
+    def _update(self, pid: int, state: WorkerState) -> None:
+        if state is WorkerState.CANNOT_START:
+            self._end_service()
+        elif pid not in self._workers or state is WorkerState.STOPPING:
+            self._workers[pid] = _Watched(state)
         else:
             self._workers[pid].silent_s = 0.0
 
-    def _count(self, seconds: float) -> None:
+    def _add_silence(self, seconds: float) -> None:
         for pid, worker in [*self._workers.items()]:
             if not _is_running_child(pid):
                 del self._workers[pid]
                 continue
             worker.silent_s += seconds
-            if worker.silent_s >= self._limits[worker.said]:
+            if worker.silent_s >= self._limits[worker.state]:
                 del self._workers[pid]
                 self._kill(pid, worker.silent_s)
 
     def _kill(self, pid: int, silent_s: float) -> None:
-        # Before the words, which wait where nobody reads the output.
+        # Before the log line, which blocks if nothing reads the output.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         self._on_kill()
-        logger.error("worker process %d gave no sign of life for %.0f s and was killed", pid, silent_s)
+        logger.error("Worker process %d sent no heartbeat for %.0f s and was killed", pid, silent_s)
 
-    def _end(self) -> None:
+    def _end_service(self) -> None:
         if not self._has_failed:
             self._has_failed = True
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _exit(self) -> None:
-        # BentoML's command ends with 0 however it came to SIGTERM.
+        # After SIGTERM, BentoML's command always exits with 0.
         if self._has_failed:
             logging.shutdown()
             os._exit(1)
 
 
 def _is_running_child(pid: int) -> bool:
-    if not hasattr(os, "waitid"):  # macOS, before Python 3.13: nobody is watched there.
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13: no worker is supervised.
         return False
     try:
-        # It is left to BentoML to wait for. Until then no other process has its id.
+        # WNOWAIT leaves the process to BentoML. Until BentoML has waited for it, its id is not reused.
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
     except ChildProcessError:
         return False

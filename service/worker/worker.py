@@ -1,7 +1,7 @@
-"""One worker process: its parts from start to stop.
+"""The parts of a worker process, from start to stop.
 
-It is made with the service and started when the process is to serve, so that importing or building the
-service opens nothing. ``app.py`` hands the parts to the transports.
+The worker is constructed with the service and started when the process serves, so that importing or building
+the service opens nothing. ``app.py`` passes the parts to the transports.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from service.telemetry.metrics_page import MetricsPage
 from service.telemetry.tally import Tally
 from service.telemetry.tracing import Tracing
 from service.worker.drain import Drain
-from service.worker.heartbeat import Heartbeat, Said
-from service.worker.kills import take_kills
+from service.worker.heartbeat import Heartbeat, WorkerState
+from service.worker.kills import collect_kills
 from service.worker.worker_gauges import WorkerGauges
 
 
 class Worker:
-    """The parts of one worker; all but ``settings`` and ``tag`` exist from ``start`` on."""
+    """The parts of one worker; all but ``settings`` and ``tag`` exist after ``start``."""
 
     model: PublishedModel
     audit: AuditLog
@@ -52,11 +52,11 @@ class Worker:
     def start(self) -> None:
         """Load the model and open the log; raises StartError.
 
-        The log comes first: a worker that cannot record must not predict.
+        The log is opened first: a worker that cannot record must not predict.
         """
         settings = self.settings
         if self._heartbeat is not None:
-            self._heartbeat.watch()
+            self._heartbeat.end_with_supervisor()
         self.audit = AuditLog.open(
             settings.audit_db,
             mode=settings.audit_mode,
@@ -70,7 +70,7 @@ class Worker:
         self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
         self.model = load_model(self.tag, settings.runtime)
         self._start_data_plane()
-        stop_at_once = self._stop_at_once()
+        stop = self._stop_without_drain()
         Drain(self.readiness, settings.drain_seconds).begin_on_sigterm()
         configure_loggers()
         tune_memory()
@@ -81,15 +81,15 @@ class Worker:
         self._gauges = WorkerGauges(gauges, self._admission, self.audit)
         self._refresh_gauges()
         if self._heartbeat is not None:
-            self._heartbeat.begin(stop_at_once)
+            self._heartbeat.begin(stop)
 
     async def stop(self) -> None:
-        """Answer what is queued, write the records, close."""
+        """Finish the queued requests, write the records, and close."""
         if not self._has_started:
             return
         self._has_started = False
         if self._heartbeat is not None:
-            self._heartbeat.say(Said.STOPS)
+            self._heartbeat.report(WorkerState.STOPPING)
         if self._next_gauges is not None:
             self._next_gauges.cancel()
         self.history.close()
@@ -143,20 +143,20 @@ class Worker:
         self._gauges.measure_disk()
         return self.metrics.page()
 
-    def _stop_at_once(self) -> Callable[[], None]:
-        """A function that stops without the drain's wait. Called before the drain takes over SIGTERM."""
+    def _stop_without_drain(self) -> Callable[[], None]:
+        """A function that stops the worker without a drain. Call this before the drain handles SIGTERM."""
         stop = signal.getsignal(signal.SIGTERM)
 
-        def stop_at_once() -> None:
+        def stop_now() -> None:
             self.readiness.is_draining = True
             if callable(stop):
                 stop(signal.SIGTERM, None)
 
-        return stop_at_once
+        return stop_now
 
     def _refresh_gauges(self) -> None:
-        # Scheduled first, so that an error does not end the refreshing.
+        # Scheduled first, so that an error does not end the refreshes.
         self._next_gauges = asyncio.get_running_loop().call_later(GAUGE_INTERVAL_S, self._refresh_gauges)
-        self._tally.write()  # Records also fail in a worker that gets no more requests.
+        self._tally.write()  # Records also fail while the worker is idle.
         self._gauges.refresh()
-        self._kills.inc(take_kills())
+        self._kills.inc(collect_kills())

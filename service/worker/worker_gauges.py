@@ -1,4 +1,4 @@
-"""What the gauges show of a worker's parts: its admission, its audit log, the log's disk."""
+"""The values of a worker's gauges, read from its admission, its audit log and the log's disk."""
 
 import os
 from contextlib import suppress
@@ -20,21 +20,21 @@ class WorkerGauges:
         self._lag = Lag()
 
     def refresh(self) -> None:
-        """Show the present state."""
+        """Set the gauges to the present state."""
         audit = self._audit
-        self._gauges.show(
+        self._gauges.set_state(
             single_rows=self._admission.single_rows,
             audit_writable=audit.writable,
             audit_lag_s=self._lag.seconds(audit.appended, audit.written + audit.failed, monotonic()),
         )
 
     def measure_disk(self) -> None:
-        """Show the size of the log and the free space. It reads the file system, so it runs in a thread."""
+        """Set the size of the log and the free space. It reads the file system, so it runs in a thread."""
         log = self._audit.path
-        with suppress(OSError):  # The log was moved, which its writer reports; the last size stands.
+        with suppress(OSError):  # The log was moved, which its writer reports; the last size is kept.
             wal = log.with_name(f"{log.name}-wal")
             disk = os.statvfs(log)
-            self._gauges.show_disk(
+            self._gauges.set_disk(
                 log_bytes=log.stat().st_size + (wal.stat().st_size if wal.exists() else 0),
                 free_bytes=disk.f_bavail * disk.f_frsize,
             )

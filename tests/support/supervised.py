@@ -15,8 +15,8 @@ import subprocess
 import sys
 import time
 
-from service.worker.heartbeat import Heartbeat, Said
-from service.worker.kills import leave_kill
+from service.worker.heartbeat import Heartbeat, WorkerState
+from service.worker.kills import record_kill
 from service.worker.supervision import Supervisor
 
 SILENCE_LIMIT_S = 4.0
@@ -31,7 +31,7 @@ async def _serve(heartbeat: Heartbeat, kind: str) -> None:
     sys.stdout.flush()
     await asyncio.sleep(0.1)
     if kind == "stops":
-        heartbeat.say(Said.STOPS)
+        heartbeat.report(WorkerState.STOPPING)
     if kind in ("stuck", "stops"):
         time.sleep(_LONG_S)  # noqa: ASYNC251 - what it must not do
     await asyncio.sleep(_LONG_S)
@@ -40,7 +40,7 @@ async def _serve(heartbeat: Heartbeat, kind: str) -> None:
 def _work(kind: str) -> None:
     heartbeat = Heartbeat.of_this_process()
     assert heartbeat
-    heartbeat.watch()
+    heartbeat.end_with_supervisor()
     if kind == "starts":
         time.sleep(_LONG_S)
     asyncio.run(_serve(heartbeat, kind))
@@ -57,7 +57,7 @@ def main() -> None:
     if sys.argv[1] == "worker":
         _work(sys.argv[2])
         return
-    Supervisor(leave_kill, silence_limit_s=SILENCE_LIMIT_S, stop_limit_s=_LONG_S, step_s=0.2).begin()
+    Supervisor(record_kill, silence_limit_s=SILENCE_LIMIT_S, stop_limit_s=_LONG_S, step_s=0.2).begin()
     sys.stdout.write(" ".join(map(str, map(_start, sys.argv[1:]))) + "\n")
     sys.stdout.flush()
     sys.stdin.read()

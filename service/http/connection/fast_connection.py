@@ -1,16 +1,15 @@
-"""The fast connection: a shorter path for requests whose body came with their headers.
+"""The fast connection: a shorter path for requests whose body arrived with their headers.
 
-For every request uvicorn makes an event to wait on, searches each header with two regular expressions and
-writes twice. A prediction needs none of that: nearly always its body comes with its headers, and its answer
-is complete. That is half of the server's work for an answer, and the server's work is nearly half of a
-prediction's.
+For every request uvicorn creates an event, searches each header with two regular expressions and writes
+twice. A prediction needs none of that: nearly always its body arrives with its headers, and its answer is
+sent whole. This saves half of the server's work for an answer, which is nearly half of a prediction's.
 
 A request begins when it has a slot (admission.py); until then it holds little more than its bytes. A request
-without a valid key begins at once, to be refused: it does not enter the queue.
+without a valid key is rejected at once: it does not enter the queue.
 
-Only complete requests for a prediction take the fast path, one at a time. The guarded connection
-(uvicorn_protocol.py) handles everything else on the same connection: other routes, bodies that come later,
-pipelined requests, HTTP/1.0. ``TABENTO_FAST_CONNECTION=off`` leaves all requests to it.
+Only complete prediction requests take the fast path, one at a time. The guarded connection
+(uvicorn_protocol.py) handles everything else on the same connection: other routes, bodies that arrive later,
+pipelined requests, HTTP/1.0. With ``TABENTO_FAST_CONNECTION=off`` it handles all requests.
 """
 
 import asyncio
@@ -31,18 +30,19 @@ from service.routes import is_for_prediction
 from service.settings import Settings
 
 ADMISSION = "tabento.admission"
-"""The key of the worker's admission in the application's state, which every connection gets."""
+"""The key of the worker's admission in the application's state, which every connection receives."""
 
 HOLDS_KEY = "tabento.holds_key"
-"""The key of a function that tells whether headers hold a valid API key, if keys are required."""
+"""The key of the function that checks headers for a valid API key, if keys are required."""
 
 HoldsKey = Callable[[Sequence[tuple[bytes, bytes]]], bool]
 
-_NOBODY_WAITS = asyncio.Event()
+_UNUSED_EVENT = asyncio.Event()
+"""uvicorn's cycle requires an event, which a complete body does not need."""
 
 
-def use(settings: Settings) -> None:
-    """Have uvicorn, in this process, keep its connections as the settings say."""
+def install_connection(settings: Settings) -> None:
+    """Make uvicorn, in this process, use the connections that the settings choose."""
     limits = ConnectionLimits(
         body_s=settings.body_timeout_seconds,
         bodies=IncomingBodies(max(BODIES_BYTES, 2 * settings.body_limit_bytes)),
@@ -52,13 +52,13 @@ def use(settings: Settings) -> None:
 
 
 class FastConnection(GuardedProtocol):
-    """One connection."""
+    """A connection with the fast path."""
 
     _parts: list[bytes] | None = None
-    """Of the body, while a request that may go the short way is read."""
+    """Parts of the body, while a request that may take the fast path is read."""
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body."""
+        """Add a part of the body."""
         if self._parts is None:
             super().on_body(body)
         else:
@@ -66,7 +66,7 @@ class FastConnection(GuardedProtocol):
             self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """Have the request answered."""
+        """Request a slot for the complete request, or begin it at once if it has no valid key."""
         if self._parts is None:
             super().on_message_complete()
             return
@@ -77,9 +77,9 @@ class FastConnection(GuardedProtocol):
         scope["path"] = self.url.decode("ascii")
         scope["raw_path"] = self.url
         scope["query_string"] = b""
-        cycle = _WholeCycle(self, body)
+        cycle = _CompleteCycle(self, body)
         if len(body) > SINGLE_BODY_BYTES:
-            cycle.hold(len(body))
+            cycle.reserve(len(body))
         self.cycle = cycle
         admission: Admission | None = self.app_state.get(ADMISSION)
         holds_key: HoldsKey | None = self.app_state.get(HOLDS_KEY)
@@ -88,25 +88,25 @@ class FastConnection(GuardedProtocol):
         else:
             admission.request_slot(cycle.begin_with, len(body))
 
-    def begin(self, cycle: "_WholeCycle") -> None:
-        """Have the application answer it."""
+    def begin(self, cycle: "_CompleteCycle") -> None:
+        """Run the application for the request."""
         self._start_asgi_task(cycle, self.app)
 
-    def answered(self) -> None:
-        """Be idle, or go on with what was pipelined."""
-        if self.pipeline or self._unparsed or self._owed is not None or self.transport.is_closing():
+    def end_answer(self) -> None:
+        """Continue with pipelined data, or become idle."""
+        if self.pipeline or self._unparsed or self._pending_error is not None or self.transport.is_closing():
             self.on_response_complete()
             return
-        if self.scope is self.cycle.scope:  # Else the next has begun to come.
-            # Freed now, while it is in the processor's caches, what it was made of is taken for the next
-            # request of any connection. Until this one's next, it would have gone from there.
+        if self.scope is self.cycle.scope:  # Otherwise the next request has begun to arrive.
+            # Freed now, this memory is still in the processor's caches and is reused for the next request of
+            # any connection. It would have left the caches before this connection's next request.
             self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        self._be_idle()
+        self._become_idle()
 
     def _begin_request(self) -> None:
-        """Choose the way."""
+        """Choose the path."""
         parser = self.parser
         if (
             is_for_prediction(self.url)
@@ -120,17 +120,17 @@ class FastConnection(GuardedProtocol):
         else:
             super()._begin_request()
 
-    def _parsed(self) -> None:
-        """Let a request whose body is still to come go the other way."""
+    def _after_parsing(self) -> None:
+        """Leave the fast path if the body is not complete yet."""
         if self._parts is not None:
             parts, self._parts = self._parts, None
             super()._begin_request()
             try:
                 for part in parts:
-                    self.cycle.take(part)
+                    self.cycle.add_body(part)
             except RequestError as error:
                 self._refuse(error)
-        super()._parsed()
+        super()._after_parsing()
 
     def _has_begun(self) -> bool:
         return self._parts is None and super()._has_begun()
@@ -140,46 +140,46 @@ class FastConnection(GuardedProtocol):
         self._parts = None
 
 
-class _WholeCycle(GuardedCycle):
-    """A request whose body is there, and its answer, which is sent at once."""
+class _CompleteCycle(GuardedCycle):
+    """A request with a complete body, and its answer, which is sent in one write."""
 
     def __init__(self, connection: FastConnection, body: bytes) -> None:
         keep_alive = connection.parser.should_keep_alive() and not connection.is_last
-        super().__init__(connection, keep_alive, _NOBODY_WAITS, connection.answered)
+        super().__init__(connection, keep_alive, _UNUSED_EVENT, connection.end_answer)
         self._fast = connection
-        self._whole = body
+        self._complete_body = body
         self._slot: Slot | None = None
         self._start: Any = None
-        """Held until the body is there."""
+        """The start of the answer, until its body follows."""
 
     def begin_with(self, slot: Slot) -> None:
-        """Have the request answered, or rejected if the slot is empty."""
+        """Begin the request with its slot; an empty slot rejects it."""
         self.scope[SLOT] = self._slot = slot  # type: ignore[literal-required]
         self._fast.begin(self)
 
     def release(self) -> None:
-        """Give the slot back, and no longer count the body."""
+        """Release the slot and the bytes of the body."""
         super().release()
         if self._slot is not None:
             self._slot.leave()
 
     async def receive(self) -> Any:
-        """The body, whole; after that, once the client has gone, that it has."""
+        """The complete body; after that, the client's disconnect."""
         if self.more_body and not self.disconnected:
             self.more_body = False
-            return {"type": "http.request", "body": self._whole, "more_body": False}
+            return {"type": "http.request", "body": self._complete_body, "more_body": False}
         if not (self.disconnected or self.response_complete):
             self.message_event = asyncio.Event()
             await self.message_event.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
-        """Send an answer that comes in one piece at once, and any other as uvicorn does."""
+        """Send an answer of a single part in one write, and any other as uvicorn does."""
         if message["type"] == "http.response.start" and not self.response_started:
             self._start = message
             return
         start, self._start = self._start, None
-        self.more_body = False  # It has come, even if nobody asked for it.
+        self.more_body = False  # The body is complete, even if the application has not received it.
         if start is None or message.get("more_body") or not self._has_length(start):
             if start is not None:
                 await super().send(start)

@@ -1,7 +1,7 @@
-"""The client's address behind proxies: ``X-Forwarded-For``, as far as trusted proxies have written it.
+"""The client's address behind proxies, from the part of ``X-Forwarded-For`` that trusted proxies wrote.
 
-Each proxy appends the address that it was connected from. So the list is read from its end, and the first
-address that is no trusted proxy's is the client's. What stands before it, anybody may have made up.
+Each proxy appends the address of its peer. The list is therefore read from its end: the first address that
+is not a trusted proxy's is the client's. Any client can forge the addresses before it.
 """
 
 from collections.abc import Sequence
@@ -14,25 +14,25 @@ _HEADER = b"x-forwarded-for"
 
 
 class TrustedProxies:
-    """The addresses whose word is taken for where a request came from."""
+    """The addresses of proxies whose ``X-Forwarded-For`` is trusted."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
 
     def trusts(self, host: str | None) -> bool:
-        """Whether a connection from that address is a trusted proxy's."""
+        """Whether a host is a trusted proxy."""
         if not self._networks or host is None:
             return False
         address = _parse(host)
         return address is not None and self._has(address)
 
     def client(self, peer: str, headers: Sequence[tuple[bytes, bytes]]) -> str:
-        """The client's address of a request that came from a trusted proxy."""
+        """The client's address of a request from a trusted proxy."""
         client = peer
         listed = b",".join(value for name, value in headers if name == _HEADER)
         for entry in reversed(listed.decode("latin-1").split(",")):
             address = _parse(entry.strip())
-            if address is None:  # "unknown", or made up: what is known is who sent it.
+            if address is None:  # "unknown", or forged: the last valid address is the client's.
                 break
             client = str(address)
             if not self._has(address):
@@ -43,7 +43,7 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
 
-NOBODY = TrustedProxies(())
+NO_PROXIES = TrustedProxies(())
 
 
 def _parse(entry: str) -> Address | None:

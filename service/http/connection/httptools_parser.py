@@ -1,4 +1,4 @@
-"""httptools, which parses HTTP: what its errors mean, and how to read on where an upgrade is offered."""
+"""The HTTP parser, httptools: its errors as RequestError, and how to ignore the offer of an upgrade."""
 
 import logging
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ _FRAMING = (b"content-length", b"transfer-encoding")
 
 
 def new_parser(protocol: object) -> httptools.HttpRequestParser:
-    """A parser that tells the protocol what it finds, as uvicorn makes it."""
+    """A parser that calls the protocol's callbacks, configured as in uvicorn."""
     parser = httptools.HttpRequestParser(protocol)
-    # A request may have been sent before the answer to the one before it said that there is no other.
+    # A client may send another request before it has read that the connection will be closed.
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
 
@@ -23,10 +23,10 @@ def new_parser(protocol: object) -> httptools.HttpRequestParser:
 def head_without_upgrade(
     parser: httptools.HttpRequestParser, headers: Sequence[tuple[bytes, bytes]]
 ) -> bytes:
-    """A head with the framing of the one that the parser has read, which offers no upgrade.
+    """A request head with the same framing as the one just parsed, but without the offer of an upgrade.
 
-    llhttp takes all that follows the offer of an upgrade for another protocol, whatever the headers say of a
-    body. Only what frames the body is kept, as it was sent: llhttp has found it to be valid.
+    After the offer of an upgrade, llhttp treats all that follows as another protocol, even if the headers
+    declare a body. Only the headers that frame the body are kept, unchanged: llhttp has validated them.
     """
     lines = [parser.get_method() + b" / HTTP/" + parser.get_http_version().encode()]
     for name, value in headers:
@@ -38,12 +38,12 @@ def head_without_upgrade(
     return b"\r\n".join([*lines, b"", b""])
 
 
-def meaning_of(error: httptools.HttpParserError) -> RequestError:
-    """What a client is told of an error: what a callback raised, or what is wrong with the request."""
+def as_request_error(error: httptools.HttpParserError) -> RequestError:
+    """The RequestError that a callback raised, or RequestMalformed; any other error is logged."""
     cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else None
     if isinstance(cause, RequestError):
         return cause
     if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeError):
         return RequestMalformed(str(cause or error))
-    logger.error("A request could not be read", exc_info=cause)
+    logger.error("Parsing a request failed", exc_info=cause)
     return InternalFailure()

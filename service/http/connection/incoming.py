@@ -1,9 +1,8 @@
-"""The bytes that requests hold from the first byte of their body until they are answered.
+"""The bytes that request bodies occupy, from their first byte until the answer.
 
-A request takes its slot of admission when its body is complete, so admission does not bound how much the
-bodies hold before. This does: beyond the limit, a body is refused that is larger than the average of those
-that are held. A small request is thus never refused for the sake of large ones, and the sum stays below
-twice the limit.
+A request enters admission when its body is complete, so admission does not bound incomplete bodies. This
+limit does. Above it, a body that is larger than the average of all bodies is rejected. Large requests
+therefore never displace a small one, and the sum stays below twice the limit.
 """
 
 
@@ -15,8 +14,8 @@ class IncomingBodies:
         self._count = 0
         self.held_bytes = 0
 
-    def may_hold(self, held_bytes: int, more_bytes: int) -> bool:
-        """Count more bytes of a body; False, and nothing is counted, if it may not hold them."""
+    def try_reserve(self, held_bytes: int, more_bytes: int) -> bool:
+        """Count more bytes of a body that holds some already; False, without counting, if it is rejected."""
         total = self.held_bytes + more_bytes
         count = self._count if held_bytes else self._count + 1
         if total > self._limit_bytes and held_bytes + more_bytes > self._limit_bytes / count:
@@ -26,7 +25,7 @@ class IncomingBodies:
         return True
 
     def release(self, held_bytes: int) -> None:
-        """Count out a body that holds so many bytes."""
+        """Stop counting a body that holds this many bytes."""
         if held_bytes:
             self._count -= 1
             self.held_bytes -= held_bytes

@@ -1,16 +1,16 @@
-"""How long a request's head is, and what its body holds beside its content, while they come in slices."""
+"""The size of a request's head and of its body's framing, counted while they arrive in slices."""
 
 from service.errors import HeadersTooLarge, RequestMalformed
 
 HEAD_BYTES = 64 * 1024
-"""Length of a request line with its headers; also of what a body may hold between two bytes of content: the
-extensions of a chunk, or trailers."""
+"""Limit of the request line and headers; also of the framing between two bytes of a body's content, such as
+chunk extensions or trailers."""
 HEAD_LINES = 128
-"""The request line and the headers; also trailers."""
+"""Limit of the request line and headers in lines; also of trailers."""
 
 
 class MessageSize:
-    """The size of the request that a connection receives."""
+    """The size of the request that a connection is receiving."""
 
     __slots__ = ("_content", "_gap", "_head", "_received", "_trailers")
 
@@ -28,20 +28,19 @@ class MessageSize:
     def end_head(self, slice_bytes: int, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         """Check a head that ended within the slice; raises HeadersTooLarge."""
         if len(headers) >= HEAD_LINES or (
-            # A slice that another request ended in was not counted.
+            # A slice in which the previous request ended was not counted.
             self._head + slice_bytes > HEAD_BYTES // 2 and _length(target, headers) > HEAD_BYTES
         ):
             raise HeadersTooLarge(HEAD_BYTES, HEAD_LINES)
         self._head = 0
-        self._received = -slice_bytes  # This slice is not counted: its beginning is not the body's.
+        self._received = -slice_bytes  # This slice is not counted: it begins with the head.
         self._content = -1
         self._trailers = 0
 
     def grow_body(self, slice_bytes: int, content_bytes: int) -> None:
-        """Count a slice of an unfinished body that has so much content by now.
+        """Count a slice of an unfinished body, and the bytes of content so far.
 
-        Raises HeadersTooLarge or RequestMalformed. Chunks that are more framing than content cost many times
-        what their content would.
+        Raises HeadersTooLarge or RequestMalformed. Tiny chunks cost many times as much as their content.
         """
         self._received += slice_bytes
         self._gap = self._gap + slice_bytes if content_bytes == self._content else 0

@@ -1,4 +1,4 @@
-"""The clock of a connection: one timer for many requests, so that none sets and cancels one of its own."""
+"""The timeout of a connection: one timer serves many requests, which saves setting and cancelling timers."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -7,20 +7,21 @@ from typing import Any
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-WAITING, HEAD, RESUMED, BODY, OVER = range(5)
-"""What of a request the parser is in; ``OVER`` once nothing more is parsed."""
+WAITING, HEAD, RESUMED, BODY, ENDED = range(5)
+"""The part of a request that is being parsed. ``RESUMED``: the head is parsed again, without an upgrade.
+``ENDED``: nothing more is parsed."""
 
 NEVER = float("inf")
 
 
 class ClockedProtocol(HttpToolsProtocol, ABC):
-    """A connection that waits for its client until a given time."""
+    """A connection with a deadline for its client."""
 
     phase = WAITING
-    due = NEVER
-    """When the client has been waited for long enough, by the loop's clock."""
+    deadline = NEVER
+    """When to stop waiting for the client, by the loop's clock."""
     _timer: asyncio.TimerHandle | None = None
-    """It looks whether it is time, and if not, when it will be."""
+    """Checks the deadline, and is set again if that has moved."""
     _timer_at = NEVER
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -29,45 +30,45 @@ class ClockedProtocol(HttpToolsProtocol, ABC):
             self.app = self.app.app
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Cancel the timer."""
         super().connection_lost(exc)
         if self._timer is not None:
             self._timer.cancel()
 
-    def wait(self, seconds: float) -> None:
-        """Wait so long for the client."""
-        self.due = self.loop.time() + seconds
-        if self._timer is None or self._timer_at > self.due:
+    def set_timeout(self, seconds: float) -> None:
+        """Wait this long for the client."""
+        self.deadline = self.loop.time() + seconds
+        if self._timer is None or self._timer_at > self.deadline:
             if self._timer is not None:
                 self._timer.cancel()
             self._set_timer(seconds)
 
     @abstractmethod
-    def give_up(self) -> None:
-        """Stop to wait for the client."""
+    def expire(self) -> None:
+        """Stop waiting for the client."""
 
     def _set_timer(self, seconds: float) -> None:
         self._timer_at = self.loop.time() + seconds
-        self._timer = self.loop.call_later(seconds, self._look)
+        self._timer = self.loop.call_later(seconds, self._check_deadline)
 
-    def _look(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
-        left_s = self.due - self.loop.time()
+        left_s = self.deadline - self.loop.time()
         if left_s <= 0:
-            self.due = NEVER
-            self.give_up()
+            self.deadline = NEVER
+            self.expire()
         elif left_s != NEVER:
             self._set_timer(left_s)
 
 
 def close_longest_waiting(connections: list[ClockedProtocol]) -> bool:
-    """Close at once those that have waited longest; False if none waits.
+    """Abort the connections that have waited longest for their clients; False if none waits.
 
-    First come those that were answered already, then those without a request.
+    Answered connections are aborted first, then those without a request.
     """
-    waiting = [connection for connection in connections if connection.due != NEVER]
-    waiting.sort(key=lambda connection: (connection.phase != OVER, connection.phase, connection.due))
+    waiting = [connection for connection in connections if connection.deadline != NEVER]
+    waiting.sort(key=lambda connection: (connection.phase != ENDED, connection.phase, connection.deadline))
     for connection in waiting[: max(4, len(waiting) // 16)]:
-        connection.due = NEVER
+        connection.deadline = NEVER
         connection.transport.abort()
     return bool(waiting)

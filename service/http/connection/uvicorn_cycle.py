@@ -1,8 +1,8 @@
-"""A request of a guarded connection and its answer, made of uvicorn's; and what refuses one that never began.
+"""A request of a guarded connection and its answer, based on uvicorn's; and answers to invalid requests.
 
-uvicorn's ``RequestResponseCycle`` cannot tell the application that a body broke off, reads pipelined requests
-without end, and closes a connection whose rest is unread, which resets it before the client has read the
-answer.
+uvicorn's ``RequestResponseCycle`` has three faults. It cannot report to the application that a body broke
+off. It reads pipelined requests without limit. It closes a connection with unread bytes, which resets the
+connection before the client has read the answer.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ from service.http.http_request import HttpRequest
 if TYPE_CHECKING:
     from service.http.connection.uvicorn_protocol import GuardedProtocol
 
-__all__ = ["FINISH", "STATUS_LINE", "GuardedCycle", "answer_of"]
+__all__ = ["FINISH", "STATUS_LINE", "GuardedCycle", "error_answer"]
 
 FINISH = "tabento.finish"
 """The key, in the application's state, of the function that counts a finished request."""
 
 
 class GuardedCycle(RequestResponseCycle):
-    """A request, whose body may be on its way, and its answer."""
+    """A request, whose body may be incomplete, and its answer."""
 
-    leaves_unread = False
+    answered_early = False
     """Whether the answer began before the request had ended."""
     _failure: RequestError | None = None
     _held_bytes = 0
@@ -58,53 +58,53 @@ class GuardedCycle(RequestResponseCycle):
         self._connection = connection
         self._bodies = connection.limits.bodies
 
-    def hold(self, size_bytes: int) -> None:
-        """Count bytes of the body; raises Overloaded if all bodies hold too many."""
-        if not self._bodies.may_hold(self._held_bytes, size_bytes):
+    def reserve(self, size_bytes: int) -> None:
+        """Count bytes of the body; raises Overloaded if all bodies together hold too many."""
+        if not self._bodies.try_reserve(self._held_bytes, size_bytes):
             raise Overloaded
         self._held_bytes += size_bytes
 
     def release(self) -> None:
-        """Count the body out."""
+        """Stop counting the body."""
         if self._held_bytes:
             self._bodies.release(self._held_bytes)
             self._held_bytes = 0
 
-    def take(self, body: bytes) -> None:
-        """Take a piece of the body; raises Overloaded."""
+    def add_body(self, body: bytes) -> None:
+        """Add a part of the body; raises Overloaded."""
         if self.response_complete:
             return
-        self.hold(len(body))
+        self.reserve(len(body))
         self.body += body
         if len(self.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         self.message_event.set()
 
-    def complete(self) -> None:
-        """Know that the body is complete."""
+    def end_body(self) -> None:
+        """Mark the body as complete."""
         if not self.response_complete:
             self.more_body = False
             self.message_event.set()
 
-    def fail(self, error: RequestError) -> None:
-        """Know that the body will not be complete, and why."""
+    def fail_body(self, error: RequestError) -> None:
+        """Mark the body as broken off by this error."""
         self._failure = error
         self.message_event.set()
 
     async def run_asgi(self, app: Any) -> None:
-        """Run the application; whatever it does, the body is counted out."""
+        """Run the application, and stop counting the body when it ends."""
         try:
             await super().run_asgi(app)
         finally:
             self.release()
 
     async def receive(self) -> Any:
-        """The next piece of the body, or that the client has gone; raises what the request is refused for."""
+        """The next part of the body, or the client's disconnect; raises the error that broke off the body."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         if not (self.disconnected or self.response_complete or self._failure):
-            self._connection.read_on()
+            self._connection.continue_reading()
             await self.message_event.wait()
             self.message_event.clear()
         if self.disconnected or self.response_complete:
@@ -115,17 +115,17 @@ class GuardedCycle(RequestResponseCycle):
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
-        """Send a part of the answer; one that begins before the request has ended ends the connection."""
+        """Send a part of the answer; an answer that begins before the request's end closes the connection."""
         if message["type"] != "http.response.start" or self.response_started or not self.more_body:
             await super().send(message)
             return
         message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
         await super().send(message)
-        self.keep_alive = True  # Else uvicorn would close it. The connection does, when the rest was read.
-        self.leaves_unread = True
+        self.keep_alive = True  # Otherwise uvicorn closes it at once; the connection reads the rest first.
+        self.answered_early = True
 
     async def send_500_response(self) -> None:
-        """Answer for an application that raised: with what the request is refused for, if it is."""
+        """Answer if the application raised: with the error that broke off the body, if there is one."""
         if self._failure is None:
             await super().send_500_response()
         else:
@@ -134,7 +134,7 @@ class GuardedCycle(RequestResponseCycle):
 
 
 def complete_scope(connection: "GuardedProtocol") -> None:
-    """Put into the request's scope what is known once its head is complete; raises what parsing it raises."""
+    """Complete the request's scope from its head; raises the errors of parsing the target."""
     target = httptools.parse_url(connection.url)
     path = target.path.decode("ascii")
     scope = cast("Scope", connection.scope)
@@ -147,16 +147,16 @@ def complete_scope(connection: "GuardedProtocol") -> None:
     )
 
 
-def name_client(connection: "GuardedProtocol") -> None:
-    """Put into the scope of a request that a trusted proxy sent whom it was sent for."""
+def set_client(connection: "GuardedProtocol") -> None:
+    """Set the client's address in the scope of a request from a trusted proxy."""
     if connection.client is not None:
         host, port = connection.client
         client = connection.limits.proxies.client(host, connection.headers)
         connection.scope["client"] = (client, port if client == host else 0)
 
 
-def answer_of(connection: "GuardedProtocol", error: RequestError) -> bytes:
-    """The answer to a request that is refused before it began; it is counted under no route."""
+def error_answer(connection: "GuardedProtocol", error: RequestError) -> bytes:
+    """The answer to a request that is rejected before it began; it is counted without a route."""
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}

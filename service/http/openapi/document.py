@@ -1,7 +1,7 @@
-"""The OpenAPI document, made from the types that validate.
+"""The OpenAPI document, made from the types that validate requests.
 
-BentoML's own document knows neither the pages beside the prediction routes nor the problem details, and
-says 400 where the contract is broken; so the document is made here.
+BentoML's own document is not used: it lacks the pages and the problem details, and declares 400 for a row
+that breaks the contract.
 """
 
 from functools import partial
@@ -32,38 +32,38 @@ API_VERSION = 1
 _PREDICTIONS, _OPERATIONS = "predictions", "operations"
 
 _HEADERS = (
-    "A request may name itself with the header `X-Request-ID`, up to 128 letters, digits and signs, and "
-    "lower its deadline with `X-Request-Timeout-Ms`. Answers have its id in `X-Request-ID`."
+    "A request can set its id with the header `X-Request-ID`, up to 128 letters, digits and signs, and a "
+    "lower deadline with `X-Request-Timeout-Ms`. Every answer has the id in `X-Request-ID`."
 )
 _RECORDED = (
-    "The answer is sent once its audit record is committed; in relaxed mode it does not wait for that. A "
-    "value outside what training saw is answered, and listed in `flags`."
+    "The answer is sent after its audit record is committed; in relaxed mode it does not wait. Values "
+    "outside the range or categories of the training data are accepted, and listed in `flags`."
 )
 _DESCRIPTIONS = {
-    "predict": "Takes the features of one row as a flat JSON object; answers with its class and the "
-    f"probability of each class. {_RECORDED}",
-    "predict_batch": "Takes rows as `instances`; answers with the class and the probabilities of each row, "
-    f"in their order. One row that breaks the contract refuses the request. {_RECORDED}",
-    "history": "A page of the audit log: the requests that were answered with predictions, and their bodies. "
-    "All filters that are given hold together. `next_before` of a page is `before` of the next.",
-    "model_info": "The contract that rows are validated by, the classes in the order of all probabilities, "
-    "and where the model comes from: its MLflow run, its data and its metrics.",
-    "health": "The state of the worker that answers: the model, what computes its probabilities, and whether "
-    "the audit log can be written.",
-    "live": "For a liveness probe: 200 as long as the process answers. A restart helps if it does not.",
-    "ready": "For a readiness probe: 503 before the model is loaded, while the audit log cannot be written "
-    "in strict mode, and while the service drains.",
+    "predict": "Takes the features of one row as a flat JSON object. Returns its class and the probability "
+    f"of each class. {_RECORDED}",
+    "predict_batch": "Takes rows as `instances`. Returns the class and the probabilities of each row, in "
+    f"order. If a row breaks the contract, the whole request is rejected. {_RECORDED}",
+    "history": "A page of the audit log: the requests that got predictions, and their bodies. Filters are "
+    "combined with AND. Pass a page's `next_before` as `before` to get the next page.",
+    "model_info": "The contract that validates rows, the classes in the order of all probabilities, and the "
+    "model's lineage: its MLflow run, its data and its metrics.",
+    "health": "The state of the worker that answers: the model, its runtime, and whether the audit log can "
+    "be written.",
+    "live": "Returns 200 while the process responds. If it does not respond, restart it.",
+    "ready": "Returns 503 until the model is loaded, while the audit log cannot be written in strict mode, "
+    "and while the service drains; otherwise 200.",
     "metrics": "Metrics of all workers in the Prometheus text format.",
 }
-"""By the handlers of their routes."""
+"""The descriptions of operations, by their routes' handlers."""
 
 
 def document(messages: Messages, title: str, *, with_keys: bool) -> Document:
-    """The OpenAPI 3.1 document of the service whose messages these are, which is named as its model is."""
+    """The OpenAPI 3.1 document of a service with these messages; ``title`` is the model's name."""
     infer_type = request_type(messages.contract)
     schemas = Schemas(
         [messages.row_type, messages.batch_type, infer_type],
-        [messages.answer_type, HistoryPage, ModelInfo, Health, Problem, *v2_operations.GIVEN],
+        [messages.answer_type, HistoryPage, ModelInfo, Health, Problem, *v2_operations.RESPONSE_TYPES],
     )
     target = messages.contract.target
     classes = ", ".join(map(label_text, target.classes))
@@ -93,7 +93,7 @@ def document(messages: Messages, title: str, *, with_keys: bool) -> Document:
 
 
 def summaries(openapi: Document) -> dict[str, str]:
-    """What each route does, by ``METHOD path``."""
+    """The summary of each route, by ``METHOD path``."""
     return {
         f"{method.upper()} {path}": operation["summary"]
         for path, operations in openapi["paths"].items()
@@ -102,31 +102,31 @@ def summaries(openapi: Document) -> dict[str, str]:
 
 
 def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, Operation]:
-    """By the handlers of their routes."""
+    """The operations of the native routes, by their handlers."""
     contract = messages.contract
     row = examples.row(contract)
     bodies = {
-        "predict": with_example(schemas.taken(messages.row_type), row),
-        "predict_batch": with_example(schemas.taken(messages.batch_type), {"instances": [row]}),
+        "predict": with_example(schemas.request(messages.row_type), row),
+        "predict_batch": with_example(schemas.request(messages.batch_type), {"instances": [row]}),
     }
-    answer = with_example(schemas.given(messages.answer_type), examples.answer(contract, model))
-    page = with_example(schemas.given(HistoryPage), examples.history(contract, model))
+    answer = with_example(schemas.response(messages.answer_type), examples.answer(contract, model))
+    page = with_example(schemas.response(HistoryPage), examples.history(contract, model))
     info = examples.model_info(contract, model, messages.max_batch_rows)
-    health = schemas.given(Health)
+    health = schemas.response(Health)
     ok, failing = (with_example(health, examples.health(model, status)) for status in ("ok", "failing"))
     refusals = (BodyMalformed, *PREDICTION_REFUSALS)
     about = {
-        handler: partial(Operation, error=schemas.given(Problem, MEDIA_TYPE), description=description)
+        handler: partial(Operation, error=schemas.response(Problem, MEDIA_TYPE), description=description)
         for handler, description in _DESCRIPTIONS.items()
     }
-    wrong_query = (QueryInvalid, Overloaded, InternalFailure, DeadlineExceeded)
+    query_refusals = (QueryInvalid, Overloaded, InternalFailure, DeadlineExceeded)
     return {
         **{
             handler: about[handler](_PREDICTIONS, answer, body=body, refusals=refusals)
             for handler, body in bodies.items()
         },
-        "history": about["history"](_OPERATIONS, page, refusals=wrong_query, parameters=_query()),
-        "model_info": about["model_info"](_OPERATIONS, with_example(schemas.given(ModelInfo), info)),
+        "history": about["history"](_OPERATIONS, page, refusals=query_refusals, parameters=_query()),
+        "model_info": about["model_info"](_OPERATIONS, with_example(schemas.response(ModelInfo), info)),
         "health": about["health"](_OPERATIONS, ok, unready=failing),
         "live": about["live"](_OPERATIONS, with_example(TEXT, "\n")),
         "ready": about["ready"](
@@ -137,11 +137,11 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
 
 
 def _query() -> list[Document]:
-    """The parameters of the history."""
-    found = []
+    """The query parameters of the history."""
+    parameters = []
     for name, schema in HistoryFilters.model_json_schema()["properties"].items():
-        # A query has no null: a parameter that is not given has it.
-        known: Document = schema["anyOf"][0] if "anyOf" in schema else schema
-        kept = {key: value for key, value in known.items() if key not in ("title", "description")}
-        found.append(parameter(name, "query", kept, " ".join(schema["description"].split())))
-    return found
+        # A query cannot contain null: it stands for a parameter that is left out.
+        value_schema: Document = schema["anyOf"][0] if "anyOf" in schema else schema
+        kept = {key: value for key, value in value_schema.items() if key not in ("title", "description")}
+        parameters.append(parameter(name, "query", kept, " ".join(schema["description"].split())))
+    return parameters

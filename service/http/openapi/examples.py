@@ -1,7 +1,7 @@
-"""Examples of the native API's messages, for the OpenAPI document, which is open to anybody.
+"""Examples of the native API's messages for the OpenAPI document, which can be read without a key.
 
-They are made from the contract's names, types, limits and examples. What only training saw (categories that
-are merely observed, the lineage) is not in them: a key may be needed for that.
+They are made from the contract's names, types, limits and examples. They contain nothing for which a key may
+be required: no observed categories and no lineage.
 """
 
 from collections.abc import Mapping
@@ -50,18 +50,18 @@ METRICS = (
 
 
 def row(contract: Contract) -> dict[str, Value]:
-    """A row that fits the contract."""
+    """A valid row."""
     return {feature.name: _value(feature) for feature in contract.features}
 
 
 def probabilities(contract: Contract) -> list[float]:
-    """Of one row whose label is the first class."""
+    """The probabilities of a row whose label is the first class."""
     others = len(contract.target.classes) - 1
     return [CONFIDENCE, *[round((1 - CONFIDENCE) / others, 6)] * others]
 
 
 def answer(contract: Contract, model: str) -> Example:
-    """The answer to that row, of a model of that name."""
+    """The answer to that row from a model of this name."""
     return {
         "predictions": [contract.target.classes[0]],
         "probabilities": [[*probabilities(contract)]],
@@ -74,7 +74,7 @@ def answer(contract: Contract, model: str) -> Example:
 
 
 def history(contract: Contract, model: str) -> Example:
-    """A page of the history, on which is that answer."""
+    """A page of the history with that answer."""
     label: Label = contract.target.classes[0]
     item: Example = {
         "id": 42,
@@ -101,7 +101,7 @@ def history(contract: Contract, model: str) -> Example:
 
 
 def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
-    """What is told of a model of that name."""
+    """The answer of /model/info for a model of this name."""
     features = [
         Feature(name=feature.name, type=feature.type, nullable=feature.nullable, unit=feature.unit)
         for feature in contract.features
@@ -120,7 +120,7 @@ def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
 
 
 def health(model: str, status: str) -> Example:
-    """The state of a worker that serves a model of that name."""
+    """The answer of /health for a model of this name."""
     state = Health(
         status=status,
         model=f"{model}:{_TAG_VERSION}",
@@ -136,7 +136,7 @@ def health(model: str, status: str) -> Example:
 
 
 def refusals(contract: Contract, model: str) -> Mapping[type[RequestError], RequestError]:
-    """One of each kind that an operation documents, by the kinds."""
+    """An example of each error that the document describes, by its class."""
     value = Finding((contract.features[0].name,), "Field required")
     errors = (
         BodyMalformed("expected value at line 1 column 1"),

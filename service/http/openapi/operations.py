@@ -1,4 +1,4 @@
-"""The pieces of an OpenAPI document: schemas of types, and operations of routes."""
+"""The parts of an OpenAPI document: schemas of types, and operations of routes."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -28,44 +28,45 @@ from service.routes import Route
 
 Document = dict[str, Any]
 Content = dict[str, Document]
-"""A schema by media type."""
+"""Media type objects by media type."""
 
 Refusals = Mapping[type[RequestError], RequestError]
-"""Errors by their kinds."""
+"""Example errors by their classes."""
 
 TEXT: Content = {"text/plain": {"schema": {"type": "string"}}}
 BYTES: Document = {"schema": {"type": "string", "format": "binary"}}
 
-_KEY = "An API key, as `python -m service.access new NAME` shows it."
+_KEY = "An API key, as printed by `python -m service.access new NAME`."
 SECURITY_SCHEMES: Document = {
     "bearer": {"type": "http", "scheme": "bearer", "description": _KEY},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _KEY},
 }
-"""The two ways to send an API key, one of which is enough."""
+"""The two ways to send an API key; a request needs one of them."""
 
-OF_EVERY_ANSWER = "X-Request-ID"
+_COMMON_HEADER = "X-Request-ID"
+"""The header of every answer."""
 HEADERS: Document = {
-    OF_EVERY_ANSWER: {
-        "description": "The request's id: the one that was sent, if it is well formed, else a new one.",
+    _COMMON_HEADER: {
+        "description": "The request's id: the client's if it is well-formed, else a new one.",
         "required": True,
         "schema": {"type": "string"},
     },
     "WWW-Authenticate": {
-        "description": "How a key may be sent.",
+        "description": "The authentication scheme.",
         "required": True,
         "schema": {"type": "string", "const": "Bearer"},
     },
     "Retry-After": {
-        "description": "Seconds after which the same request may do better.",
+        "description": "Seconds after which a retry may succeed.",
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
     json_body.HEADER: {
-        "description": "Where the JSON ends, if raw tensors are behind it.",
+        "description": "Bytes of the JSON, if raw tensors follow it.",
         "schema": {"type": "integer", "minimum": 0},
     },
 }
-"""Of answers. `Allow` is not among them: a method that is not served has no operation."""
+"""Response headers. `Allow` is not among them: a method that is not allowed has no operation."""
 
 PREDICTION_REFUSALS = (
     BodyTooLarge,
@@ -76,50 +77,53 @@ PREDICTION_REFUSALS = (
     AuditUnavailable,
     DeadlineExceeded,
 )
-"""What answers a request for predictions, whatever its format, beside what the format itself adds."""
+"""The errors of a prediction request in any message format; each format adds its own."""
 
 
 class Schemas:
-    """The schemas of all types of the document, each of which is in it once."""
+    """The schemas of all types in the document."""
 
-    def __init__(self, taken: Sequence[type[BaseModel]], given: Sequence[type[BaseModel]]) -> None:
-        """Take the types of requests, and those of answers."""
+    def __init__(self, requests: Sequence[type[BaseModel]], responses: Sequence[type[BaseModel]]) -> None:
+        """Take the types of request bodies and of response bodies."""
         self._refs, schemas = models_json_schema(
-            [*((model, "validation") for model in taken), *((model, "serialization") for model in given)],
+            [
+                *((model, "validation") for model in requests),
+                *((model, "serialization") for model in responses),
+            ],
             ref_template="#/components/schemas/{model}",
         )
         self.components: Document = schemas["$defs"]
 
-    def taken(self, model: type[BaseModel]) -> Content:
-        """A body that clients send."""
+    def request(self, model: type[BaseModel]) -> Content:
+        """The content of a request body."""
         return {"application/json": {"schema": self._refs[model, "validation"]}}
 
-    def given(self, model: type[BaseModel], media_type: str = "application/json") -> Content:
-        """A body that clients get."""
+    def response(self, model: type[BaseModel], media_type: str = "application/json") -> Content:
+        """The content of a response body."""
         return {media_type: {"schema": self._refs[model, "serialization"]}}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What a route takes and gives, beside what the table of routes says of it."""
+    """The description of a route's requests and answers, which the table of routes does not have."""
 
     tag: str
     answer: Content
     error: Content
-    """The body of a refusal."""
+    """The body of an error."""
     description: str
     body: Content | None = None
-    """Of a POST."""
+    """The body of a POST request."""
     refusals: Sequence[type[RequestError]] = ()
-    """What it refuses a request with, where keys are on also without a key that is good for the route."""
+    """The errors that it may answer with, except those of missing keys and scopes."""
     unready: Content | None = None
-    """What it answers, with 503, while requests may not be sent."""
+    """The body of its answer with 503 while the worker is not ready."""
     parameters: Sequence[Document] = ()
     answer_headers: Sequence[str] = ()
-    """Beside those of every answer."""
+    """Headers in addition to those of every answer."""
 
     def document(self, route: Route, refusals: Refusals, *, with_keys: bool) -> Document:
-        """The operation of a route, in a service with API keys or without, with examples of refusals."""
+        """The operation of a route, with examples of its errors."""
         document: Document = {
             "tags": [self.tag],
             "operationId": route.handler + ("_of_version" if "{version}" in route.path else ""),
@@ -134,7 +138,7 @@ class Operation:
                 errors += [KeyInvalid, ScopeMissing]
         responses: Document = {"200": _response(route.summary, self.answer, self.answer_headers)}
         if self.unready is not None:
-            responses["503"] = _response("Requests may not be sent at present.", self.unready)
+            responses["503"] = _response("Not ready.", self.unready)
         for error in errors:
             responses[str(int(error.status))] = self._refusal(error, refusals.get(error), route)
         document["responses"] = responses
@@ -152,7 +156,7 @@ class Operation:
 
 
 def with_example(content: Content, example: object) -> Content:
-    """A body with an example, whatever its media type but raw bytes."""
+    """The content with an example for each media type except raw bytes."""
     return {
         media_type: about if about is BYTES else {**about, "example": example}
         for media_type, about in content.items()
@@ -166,5 +170,5 @@ def parameter(name: str, where: str, schema: Document, description: str) -> Docu
 
 
 def _response(description: str, content: Content, headers: Sequence[str] = ()) -> Document:
-    refs = {name: {"$ref": f"#/components/headers/{name}"} for name in (OF_EVERY_ANSWER, *headers)}
+    refs = {name: {"$ref": f"#/components/headers/{name}"} for name in (_COMMON_HEADER, *headers)}
     return {"description": description, "headers": refs, "content": content}

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's routes in the OpenAPI document."""
+"""The routes of the Open Inference Protocol in the OpenAPI document."""
 
 from functools import partial
 
@@ -35,7 +35,7 @@ from service.oip.served_model import BINARY_EXTENSION, SERVER_NAME, SERVER_VERSI
 from service.routes import Route
 from service.wire import datatypes
 
-GIVEN = (
+RESPONSE_TYPES = (
     InferenceResponse,
     ServerMetadata,
     ModelMetadata,
@@ -44,58 +44,60 @@ GIVEN = (
     ModelReadiness,
     ErrorMessage,
 )
-"""The types of answers, which the schemas must have."""
+"""The types of response bodies."""
 
 _TAG = "Open Inference Protocol"
 _BYTES = {BINARY.decode(): BYTES}
 _PARAMETERS: Document = {
-    "model": "Name of the model that is served.",
-    "version": "Version of the model that is served; another is answered with 404.",
+    "model": "Name of the served model.",
+    "version": "Version of the served model; any other gets 404.",
 }
 _JSON_LENGTH = parameter(
-    HEADER, "header", {"type": "integer", "minimum": 0}, "Where the JSON ends, if raw tensors are behind it."
+    HEADER, "header", {"type": "integer", "minimum": 0}, "Bytes of the JSON, if raw tensors follow it."
 )
 _DESCRIPTIONS = {
-    "v2": "Name and version of the server, and the extensions of the protocol that it has.",
-    "v2_live": "For a liveness probe: 200 as long as the process answers.",
-    "v2_ready": "For a readiness probe: 503 while requests may not be sent.",
-    "v2_model": "The tensors that the model takes and gives, their datatypes and shapes.",
-    "v2_model_ready": "Whether the model is loaded and requests for it may be sent.",
-    "v2_infer": "Takes rows as tensors: one for each feature, or one of all features where none is a text; "
-    "answers with `label` and `probabilities`. Tensors may be raw bytes behind the JSON (binary tensor data "
-    "extension). The answer is sent once its audit record is committed.",
+    "v2": "Name and version of the server, and the protocol extensions that it supports.",
+    "v2_live": "Returns 200 while the process responds.",
+    "v2_ready": "Returns 503 while the server is not ready for requests; otherwise 200.",
+    "v2_model": "The input and output tensors of the model, with datatypes and shapes.",
+    "v2_model_ready": "Returns 503 while the model is not ready for requests; otherwise 200.",
+    "v2_infer": "Takes rows as tensors: one per feature, or, if no feature is a text, one of all features. "
+    "Returns `label` and `probabilities`. Tensors may be raw bytes after the JSON (binary tensor data "
+    "extension). The answer is sent after its audit record is committed.",
 }
-"""By the handlers of their routes."""
+"""The descriptions of operations, by their routes' handlers."""
 
 
 def operations(
     schemas: Schemas, infer_type: type[InferenceRequest], contract: Contract, model: str
 ) -> dict[str, Operation]:
-    """The operations of a model of that name that takes requests of that type, by their routes' handlers."""
+    """The operations for a model of this name with this type of requests, by their routes' handlers."""
 
-    def given(example: BaseModel) -> Content:
+    def response(example: BaseModel) -> Content:
         content = example.model_dump(mode="json", exclude_none=True)
-        return with_example(schemas.given(type(example)), content)
+        return with_example(schemas.response(type(example)), content)
 
-    ready, unready = (given(Readiness(ready=ready)) for ready in (True, False))
-    model_ready, model_unready = (given(ModelReadiness(name=model, ready=ready)) for ready in (True, False))
+    ready, unready = (response(Readiness(ready=ready)) for ready in (True, False))
+    model_ready, model_unready = (
+        response(ModelReadiness(name=model, ready=ready)) for ready in (True, False)
+    )
     server = ServerMetadata(name=SERVER_NAME, version=SERVER_VERSION, extensions=[BINARY_EXTENSION])
-    described = metadata(contract, model, examples.VERSION, "onnxruntime_onnx")
+    model_metadata = metadata(contract, model, examples.VERSION, "onnxruntime_onnx")
     about = {
-        handler: partial(Operation, _TAG, error=schemas.given(ErrorMessage), description=description)
+        handler: partial(Operation, _TAG, error=schemas.response(ErrorMessage), description=description)
         for handler, description in _DESCRIPTIONS.items()
     }
     return {
-        "v2": about["v2"](given(server)),
-        "v2_live": about["v2_live"](given(Liveness(live=True))),
+        "v2": about["v2"](response(server)),
+        "v2_live": about["v2_live"](response(Liveness(live=True))),
         "v2_ready": about["v2_ready"](ready, unready=unready),
-        "v2_model": about["v2_model"](given(described), refusals=[ModelUnknown]),
+        "v2_model": about["v2_model"](response(model_metadata), refusals=[ModelUnknown]),
         "v2_model_ready": about["v2_model_ready"](
             model_ready, refusals=[ModelUnknown], unready=model_unready
         ),
         "v2_infer": about["v2_infer"](
-            {**given(_response(contract, model)), **_BYTES},
-            body={**with_example(schemas.taken(infer_type), _request(contract, described)), **_BYTES},
+            {**response(_response(contract, model)), **_BYTES},
+            body={**with_example(schemas.request(infer_type), _request(contract, model_metadata)), **_BYTES},
             refusals=(InferenceInvalid, ModelUnknown, *PREDICTION_REFUSALS),
             parameters=[_JSON_LENGTH],
             answer_headers=[HEADER],
@@ -104,7 +106,7 @@ def operations(
 
 
 def path_parameters(route: Route, model: str) -> list[Document]:
-    """What stands in a route's path in place of the braces, of a model of that name."""
+    """The path parameters of a route, for a model of this name."""
     schemas: Document = {
         "model": {"type": "string", "enum": [model]},
         "version": {"type": "string", "minLength": 1},
@@ -116,9 +118,9 @@ def path_parameters(route: Route, model: str) -> list[Document]:
     ]
 
 
-def _request(contract: Contract, described: ModelMetadata) -> Document:
+def _request(contract: Contract, model_metadata: ModelMetadata) -> Document:
     """A request for one row, with a tensor for each feature."""
-    types = {tensor.name: tensor.datatype for tensor in described.inputs}
+    types = {tensor.name: tensor.datatype for tensor in model_metadata.inputs}
     inputs = [
         {"name": name, "datatype": types[name], "shape": [1], "data": [_datum(value, types[name])]}
         for name, value in examples.row(contract).items()
@@ -127,7 +129,7 @@ def _request(contract: Contract, described: ModelMetadata) -> Document:
 
 
 def _datum(value: Value, datatype: str) -> Value:
-    # A boolean that may be missing is a number.
+    # A nullable boolean is sent as FP64, because NaN stands for a missing value.
     return float(value) if isinstance(value, bool) and datatype == datatypes.FP64.name else value
 
 

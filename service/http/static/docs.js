@@ -1,5 +1,5 @@
-// Swagger UI over the service's own document. It would keep keys in local storage, for every tab and for ever:
-// here a key lasts as long as the tab.
+// Swagger UI with the service's OpenAPI document. By default Swagger UI keeps keys in local storage, shared by all
+// tabs and without expiry. Here a key is kept until its tab is closed.
 "use strict";
 
 const keyForTheTab = () => ({
@@ -26,7 +26,7 @@ const ui = SwaggerUIBundle({
   deepLinking: true,
   tryItOutEnabled: true,
   defaultModelsExpandDepth: 0,
-  validatorUrl: null, // Otherwise a badge asks an outside host for a verdict on the document.
+  validatorUrl: null, // The default sends the document's URL to an external validator.
   persistAuthorization: false,
   plugins: [keyForTheTab],
   onComplete: () => {

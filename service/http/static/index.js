@@ -1,9 +1,9 @@
-// The index page: what the service says of itself. Where it has API keys, most of that needs one.
+// The index page: the model, its features and the routes. If API keys are required, most of it needs one.
 "use strict";
 
 const element = (id) => document.getElementById(id);
 const put = (id, text) => { element(id).textContent = text; };
-const show = (id, shown) => { element(id).hidden = !shown; };
+const show = (id, isVisible) => { element(id).hidden = !isVisible; };
 const notice = (text) => { put("notice", text); show("notice", text !== ""); };
 const fill = (id, rows) => {
   element(id).replaceChildren();
@@ -17,21 +17,21 @@ const range = (low, high) =>
 const listed = (values = []) =>
   values.length > 8 ? `${values.slice(0, 8).join(", ")}, … (${values.length})` : values.join(", ");
 
-// The status is 0 where there was no answer; `json` is undefined where the answer is none.
+// The status is 0 if there was no answer; `json` is undefined if the answer is not JSON.
 async function ask(path, headers = {}) {
   const key = tabKey.get();
   try {
     const answer = await fetch(path, { headers: { ...headers, ...(key && { "X-API-Key": key }) }, cache: "no-store" });
     const text = await answer.text();
     let json;
-    try { json = JSON.parse(text); } catch { /* The metrics, for one. */ }
+    try { json = JSON.parse(text); } catch { /* For example the metrics. */ }
     return { status: answer.status, text, json, reason: json?.detail ?? `${answer.status} ${answer.statusText}` };
   } catch (error) {
-    return { status: 0, text: "", json: undefined, reason: "The service could not be reached." };
+    return { status: 0, text: "", json: undefined, reason: "The service cannot be reached." };
   }
 }
 
-let isLocked = false; // Whether the service has keys, and this tab has none that is good for reading.
+let isLocked = false; // Whether the service requires keys and this tab has none with the scope read.
 
 function lock(reason) {
   notice(reason);
@@ -40,21 +40,21 @@ function lock(reason) {
   show("key-held", tabKey.get() !== "");
   fill("features", []);
   put("name", "Tabento");
-  put("about", "This service asks for an API key.");
+  put("about", "This service requires an API key.");
   isLocked = true;
 }
 
-// Whether the answer tells of the key; then the page asks for another, and says why.
-function asksForKey({ status, reason }) {
+// Whether the answer rejects the key; then the page asks for another key and shows the reason.
+function rejectsKey({ status, reason }) {
   if (status === 403) {
-    // It may be good for predictions, on the page of the API: it is kept.
-    lock(`${reason} A key with that scope is needed here.`);
+    // The key is kept: it may be valid for predictions on the page /docs.
+    lock(`${reason} This page needs a key with that scope.`);
     return true;
   }
   if (status !== 401) return false;
   const had = tabKey.get() !== "";
   tabKey.forget();
-  lock(had ? "The key is not valid: it is mistyped, or was revoked." : "");
+  lock(had ? "The key is invalid: mistyped or revoked." : "");
   return true;
 }
 
@@ -84,12 +84,12 @@ async function showHealth() {
   show("status", true);
 }
 
-async function showWhatNeedsAKey() {
+async function showModelAndHealth() {
   const info = await ask("model/info");
   if (info.status === 200) {
     showModel(info.json);
     await showHealth();
-  } else if (!asksForKey(info)) {
+  } else if (!rejectsKey(info)) {
     notice(`The model cannot be shown: ${info.reason}`);
     put("status", "unknown");
   }
@@ -109,20 +109,20 @@ async function start() {
   const home = await ask(location.pathname, { accept: "application/json" });
   fill("routes", home.status === 200 ? Object.entries(home.json.routes) : [[`Not available: ${home.reason}`]]);
   if (api.json?.components.securitySchemes && tabKey.get() === "") lock("");
-  else await showWhatNeedsAKey();
+  else await showModelAndHealth();
 }
 
-// A link sends no key: where one is needed, the page fetches what it leads to.
+// A link cannot send a key: if one is required, the page fetches the target and shows the answer.
 async function follow(event) {
   if (!isLocked && tabKey.get() === "") return;
   event.preventDefault();
   if (isLocked) {
-    notice("That needs an API key with the scope read.");
+    notice("This needs an API key with the scope read.");
     return element("key").focus();
   }
   const path = event.currentTarget.getAttribute("href");
   const answer = await ask(path);
-  if (asksForKey(answer)) return;
+  if (rejectsKey(answer)) return;
   put("answer-path", `GET /${path}`);
   put("answer-text", answer.status === 0 ? answer.reason
     : answer.json === undefined ? answer.text : JSON.stringify(answer.json, null, 2));
@@ -136,8 +136,8 @@ element("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const key = element("key").value.trim();
   element("key").value = "";
-  if (!/^[\x21-\x7e]+$/.test(key)) return notice("The key is not valid: keys are ASCII letters, digits and signs.");
+  if (!/^[\x21-\x7e]+$/.test(key)) return notice("The key is invalid: keys are ASCII letters, digits and signs.");
   tabKey.keep(key);
-  showWhatNeedsAKey();
+  showModelAndHealth();
 });
 start();

@@ -1,4 +1,4 @@
-// The API key that the pages use: kept in this tab's session storage, gone when the tab is closed.
+// The API key of the pages, in the session storage of this tab: it is deleted when the tab is closed.
 "use strict";
 
 const KEY_ITEM = "tabento-key";

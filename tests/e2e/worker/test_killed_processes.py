@@ -106,7 +106,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced_and_counted(hung: Hung, name
         assert time.monotonic() < deadline, "the kill was not counted"
         time.sleep(0.1)
     assert counted == 1
-    assert server.log.count("gave no sign of life for 1") == 1
+    assert server.log.count("sent no heartbeat for 1") == 1
     assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
     assert is_alive(hung.survivor)
 
@@ -153,9 +153,9 @@ def test_workers_outlive_their_supervisor_only_to_finish_what_is_in_hand(
 
 
 @pytest.mark.parametrize("shell", [False, True], ids=["alone", "below a shell"])
-@pytest.mark.parametrize("moment", ["has a process", "Running startup hook"])
+@pytest.mark.parametrize("processes", [1, 2], ids=["the worker runs", "its writer runs"])
 def test_a_worker_whose_supervisor_dies_while_it_starts_ends_as_well(
-    iris: str, stores: dict[str, str], tmp_path: Path, moment: str, shell: bool
+    iris: str, stores: dict[str, str], tmp_path: Path, processes: int, shell: bool
 ) -> None:
     port = free_port()
     serving = f"{sys.executable} -m bentoml serve . --host 127.0.0.1 --port {port} --arg model={iris}"
@@ -171,7 +171,7 @@ def test_a_worker_whose_supervisor_dies_while_it_starts_ends_as_well(
         )
     family: list[psutil.Process] = []
     deadline = time.monotonic() + 60
-    while len(family) < 1 + shell or (moment.startswith("Running") and moment not in output.read_text()):
+    while len(family) < processes + shell:
         assert time.monotonic() < deadline
         family = psutil.Process(top.pid).children(recursive=True)
         time.sleep(0.01)

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -162,7 +163,8 @@ def test_without_a_host_it_says_once_that_anybody_can_ask_and_what_it_serves_whe
         assert process.stdout
         for line in process.stdout:
             said.append(line)
-            if sum("Completed async startup hook" in each for each in said) == 2 and not listeners:
+            if "] Serving " in line:
+                await_workers(f"http://127.0.0.1:{port}", 2)
                 listeners = grpc_listeners(process.pid, grpc)
                 wanted = metric(f"http://127.0.0.1:{port}", "tabento_workers_wanted")
                 process.terminate()
@@ -177,6 +179,14 @@ def test_without_a_host_it_says_once_that_anybody_can_ask_and_what_it_serves_whe
         f", gRPC at 0.0.0.0:{grpc}, ",
         f"audit log {audit_db} (strict)",
     )
+
+
+def await_workers(url: str, number: int) -> None:
+    """Wait until so many serve; the first is ready before the others."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while metric(url, "tabento_workers") < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def assert_said_once(said: list[str], *parts: str) -> None:
@@ -211,7 +221,7 @@ def test_grpc_that_is_open_while_http_is_not_is_warned_of_and_bentomls_number_of
         with_grpc=True,
     )
     assert "(gRPC on 0.0.0.0)" in server.log
-    assert "2 workers are started, as BentoML's configuration says of this service, and not 3," in server.log
+    assert "BentoML's configuration starts 2 workers of this service, not the 3 of" in server.log
     assert len(workers(server)) == 2
     assert metric(server.url, "tabento_workers_wanted") == 2
     assert httpx.get(f"{server.url}/health").status_code == 200

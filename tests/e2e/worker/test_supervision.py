@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from service.telemetry.metrics import FOLDER_VARIABLE
-from service.worker.kills import leave_kill, take_kills
+from service.worker.kills import collect_kills, record_kill
 from tests.support.servers import PROJECT
 from tests.support.supervised import SILENCE_LIMIT_S
 
@@ -88,7 +88,7 @@ def test_a_worker_is_killed_if_its_loop_is_stuck_or_it_is_stopped_and_for_nothin
         time.sleep(1.5)  # The child was silent as long.
         assert found.alive() == {"starts", "stops", "has a child"}
         assert [is_alive(child) for child in children] == [True]
-    assert take_kills() == 2
+    assert collect_kills() == 2
 
 
 def test_nobody_is_killed_when_all_were_suspended_together(folder: Path) -> None:
@@ -105,7 +105,7 @@ def test_nobody_is_killed_when_all_were_suspended_together(folder: Path) -> None
             worker.resume()
         time.sleep(1)
         assert found.alive() == {"serves", "starts"}
-    assert take_kills() == 0
+    assert collect_kills() == 0
 
 
 def test_workers_end_with_the_process_that_supervises_them_also_while_they_start(folder: Path) -> None:
@@ -116,12 +116,12 @@ def test_workers_end_with_the_process_that_supervises_them_also_while_they_start
 
 
 def test_each_kill_is_counted_once(folder: Path) -> None:
-    assert take_kills() == 0
-    leave_kill()
-    leave_kill()
-    assert (take_kills(), take_kills()) == (2, 0)
-    leave_kill()
-    assert take_kills() == 1
+    assert collect_kills() == 0
+    record_kill()
+    record_kill()
+    assert (collect_kills(), collect_kills()) == (2, 0)
+    record_kill()
+    assert collect_kills() == 1
     assert folder.exists()
 
 

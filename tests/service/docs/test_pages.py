@@ -2,20 +2,17 @@
 
 A page's blocks are run in their order, in a folder of its own. Where it shows requests to localhost:3000, a
 page that says what is served gets that. One that looks into the log gets a service with a log of its own, any
-other the Iris service that the tests share. A page that looks into a log without a request of its own finds
-one of three predictions and a refusal.
+other the Iris service that the tests share.
 """
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
 
-from tests.support.audit.logs import REFUSED, numbered, write
 from tests.support.documents.blocks import PAGES, PARSED, RUN, SHOWN, Block, Served, read_page
 from tests.support.documents.running import name_of, run_blocks
 from tests.support.documents.scripts import run_script
@@ -91,8 +88,6 @@ def prepare(
         start(session, Served(0, IRIS, {}))
     elif asks:
         session.lead_to(request.getfixturevalue("iris_server"))
-    elif reads:
-        write(session.folder / "tabento-audit.db", *numbered(3), replace(REFUSED, request_id="r-4"))
 
 
 @pytest.mark.parametrize("path", RUN_PAGES, ids=name_of)

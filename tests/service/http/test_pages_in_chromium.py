@@ -183,7 +183,7 @@ def test_with_keys_the_index_says_what_is_wrong_with_one(browser: Browser, keyed
         notice = page.locator("#notice")
         for wrong in ("wrong", "schlüssel", "a b"):
             give_key(page, wrong)
-            expect(notice).to_contain_text("The key is not valid")
+            expect(notice).to_contain_text("The key is invalid")
             expect(page.locator("#key-form")).to_be_visible()
         give_key(page, keyed.keys["robot"])
         expect(notice).to_contain_text("The API key 'robot' has no scope 'read'.")
@@ -196,7 +196,7 @@ def test_with_keys_the_index_says_what_is_wrong_with_one(browser: Browser, keyed
             assert time.monotonic() < deadline
             page.click("nav >> text=History")
             page.wait_for_timeout(500)
-        expect(notice).to_contain_text("was revoked")
+        expect(notice).to_contain_text("revoked")
         expect(page.locator("#key-form")).to_be_visible()
         fits(page)
 
@@ -229,8 +229,8 @@ def test_a_page_says_so_when_the_service_does_not_answer(browser: Browser, serve
         page.route("**/model/info", lambda route: route.abort())
         page.route("**/docs.json", lambda route: route.abort())
         page.goto(server.url)
-        expect(page.locator("#notice")).to_contain_text("The service could not be reached.")
-        expect(page.locator("#curl")).to_contain_text("The service could not be reached.")
+        expect(page.locator("#notice")).to_contain_text("The service cannot be reached.")
+        expect(page.locator("#curl")).to_contain_text("The service cannot be reached.")
     finally:
         context.close()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.http.connection.fast_connection import FastConnection, use
+from service.http.connection.fast_connection import FastConnection, install_connection
 from service.http.connection.uvicorn_cycle import GuardedCycle
 from service.http.connection.uvicorn_protocol import GuardedProtocol
 from service.http.http_request import SLOT
@@ -262,7 +262,7 @@ def test_a_server_that_is_told_of_no_protocol_keeps_its_connections_so(
     monkeypatch.setattr(GuardedProtocol, "limits", GuardedProtocol.limits)
     monkeypatch.setenv("TABENTO_FAST_CONNECTION", setting)
     monkeypatch.setenv("TABENTO_BODY_TIMEOUT_SECONDS", "7")
-    use(Settings())
+    install_connection(Settings())
     config = uvicorn.Config(telling, lifespan="off", log_config=None)
     config.load()
     assert config.http_protocol_class is protocol

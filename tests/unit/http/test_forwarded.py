@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import SettingInvalid
-from service.http.connection.forwarded import NOBODY, TrustedProxies
+from service.http.connection.forwarded import NO_PROXIES, TrustedProxies
 from service.settings import load_settings
 
 PROXIES = TrustedProxies([ip_network("10.0.0.0/8"), ip_network("fd00::/8")])
@@ -35,7 +35,7 @@ def test_what_is_no_address_is_never_recorded(peer: str, sent: str) -> None:
 def test_nobody_is_trusted_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TABENTO_TRUSTED_PROXIES", raising=False)
     assert load_settings().trusted_proxies == ()
-    assert not NOBODY.trusts("127.0.0.1")
+    assert not NO_PROXIES.trusts("127.0.0.1")
     assert not PROXIES.trusts(None)
     assert PROXIES.trusts("::ffff:10.1.2.3")
 

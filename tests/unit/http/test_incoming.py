@@ -19,7 +19,7 @@ def test_bodies_stay_below_twice_the_limit_and_leave_nothing_behind(
     held = dict.fromkeys(range(10), 0)
     for body, more in growths:
         total, count = sum(held.values()), sum(1 for size in held.values() if size)
-        may = bodies.may_hold(held[body], more)
+        may = bodies.try_reserve(held[body], more)
         if total + more <= LIMIT or held[body] + more <= LIMIT / max(count + (held[body] == 0), 1):
             assert may
         held[body] += more * may
@@ -27,5 +27,5 @@ def test_bodies_stay_below_twice_the_limit_and_leave_nothing_behind(
     for body in [*released, *(held.keys() - released)]:
         bodies.release(held[body])
     assert bodies.held_bytes == 0
-    assert bodies.may_hold(0, LIMIT)
-    assert not bodies.may_hold(LIMIT, 1)
+    assert bodies.try_reserve(0, LIMIT)
+    assert not bodies.try_reserve(LIMIT, 1)

@@ -3,16 +3,16 @@
 import asyncio
 from time import monotonic
 
-from service.http.page_rate import PAGES_AT_ONCE, PAGES_PER_S, PageRate
+from service.http.page_rate import PAGE_BURST, PAGES_PER_S, PageRate
 
 
 def test_a_few_pages_begin_at_once_and_those_beyond_at_a_rate() -> None:
     async def run() -> None:
         pages = PageRate()
         started = monotonic()
-        turns = [asyncio.create_task(pages.turn()) for _ in range(PAGES_AT_ONCE + 50)]
+        turns = [asyncio.create_task(pages.wait()) for _ in range(PAGE_BURST + 50)]
         await asyncio.sleep(0)
-        assert sum(turn.done() for turn in turns) <= PAGES_AT_ONCE + 1
+        assert sum(turn.done() for turn in turns) <= PAGE_BURST + 1
         await asyncio.gather(*turns)
         assert monotonic() - started >= 49 / PAGES_PER_S
 
@@ -22,10 +22,10 @@ def test_a_few_pages_begin_at_once_and_those_beyond_at_a_rate() -> None:
 def test_no_page_waits_for_longer_than_seconds_however_many_are_asked_for() -> None:
     async def run() -> None:
         pages = PageRate()
-        waiting = [asyncio.create_task(pages.turn()) for _ in range(5_000)]
+        waiting = [asyncio.create_task(pages.wait()) for _ in range(5_000)]
         await asyncio.sleep(0)
         started = monotonic()
-        await pages.turn()
+        await pages.wait()
         assert monotonic() - started < 5_000 / PAGES_PER_S / 2
         await asyncio.gather(*waiting)
 

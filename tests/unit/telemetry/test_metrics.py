@@ -132,7 +132,7 @@ def test_a_label_is_shown_as_json_has_it(label: str | int | bool, text: str) -> 
 def test_failures_are_shown_before_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     metrics = Metrics(CollectorRegistry())
-    metrics.expect(["/predict"], [429, 503])
+    metrics.create_series(["/predict"], [429, 503])
     page = metrics.page().decode()
     for status in (429, 503):
         assert f'tabento_requests_total{{method="POST",route="/predict",status="{status}"}} 0.0' in page

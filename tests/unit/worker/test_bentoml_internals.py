@@ -1,8 +1,11 @@
 """What the service leans on within BentoML is still there; each failure says what an upgrade broke."""
 
+import importlib
 import inspect
+import logging
 import os
 import socket
+from typing import Any
 
 import click
 import pytest
@@ -57,7 +60,7 @@ def test_an_upgrade_of_bentoml_left_what_the_service_leans_on(monkeypatch: pytes
 def test_a_port_that_is_taken_after_all_is_told_by_bentomls_command() -> None:
     bind, listen = CircusSocket.bind, CircusSocket.listen
     try:
-        bentoml_internals.bind_with_a_sentence()
+        bentoml_internals.report_bind_errors()
         with (
             socket.create_server(("127.0.0.1", 0)) as taken,
             CircusSocket(host="127.0.0.1", port=taken.getsockname()[1]) as late,
@@ -66,3 +69,55 @@ def test_a_port_that_is_taken_after_all_is_told_by_bentomls_command() -> None:
             late.bind_and_listen()
     finally:
         CircusSocket.bind, CircusSocket.listen = bind, listen
+
+
+def test_the_notices_that_are_silenced_are_still_bentomls() -> None:
+    import _bentoml_impl.server.app
+    import _bentoml_sdk.images
+    import bentoml._internal.bento.build_config
+    import bentoml_cli.bentos
+
+    sources = {
+        "bentoml.serve": _bentoml_impl.server.app,
+        "bentoml.build": _bentoml_sdk.images,
+        "bentoml._internal.bento.build_config": bentoml._internal.bento.build_config,
+    }
+    for name, templates in bentoml_internals.NOTICES.items():
+        module = sources[name]
+        assert module.logger.name == name, f"{module.__name__} logs elsewhere: its notices are shown again"
+        for template in templates:
+            assert template in inspect.getsource(module), f"a notice has new words and is shown: {template}"
+    assert bentoml_cli.bentos.__name__ == bentoml_internals.BUILD_COMMAND
+    assert bentoml_internals.ADVERTISING in inspect.getsource(bentoml_cli.bentos), (
+        "bentoml build words its advertising otherwise: it is shown again"
+    )
+
+
+def test_the_result_of_a_build_is_printed_without_banner_and_advertising(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command: Any = importlib.import_module(bentoml_internals.BUILD_COMMAND)
+
+    monkeypatch.setattr(command, "rich", command.rich)
+    bentoml_internals.silence_notices()
+    command.rich.print(command.BENTOML_FIGLET)
+    command.rich.print("Successfully built a bento.")
+    command.rich.print(f"\n[blue]{bentoml_internals.ADVERTISING}* Deploy to BentoCloud[/]")
+    command.rich.print_json('{"a": 1}')
+    assert capsys.readouterr().out.splitlines() == ["Successfully built a bento.", "{", '  "a": 1', "}"]
+
+
+def test_a_notice_is_dropped_and_everything_else_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    bentoml_internals.silence_notices()
+    notice = bentoml_internals.NOTICES["bentoml.serve"][0]
+    logger = logging.getLogger("bentoml.serve")
+    logger.addHandler(caplog.handler)
+    try:
+        logger.warning(notice, "iris")
+        logger.error(notice, "iris")
+        logger.warning("The disk is full")
+    finally:
+        logger.removeHandler(caplog.handler)
+    shown = {record.getMessage() for record in caplog.records if record.levelname != "ERROR"}
+    assert shown == {"The disk is full"}
+    assert "Service iris initialized" in caplog.text

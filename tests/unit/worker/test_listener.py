@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from service.worker.listener import keep_out_newcomers
+from service.worker.listener import drop_new_connections
 
 
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
@@ -14,7 +14,7 @@ def test_what_had_come_is_accepted_and_answered_and_newcomers_are_refused(
     listener = socket.create_server((host, 0), family=family, backlog=10)
     address = listener.getsockname()
     waiting = [socket.create_connection(address[:2], timeout=10) for _ in range(5)]
-    keep_out_newcomers(listener)
+    drop_new_connections(listener)
     with pytest.raises(TimeoutError):
         socket.create_connection(address[:2], timeout=0.3)
     listener.settimeout(10)
@@ -33,7 +33,7 @@ def test_what_had_come_is_accepted_and_answered_and_newcomers_are_refused(
 
 def test_a_socket_that_is_not_of_the_network_is_left_alone() -> None:
     left, right = socket.socketpair()
-    keep_out_newcomers(left)
+    drop_new_connections(left)
     right.sendall(b"x")
     assert left.recv(1) == b"x"
     left.close()
