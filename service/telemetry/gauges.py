@@ -15,6 +15,11 @@ class Gauges:
     """The gauges of one worker; the metrics page adds those of all workers."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._add_workers(registry)
+        self._add_rows(registry)
+        self._add_audit_log(registry)
+
+    def _add_workers(self, registry: CollectorRegistry) -> None:
         self.starts = Counter(
             "tabento_worker_starts",
             "Worker processes that started, including the replacements of those that died.",
@@ -37,6 +42,8 @@ class Gauges:
             multiprocess_mode="livemax",
             registry=registry,
         )
+
+    def _add_rows(self, registry: CollectorRegistry) -> None:
         self.rows_in_hand = Gauge(
             "tabento_rows_in_hand",
             "Requests of a single row that are queued, being predicted or being recorded.",
@@ -49,6 +56,8 @@ class Gauges:
             multiprocess_mode="livesum",
             registry=registry,
         )
+
+    def _add_audit_log(self, registry: CollectorRegistry) -> None:
         self.audit_writable = Gauge(
             "tabento_audit_writable",
             "1 while every worker can write the audit log; 0 while any cannot.",

@@ -121,6 +121,18 @@ class Metrics:
         self._calls: list[tuple[int, float]] = []
         self._labels: Counts[Label] = Counts()
         self._confidences: list[float] = []
+        self._add_requests(registry)
+        self._add_predictions(registry)
+        self._add_audit_log(registry)
+        self.model_info = Gauge(
+            "tabento_model_info",
+            "The served model; always 1.",
+            ["model_name", "model_version", "tag", "run_id", "data_sha256"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+
+    def _add_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "tabento_requests", "Requests answered.", ["route", "method", "status"], registry=registry
         )
@@ -131,6 +143,8 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+
+    def _add_predictions(self, registry: CollectorRegistry) -> None:
         self.call_rows = BulkHistogram(
             "tabento_batch_rows", "Rows per call of the model.", buckets=ROWS, registry=registry
         )
@@ -155,6 +169,8 @@ class Metrics:
             ["feature", "reason"],
             registry=registry,
         )
+
+    def _add_audit_log(self, registry: CollectorRegistry) -> None:
         self.audit_records = Counter(
             "tabento_audit_records",
             "Audit records: written; failed (no answer sent); dropped (answer sent).",
@@ -165,13 +181,6 @@ class Metrics:
             "tabento_audit_queue_records",
             "Audit records that are not committed yet.",
             multiprocess_mode="livesum",
-            registry=registry,
-        )
-        self.model_info = Gauge(
-            "tabento_model_info",
-            "The served model; always 1.",
-            ["model_name", "model_version", "tag", "run_id", "data_sha256"],
-            multiprocess_mode="livemax",
             registry=registry,
         )
 
