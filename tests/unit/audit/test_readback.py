@@ -155,7 +155,7 @@ def test_redacting_or_pruning_the_last_record_is_no_damage(tmp_path: Path) -> No
     file.close()
 
 
-def test_a_record_that_is_gone_is_missed(tmp_path: Path) -> None:
+def test_a_missing_record_is_noticed(tmp_path: Path) -> None:
     file = LogFile(tmp_path / "audit.db")
     file.write(packed(numbered(3)))
     with closing(apsw.Connection(str(tmp_path / "audit.db"))) as connection:
