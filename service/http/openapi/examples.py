@@ -27,7 +27,7 @@ from service.errors import (
     ScopeMissing,
 )
 from service.model.contract import Contract, Feature, Value
-from service.model.contract_view import shown
+from service.model.contract_view import view_of
 from service.model.label import Label, label_text
 from service.model.published import Lineage
 from service.native.messages import Health
@@ -112,7 +112,7 @@ def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
         "model_name": model,
         "model_version": VERSION,
         "classes": [*target.classes],
-        "contract": shown(Contract(features=tuple(features), target=target)).model_dump(mode="json"),
+        "contract": view_of(Contract(features=tuple(features), target=target)).model_dump(mode="json"),
         "lineage": _lineage(model).model_dump(mode="json"),
         "runtime": "ONNX Runtime 1.32.0",
         "max_batch_rows": max_batch_rows,

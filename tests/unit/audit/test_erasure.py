@@ -120,7 +120,7 @@ def test_a_reader_is_waited_for_so_long_and_the_next_call_erases(
     with reader(db):
         done = command("--db", db, *arguments, "--wait", 0.5)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"What was removed from the audit log {db} is recorded as removed, but can")
+    assert done.stderr.startswith(f"The data is removed from the audit log {db}, but can still be read")
     assert done.stderr.count("\n") == 1
     assert found_in_files(db, {3})
 
