@@ -165,7 +165,7 @@ def test_a_missing_record_is_noticed(tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_log_that_is_written_and_read_back_without_pause_is_never_doubted(tmp_path: Path) -> None:
+def test_a_log_that_is_written_and_read_back_without_pause_is_never_suspect(tmp_path: Path) -> None:
     first, second = LogFile(tmp_path / "audit.db"), LogFile(tmp_path / "audit.db")
     for number in range(150):
         (first, second)[number % 2].write(packed(numbered(100, first=number * 100)))
