@@ -75,7 +75,7 @@ def starts(port: int, folder: Path) -> list[Start]:
             f"serve --host 127.0.0.1 --port {own}",
             {"TABENTO_GRPC_PORT": str(own)},
             f"TABENTO_GRPC_PORT={own} cannot be used: Address already in use. "
-            "Set another, or 0 to do without",
+            "Set another port, or 0 to disable gRPC",
         ),
         Start("no workers", "serve --api-workers 0", {}, "--api-workers=0 cannot be used"),
     ]
