@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -20,6 +21,9 @@ from training.evaluate.report import DEFAULT_MODEL, as_json, print_result
 from training.interruption import Interruption, all_notes_of
 from training.progress import Progress
 from training.training_errors import InputRefused, TrainingError
+
+if TYPE_CHECKING:
+    from training.candidates.built_in import Candidate
 
 TABLES = Path(__file__).parent / "tables"
 
@@ -54,8 +58,15 @@ class Options:
     json: bool
 
 
-def main(argv: Sequence[str], interruption: Interruption | None = None) -> int:
-    """Run the command; returns the exit code. Interrupted is left to the caller."""
+def main(
+    argv: Sequence[str],
+    interruption: Interruption | None = None,
+    candidates: "Sequence[Candidate] | None" = None,
+) -> int:
+    """Run the command; returns the exit code. Interrupted is left to the caller.
+
+    The built-in candidates compete unless others are given.
+    """
     interruption = interruption or Interruption()
     # click turns KeyboardInterrupt into its own error and a blank line, so the training runs outside of it.
     options = _parse(argv)
@@ -65,7 +76,7 @@ def main(argv: Sequence[str], interruption: Interruption | None = None) -> int:
         os.environ.setdefault(variable, value)
     console = Console(stderr=True)
     try:
-        _train(options, console, interruption)
+        _train(options, console, interruption, candidates)
     except TrainingError as error:
         interruption.check()
         message = " ".join([f"Error: {error}", *all_notes_of(error)])
@@ -74,14 +85,20 @@ def main(argv: Sequence[str], interruption: Interruption | None = None) -> int:
     return 0
 
 
-def _train(options: Options, console: Console, interruption: Interruption) -> None:
+def _train(
+    options: Options,
+    console: Console,
+    interruption: Interruption,
+    candidates: "Sequence[Candidate] | None",
+) -> None:
     # Imported step by step: --help needs none of these, and a refused table does not wait for MLflow.
     from training.candidates.built_in import CANDIDATES
     from training.evaluate.evaluation import FITS
     from training.table.dataset import load_dataset
     from training.table.overrides import Overrides, read_overrides
 
-    with Progress(console, fits=len(CANDIDATES) * FITS, on_step=interruption.check) as progress:
+    candidates = candidates or CANDIDATES
+    with Progress(console, fits=len(candidates) * FITS, on_step=interruption.check) as progress:
         progress.step(f"Reading {options.data.name}")
         overrides = read_overrides(options.contract) if options.contract else Overrides()
         dataset = load_dataset(options.data, options.target, drop=options.drop, overrides=overrides)
@@ -91,7 +108,7 @@ def _train(options: Options, console: Console, interruption: Interruption) -> No
         from training.train import Settings, train
 
         settings = Settings(options.name, options.test_size, options.seed, Path.cwd())
-        training = train(dataset, split, settings, progress, interruption=interruption)
+        training = train(dataset, split, settings, progress, candidates, interruption)
     if options.json:
         sys.stdout.write(json.dumps(as_json(training)) + "\n")
     else:

@@ -113,7 +113,7 @@ def test_a_killed_worker_is_replaced_and_the_counts_go_on(server: Server) -> Non
     assert metric(server.url, "tabento_model_info") == 1
 
 
-def test_a_bento_keeps_its_model_when_another_is_published(
+def test_a_bento_keeps_its_model_when_another_is_published_and_stopped_leaves_a_whole_log_and_no_process(
     bento: str, iris: str, serve: Serve, stores: dict[str, str], tmp_path: Path
 ) -> None:
     info = json.loads(run("-m", "bentoml", "get", bento, "-o", "json", env=stores).stdout)
@@ -127,23 +127,19 @@ with bentoml.models.create(old.tag.name, metadata=old.info.metadata) as new:
 print(bentoml.models.get(old.tag.name).tag)
 """
     assert run("-c", program, env=stores).stdout.strip() != built_with
-    served = serve(bento, cwd=tmp_path)
-    try:
-        assert httpx.get(f"{served.url}/model/info").json()["tag"] == built_with
-    finally:
-        assert served.stop() == 0
+    served = serve(bento, cwd=tmp_path, TABENTO_WORKERS="2")
+    assert httpx.get(f"{served.url}/model/info").json()["tag"] == built_with
+    assert_stops_whole(served, stores)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stopped_server_leaves_a_whole_log_and_no_process(
-    bento: str, serve: Serve, stores: dict[str, str], tmp_path: Path
-) -> None:
-    server = serve(bento, cwd=tmp_path, TABENTO_WORKERS="2")
+def assert_stops_whole(server: Server, stores: dict[str, str]) -> None:
+    """It leaves a whole log and no process."""
     children = psutil.Process(server.process.pid).children(recursive=True)
     answer = httpx.post(f"{server.url}/predict", json=SETOSA)
     assert server.stop() == 0
     assert not any(child.is_running() for child in children)
     assert [record["request_id"] for record in exported(server, stores)] == [answer.headers["x-request-id"]]
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,9 @@ def client(folder: Path, stores: dict[str, str], serve: Serve) -> Iterator[httpx
     frame = frame.assign(plan=["basic", "premium"] * (ROWS // 2), amount=[n / 4 for n in range(ROWS)])
     frame.assign(repaid=frame["amount"] > 30).to_csv(folder / "loans.csv", index=False)
     (folder / "decided.json").write_text(json.dumps({"features": {"plan": {"closed": True}}}))
-    arguments = ("loans.csv", "repaid", "withheld", "decided.json")
-    run("-m", "tests.support.quick_training", *arguments, env=without_coverage(stores), cwd=folder)
+    options = ["--data", "loans.csv", "--target", "repaid", "--name", "withheld"]
+    options += ["--contract", "decided.json"]
+    run("-m", "tests.support.quick_training", *options, env=without_coverage(stores), cwd=folder)
     file = str(folder / "keys.json")
     for scope in ("read", "predict"):
         command = [sys.executable, "-m", "service.access", "--file", file, "new", scope, "--scope", scope]

@@ -11,10 +11,11 @@ SCOPES = ("predict", "read")
 
 
 class Keyed(NamedTuple):
-    """A service with keys, and a key for each scope."""
+    """A service with keys: one for each scope, and one for both."""
 
     server: Server
     keys: dict[str, str]
+    both: str
 
 
 def new_key(file: Path, name: str, scope: str) -> str:
@@ -35,4 +36,6 @@ def serve_with_keys(serve: Serve, model: str, folder: Path, **settings: str) -> 
     """Serve a model to those who have a key of the file ``keys.json`` in the folder."""
     file = folder / "keys.json"
     keys = {scope: new_key(file, scope, scope) for scope in SCOPES}
-    return Keyed(serve(model=model, TABENTO_API_KEYS_FILE=str(file), **settings), keys)
+    scopes = [option for scope in SCOPES for option in ("--scope", scope)]
+    both = keys_command(file, "new", "both", *scopes)
+    return Keyed(serve(model=model, TABENTO_API_KEYS_FILE=str(file), **settings), keys, both)

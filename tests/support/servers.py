@@ -18,6 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from load_tests.bench.serving import free_ports
 
 PROJECT = Path(__file__).parents[2]
+COMMAND_TIMEOUT_S = 600
+"""A training takes half a minute, and many times that where the machine has other things to do."""
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 ADDRESS_TAKEN = "Address already in use"
@@ -28,7 +30,12 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the project's commands with this Python; its output comes with the failure, if it fails."""
     done = subprocess.run(
-        [sys.executable, *map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, timeout=180
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
     )
     assert done.returncode == 0, f"{command} exited with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done

@@ -61,6 +61,7 @@ def train_iris_once(run_folder: Path) -> IrisTraining:
     with (run_folder / "iris.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not outputs[-1].exists():
+            shutil.rmtree(top, ignore_errors=True)  # What an attempt that failed has left.
             training[0].mkdir(parents=True)
             env = {**environment_of(top), "COLUMNS": "120"}
             del env["MLFLOW_TRACKING_URI"]

@@ -13,6 +13,7 @@ import pytest
 from service.model.published import load_model
 from tests.support.servers import PROJECT, free_port
 from tests.support.stores import IrisTraining
+from training.candidates.built_in import CANDIDATES
 from training.cli import TABLES, _parse, main
 
 LABELLED = ["--target", "label", "--name", "points"]
@@ -139,7 +140,7 @@ def test_options_reach_the_published_model_and_the_command_to_serve_it(
     overrides = tmp_path / "points.contract.json"
     overrides.write_text('{"features": {"x": {"minimum": 0, "unit": "m"}}}')
     arguments = ["--data", str(points), *LABELLED, "--drop", "when", "--contract", str(overrides)]
-    assert main([*arguments, "--seed", "7", "--test-size", "0.25"]) == 0
+    assert main([*arguments, "--seed", "7", "--test-size", "0.25"], candidates=CANDIDATES[:1]) == 0
     assert "Serve it: bentoml serve --host 127.0.0.1 --arg model=points\n" in capsys.readouterr().out
     model = load_model("points")
     assert (model.contract.features[0].unit, model.lineage.seed) == ("m", 7)

@@ -98,8 +98,12 @@ def test_a_disk_that_stalls_is_answered_with_504_then_503_until_it_goes_on(
     assert server.stop() == 0
 
 
-def test_a_stopped_writer_is_answered_with_504_then_503_and_replaced(serve: Serve, iris: str) -> None:
-    server = serve(model=iris)
+@pytest.fixture(scope="module")
+def server(serve: Serve, iris: str) -> Server:
+    return serve(model=iris)
+
+
+def test_a_stopped_writer_is_answered_with_504_then_503_and_replaced(server: Server) -> None:
     answered = [ask(server).headers["x-request-id"] for _ in range(3)]
     writer = writer_of(server)
     writer.suspend()
@@ -107,11 +111,10 @@ def test_a_stopped_writer_is_answered_with_504_then_503_and_replaced(serve: Serv
     assert ask(server).status_code == 503
     assert_recovers(server, answered)
     assert not writer.is_running()
-    assert server.stop() == 0
 
 
-def test_sigterm_ends_the_service_while_its_writer_is_stopped(serve: Serve, iris: str) -> None:
-    server = serve(model=iris)
+def test_sigterm_ends_the_service_while_its_writer_is_stopped(server: Server) -> None:
+    """The last one of this server."""
     ask(server)
     writer = writer_of(server)
     writer.suspend()

@@ -32,12 +32,16 @@ def statuses_of_all(server: Server, requests: int = REQUESTS) -> Counter[int]:
     return asyncio.run(ask_all())
 
 
-def test_all_that_come_at_once_are_answered_and_recorded(serve: Serve, iris: str) -> None:
-    server = serve(model=iris)
-    assert statuses_of_all(server) == {200: REQUESTS}
+def recorded(server: Server) -> int:
     with closing(sqlite3.connect(server.audit_db)) as log:
-        assert log.execute("SELECT count(DISTINCT request_id) FROM request").fetchone() == (REQUESTS,)
-    assert server.stop() == 0
+        (number,) = log.execute("SELECT count(DISTINCT request_id) FROM request").fetchone()
+    return int(number)
+
+
+def test_all_that_come_at_once_are_answered_and_recorded(iris_server: Server) -> None:
+    before = recorded(iris_server)
+    assert statuses_of_all(iris_server) == {200: REQUESTS}
+    assert recorded(iris_server) == before + REQUESTS
 
 
 def test_who_cannot_begin_in_time_is_refused_and_all_are_served_when_the_log_can_be_written_again(

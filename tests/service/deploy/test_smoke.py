@@ -5,8 +5,7 @@ import subprocess
 import sys
 import time
 
-import pytest
-
+from tests.support.api_keys import Keyed
 from tests.support.servers import PROJECT, Serve, Server, free_port
 
 Done = subprocess.CompletedProcess[str]
@@ -39,20 +38,12 @@ def test_a_service_that_cannot_be_reached_is_not() -> None:
     assert "refused" in done.stderr
 
 
-def test_where_keys_are_asked_for_one_is_needed(
-    serve: Serve, iris: str, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    keys = tmp_path_factory.mktemp("keys") / "keys.json"
-    make = [sys.executable, "-m", "service.access", "--file", str(keys), "new", "deployer"]
-    make += ["--scope", "predict", "--scope", "read"]
-    made = subprocess.run(make, cwd=PROJECT, env=stores, capture_output=True, text=True, check=True)
-    server = serve(model=iris, TABENTO_API_KEYS_FILE=str(keys))
-    refused = smoke(server.url)
+def test_where_keys_are_asked_for_one_is_needed(keyed: Keyed) -> None:
+    refused = smoke(keyed.server.url)
     assert refused.returncode == 1
     assert "answers 401" in refused.stderr
-    done = smoke(server.url, TABENTO_KEY=made.stdout.split()[0])
+    done = smoke(keyed.server.url, TABENTO_KEY=keyed.both)
     assert done.returncode == 0, done.stderr
-    server.stop()
 
 
 def test_a_service_that_is_watched_and_goes_on_is_well(iris_server: Server) -> None:

@@ -47,7 +47,7 @@ def samples(page: str) -> dict[str, float]:
 SUPERVISOR = """
 import os, sys
 from service.telemetry import metrics
-metrics._memory = lambda: None
+metrics._memory_folder = lambda: None
 metrics.make_folder()
 print(os.environ[metrics.FOLDER_VARIABLE], flush=True)
 sys.stdin.readline()
