@@ -17,7 +17,7 @@ from service.http.gateway import Gateway, Serving
 from service.http.native_codec import native_handlers
 from service.http.pages import Pages
 from service.http.v2 import V2Routes
-from service.model.published import newest, read_contract
+from service.model.published import read_contract, resolve_tag
 from service.native.messages import Messages
 from service.native.python_call import PythonRoute
 from service.oip.served_model import ServedModel
@@ -44,7 +44,7 @@ class Arguments(BaseModel):
 silence_notices()
 with start_errors_as_messages(), end_service_on_error():
     settings = load_settings()
-    tag = newest(bentoml.use_arguments(Arguments).model)
+    tag = resolve_tag(bentoml.use_arguments(Arguments).model)
     # The version is pinned: a built bento, and a worker that starts later, serve this model even if another
     # has been published since.
     set_model(tag)

@@ -2,7 +2,7 @@
 
 from docs.extension.markdown_table import markdown_table
 from service.audit.query.history import MAX_ITEMS
-from service.audit.query.history_pages import MOST_AT_ONCE
+from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES
 from service.errors import error_text
 from service.grpc.intake import BUDGET_BYTES
 from service.http.connection.limits import BODIES_BYTES, ConnectionLimits
@@ -29,7 +29,7 @@ def limit_table() -> str:
         ),
         ("Answers of 429, for each worker", f"{admission.REJECTIONS_PER_S:g} a second"),
         ("Pages, documents and metrics, for each worker", f"{PAGES_PER_S:g} a second"),
-        ("Queries of the history at once", f"{MOST_AT_ONCE}"),
+        ("Queries of the history at once", f"{MAX_CONCURRENT_QUERIES}"),
         ("Items on a page of the history", f"{MAX_ITEMS}"),
         ("Wrong values listed in problem details", f"{row_check.MAX_FINDINGS}"),
         ("Wrong values listed over gRPC and below `/v2`", f"{error_text.MAX_FINDINGS}"),

@@ -1,9 +1,6 @@
-"""API keys: who may ask for what.
+"""API keys: who may ask for what, over every transport.
 
-    keyring.py    hashed keys, and the question whose key this is
-    keyfile.py    the file that they lie in: read without waiting, changed by one command at a time
-    access.py     what each path takes
-    __main__.py   ``python -m service.access``: make, list and revoke keys
-
-Without a file of keys nobody is asked for one.
+In come a request's headers and the scope of its route; out goes the key, or the reason of a refusal.
+``keyring.py`` has the hashed keys, ``keyfile.py`` their file, ``authorization.py`` the decision,
+``__main__.py`` the command line. Without a configured file of keys, no key is required.
 """

@@ -1,42 +1,67 @@
 """``python -m service.access``: make, list and revoke API keys.
 
-Exit code 0; 2 with one sentence on stderr where a command cannot do what it is asked for.
+Exit code 0; 2 with one sentence on stderr if a command cannot do what it is asked to.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 from pydantic import ValidationError
 
-from service.access.keyring import Key, changing_keys, make_key, read_keys
-from service.errors import KeyMisuse, StartError
+from service.access.keyring import changing_keys, make_key, read_keys
+from service.errors import KeyMisuse
 from service.routes import SCOPES, Scope
+from service.system.command_line import HELP, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        path: Path = options.file or _configured_path()
-        if options.command == "new":
-            _new(path, options.name, options.scope or ["predict"])
-        elif options.command == "revoke":
-            _revoke(path, options.name)
-        else:
-            _list(path)
-    except StartError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+    return run(access, "python -m service.access", arguments)
 
 
-def _new(path: Path, name: str, scopes: Sequence[Scope]) -> None:
+@click.group(context_settings=HELP)
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="the file of hashed keys; by default TABENTO_API_KEYS_FILE",
+)
+@click.pass_context
+def access(context: click.Context, file: Path | None) -> None:
+    """Make, list and revoke API keys."""
+    context.obj = file
+
+
+def _path(file: Path | None) -> Path:
+    if file is None:
+        from service.settings import load_settings
+
+        file = load_settings().api_keys_file
+    if file is None:
+        raise KeyMisuse("No file of keys is named: set TABENTO_API_KEYS_FILE, or give --file")
+    return file
+
+
+@access.command
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    default=["predict"],
+    help="may be repeated; by default predict; admin includes all",
+)
+@click.pass_obj
+def new(file: Path | None, name: str, scopes: Sequence[Scope]) -> None:
+    """Make a key for NAME, show it once and keep its hash. The audit log records the name."""
     try:
         text, key = make_key(name, sorted(set(scopes), key=SCOPES.index))
     except ValidationError as error:
         raise KeyMisuse(f"{name!r} is no name: at most 64 letters, digits, dots, _ and -") from error
+    path = _path(file)
     with changing_keys(path) as keys:
         if any(each.name == name for each in keys):
             raise KeyMisuse(f"{path} has a key named {name!r} already")
@@ -45,9 +70,14 @@ def _new(path: Path, name: str, scopes: Sequence[Scope]) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _revoke(path: Path, name: str) -> None:
+@access.command
+@click.argument("name")
+@click.pass_obj
+def revoke(file: Path | None, name: str) -> None:
+    """Revoke the key of NAME, which stops working within a second."""
+    path = _path(file)
     if not path.exists():
-        read_keys(path)  # Says so.
+        read_keys(path)  # Raises, with the reason.
     with changing_keys(path) as keys:
         kept = [key for key in keys if key.name != name]
         if len(kept) == len(keys):
@@ -55,36 +85,12 @@ def _revoke(path: Path, name: str) -> None:
         keys[:] = kept
 
 
-def _list(path: Path) -> None:
-    keys: list[Key] = read_keys(path)
-    for key in keys:
+@access.command("list")
+@click.pass_obj
+def list_(file: Path | None) -> None:
+    """List the names, scopes, dates and identifiers of the keys."""
+    for key in read_keys(_path(file)):
         sys.stdout.write(f"{key.name}\t{','.join(key.scopes)}\t{key.created_utc}\t{key.id or '-'}\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m service.access", description="Make and revoke API keys.")
-    parser.add_argument(
-        "--file", type=Path, metavar="FILE", help="of hashed keys; by default TABENTO_API_KEYS_FILE"
-    )
-    added = parser.add_subparsers(dest="command", required=True)
-    one = added.add_parser("new", help="make a key, show it once, and keep its hash")
-    one.add_argument("name", metavar="NAME", help="who it is for; the audit log has it")
-    one.add_argument(
-        "--scope", action="append", choices=SCOPES, help="may be repeated; by default predict; admin is all"
-    )
-    one = added.add_parser("revoke", help="have a key no longer work, within a second")
-    one.add_argument("name", metavar="NAME")
-    added.add_parser("list", help="the names, scopes, ages and identifiers of the keys")
-    return parser
-
-
-def _configured_path() -> Path:
-    from service.settings import load_settings
-
-    path = load_settings().api_keys_file
-    if path is None:
-        raise KeyMisuse("No file of keys is named: set TABENTO_API_KEYS_FILE, or give --file")
-    return path
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def authorize(keyring: Keyring, scope: Scope | AnyKey | None, headers: Mapping[b
     key = keyring.find(given) if given else None
     if key is None:
         raise KeyInvalid
-    if scope != ANY_KEY and not key.may(scope):
+    if scope != ANY_KEY and not key.allows(scope):
         raise ScopeMissing(key.name, scope)
     return key
 

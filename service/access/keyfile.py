@@ -1,10 +1,10 @@
-"""The file of keys as a file: read without waiting, changed by one command at a time, replaced at once.
+"""The file of keys as a file: read without waiting, changed by one command at a time, replaced in one step.
 
-What is in it is ``keyring.py``'s.
+``keyring.py`` has its content.
 
-A reader has to find out that the file changed, and a stamp of it is not enough alone: a file that is
-written twice within a tick of its file system's clock, with the same length, has the same stamp both times.
-So a stamp is trusted only when the file was read again, unchanged, longer after than any such tick.
+A reader has to notice that the file changed, and a stamp of the file is not enough: a file that is written
+twice within one tick of the file system's clock, with the same length, has the same stamp both times. So a
+stamp is trusted only if the file was read again, unchanged, later than any such tick.
 """
 
 import fcntl
@@ -17,16 +17,17 @@ from time import monotonic, sleep
 from typing import NamedTuple
 
 from service.errors import KeysUnusable
+from service.system.durable import sync
 
 _TRIES = 3
-"""To read a file that is being written in place."""
-_LOCK_PATIENCE_S = 30.0
+"""Attempts to read a file that is being written in place."""
+_LOCK_TIMEOUT_S = 30.0
 _LOCK_INTERVAL_S = 0.01
 _OWNER_ONLY = 0o600
 
 
 class Stamp(NamedTuple):
-    """What of a file changes when it is written, replaced, or given other rights."""
+    """Attributes of a file that change when it is written, replaced, or given other rights."""
 
     device: int
     inode: int
@@ -36,7 +37,7 @@ class Stamp(NamedTuple):
 
 
 def stamp(path: Path) -> Stamp:
-    """The stamp of the file that a path leads to now; raises KeysUnusable."""
+    """The present stamp of a file; raises KeysUnusable."""
     try:
         return _stamp(path.stat())
     except OSError as error:
@@ -44,9 +45,9 @@ def stamp(path: Path) -> Stamp:
 
 
 def read_file(path: Path) -> tuple[bytes, Stamp]:
-    """The content of a regular file, and the stamp that it had before it was read and after.
+    """The content of a regular file, and its stamp, which was the same before and after the read.
 
-    Raises KeysUnusable; at once, too, for a pipe or a device, which a reader could wait for without end.
+    Raises KeysUnusable, also for a pipe or a device, which could block a reader for ever.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -62,7 +63,7 @@ def _read_unchanged(path: Path, descriptor: int) -> tuple[bytes, Stamp]:
     for _ in range(_TRIES):
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
-            raise KeysUnusable(path, "it is no regular file")
+            raise KeysUnusable(path, "it is not a regular file")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             file.seek(0)
             content = file.read()
@@ -73,9 +74,9 @@ def _read_unchanged(path: Path, descriptor: int) -> tuple[bytes, Stamp]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[Path]:
-    """Be the only command that changes the file meanwhile; gives the file, where the path is a link to it.
+    """Hold the lock of the file; yields its path, with links resolved.
 
-    Raises KeysUnusable where the lock cannot be had.
+    Raises KeysUnusable if the lock cannot be taken.
     """
     try:
         target = path.resolve()
@@ -90,11 +91,12 @@ def locked(path: Path) -> Iterator[Path]:
 
 
 def replace_file(target: Path, content: bytes) -> None:
-    """Replace a locked file, or make it, for its owner alone; it keeps the owner and the rights that it has.
+    """Replace or create a locked file in one step; raises KeysUnusable.
 
-    Whoever reads it gets the old content or the new, whatever fails in between. Raises KeysUnusable.
+    A new file is private to its owner; an old one keeps its owner and rights. A reader gets the old content
+    or the new, whatever fails in between.
     """
-    # One name, and not a random one: what a command that was killed left is taken away by the next.
+    # A fixed name, so that the next command removes what a killed command left.
     new = target.with_name(f"{target.name}.new")
     try:
         new.unlink(missing_ok=True)
@@ -105,7 +107,7 @@ def replace_file(target: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(target)
-        _sync_folder(target.parent)
+        sync(target.parent)
     except OSError as error:
         with suppress(OSError):
             new.unlink()
@@ -123,18 +125,18 @@ def _keep_rights(target: Path, descriptor: int) -> None:
 
 
 def _open_lock(target: Path) -> int:
-    # The keys themselves cannot carry the lock: they are another file after every change.
+    # A file of its own, because every change replaces the file of keys.
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     lock = os.open(target.with_name(f"{target.name}.lock"), flags, _OWNER_ONLY)
     with suppress(OSError):
-        # Made by root, it is still the lock of whoever owns the keys.
+        # If root creates it, it still belongs to the owner of the keys.
         owner = target.stat()
         os.fchown(lock, owner.st_uid, owner.st_gid)
     return lock
 
 
 def _take(lock: int, path: Path) -> None:
-    until = monotonic() + _LOCK_PATIENCE_S
+    until = monotonic() + _LOCK_TIMEOUT_S
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,14 +148,6 @@ def _take(lock: int, path: Path) -> None:
             raise KeysUnusable(path, _reason(error)) from error
         else:
             return
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -1,9 +1,9 @@
-"""The keys that are valid, from a file that holds their hashes.
+"""The valid keys, from a file that holds their hashes.
 
-A key is 256 random bits, so that one plain SHA-256 keeps it: there is nothing to guess, and a slow hash,
-made for passwords, would have to be paid on every request. It carries an identifier, which is no secret, and
-by which it is found among however many. A thread looks at the file four times a second, so that a key that
-is revoked stops working within a second, without a restart; the event loop never waits for the file.
+A key has 256 random bits, so one plain SHA-256 protects it: nobody can guess it. A slow hash, made for
+passwords, would cost time on every request. The key contains an identifier, which is not secret, and by which
+it is found among any number of keys. A thread checks the file four times a second, so a revoked key stops
+working within a second, without a restart. The event loop never waits for the file.
 """
 
 import hmac
@@ -26,32 +26,32 @@ from service.errors import KeysUnusable
 from service.routes import Scope
 
 _PREFIX = "tabento_"
-"""By which a key that came into the open is recognized."""
-_LOOK_INTERVAL_S = 0.25
+"""By this prefix, secret scanners recognize a key that was published by mistake."""
+_REFRESH_INTERVAL_S = 0.25
 _SETTLED_S = 3.0
-"""Longer than a tick of the clock of any file system; FAT's is 2 s."""
-_KEYS_AT_ONCE = 100
-"""Keys that are checked between two turns of the other threads."""
+"""Longer than the tick of any file system's clock; that of FAT is 2 s."""
+_KEYS_PER_TURN = 100
+"""Keys that are validated before other threads get a turn."""
 _NO_HASH = "0" * 64
 
 logger = logging.getLogger(__name__)
 
 
 class Key(BaseModel):
-    """A key, without the key."""
+    """What is stored of a key: its hash, not the key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str | None = Field(default=None, pattern=r"^[0-9a-f]{12}$")
-    """The part of the key that may be known; keys of earlier versions have none."""
+    """The part of the key that is not secret; keys of earlier versions have none."""
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    """Who it was given to; the audit log has it."""
+    """Who the key was given to; the audit log records it."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...] = Field(min_length=1)
     created_utc: str
 
-    def may(self, scope: Scope) -> bool:
-        """Whether it is good for that; ``admin`` is good for all."""
+    def allows(self, scope: Scope) -> bool:
+        """Whether the key has this scope; ``admin`` includes all."""
         return scope in self.scopes or "admin" in self.scopes
 
 
@@ -59,7 +59,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     keys: list[Any]
-    """Each is checked by itself: all at once would keep other threads waiting."""
+    """Each is validated by itself: all at once would block other threads."""
 
 
 def read_keys(path: Path) -> list[Key]:
@@ -70,9 +70,9 @@ def read_keys(path: Path) -> list[Key]:
 
 @contextmanager
 def changing_keys(path: Path) -> Iterator[list[Key]]:
-    """The keys of a file, to be changed in place; nobody else changes them until they are written.
+    """The keys of a file, as a list to change; the file stays locked until the list is written.
 
-    A file that does not exist is made. Raises KeysUnusable.
+    A file that does not exist is created. Raises KeysUnusable.
     """
     with locked(path) as target:
         before = read_keys(path) if target.exists() else []
@@ -82,14 +82,8 @@ def changing_keys(path: Path) -> Iterator[list[Key]]:
             _write(target, keys)
 
 
-def write_keys(path: Path, keys: Sequence[Key]) -> None:
-    """Replace the keys of a file; raises KeysUnusable."""
-    with locked(path) as target:
-        _write(target, keys)
-
-
 def make_key(name: str, scopes: Sequence[Scope]) -> tuple[str, Key]:
-    """A new key, and what is kept of it; raises ValidationError for a name that cannot be one."""
+    """A new key, and what is stored of it; raises ValidationError for an invalid name."""
     id_ = secrets.token_hex(6)
     text = f"{_PREFIX}{id_}_{secrets.token_urlsafe(32)}"
     created_utc = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -98,17 +92,17 @@ def make_key(name: str, scopes: Sequence[Scope]) -> tuple[str, Key]:
 
 
 class _Table(NamedTuple):
-    """The keys by what they are found by."""
+    """The keys by id and by hash."""
 
     by_id: Mapping[str, Key]
     by_hash: Mapping[str, Key]
-    """Those without an id."""
+    """Only keys without an id."""
 
     def find(self, text: bytes) -> Key | None:
-        """Whose key this is, if anybody's.
+        """The key with this text, if there is one.
 
-        How long it takes may tell which identifiers there are, which are no secret; the hash is compared in
-        constant time.
+        The time may reveal which identifiers exist, which is not secret. The hash is compared in constant
+        time.
         """
         given = _hash(text)
         key = self.by_id.get(_id_in(text)) or self.by_hash.get(given)
@@ -117,57 +111,57 @@ class _Table(NamedTuple):
 
 
 class Keyring:
-    """The keys of a file, as it is now."""
+    """The keys of a file, kept up to date."""
 
     def __init__(self, path: Path) -> None:
         """Read the file; raises KeysUnusable."""
         self._path = path
         self._stamp: Stamp | None = None
         self._first_read = 0.0
-        """When the file was first read with that stamp."""
+        """When the file was first read with this stamp."""
         self._is_settled = False
-        """Whether the stamp alone tells that the file is unchanged."""
+        """Whether an equal stamp proves that the file is unchanged."""
         self._digest = b""
-        self._complaint: str | None = None
+        self._last_error: str | None = None
         self._closing = Event()
         self._table = _Table({}, {})
         self._read()
 
     def watch(self) -> None:
-        """Follow the file from here on, in a thread of its own, until ``close``."""
+        """Follow changes of the file in a thread, until ``close``."""
         Thread(target=self._watch, name="keys", daemon=True).start()
 
     def close(self) -> None:
-        """Follow the file no more."""
+        """Stop following the file."""
         self._closing.set()
 
     def find(self, text: bytes) -> Key | None:
-        """Whose key this is; one look-up, however many keys there are."""
+        """The key with this text, found by one look-up for any number of keys."""
         return self._table.find(text)
 
-    def look(self) -> None:
-        """Take over what the file has become. What cannot be read changes nothing, and is tried again."""
+    def refresh(self) -> None:
+        """Read the file if it changed. While it cannot be read, the keys stay as they were."""
         try:
             if not (self._is_settled and stamp(self._path) == self._stamp):
                 self._read()
         except KeysUnusable as error:
-            # Neither nobody nor everybody: those that were valid stay so until it can be read.
+            # The keys that were valid stay valid until the file can be read.
             self._stamp, self._is_settled = None, False
-            if str(error) != self._complaint:
+            if str(error) != self._last_error:
                 logger.error("%s The keys stay as they were.", error)
-            self._complaint = str(error)
+            self._last_error = str(error)
         else:
-            if self._complaint is not None:
+            if self._last_error is not None:
                 logger.warning("The API keys %s can be read again.", self._path)
-            self._complaint = None
+            self._last_error = None
 
     def _watch(self) -> None:
-        while not self._closing.wait(_LOOK_INTERVAL_S):
+        while not self._closing.wait(_REFRESH_INTERVAL_S):
             try:
-                self.look()
+                self.refresh()
             except Exception:
-                # Whatever it is, a thread that ends here would let every revoked key go on working.
-                logger.exception("The API keys %s could not be looked at.", self._path)
+                # If this thread ended, every revoked key would go on working.
+                logger.exception("The API keys %s could not be refreshed.", self._path)
 
     def _read(self) -> None:
         began = monotonic()
@@ -195,14 +189,14 @@ def _parse(path: Path, content: bytes) -> list[Key]:
         for value in _File.model_validate(from_json(content)).keys:
             place = ("keys", len(keys))
             keys.append(Key.model_validate(value))
-            if not len(keys) % _KEYS_AT_ONCE:
+            if not len(keys) % _KEYS_PER_TURN:
                 sleep(0)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, (*place, *first["loc"])))
         raise KeysUnusable(path, f"{where}: {first['msg']}" if where else first["msg"]) from error
     except ValueError as error:
-        raise KeysUnusable(path, f"it is no JSON: {error}") from error
+        raise KeysUnusable(path, f"it is not JSON: {error}") from error
     return keys
 
 
@@ -212,7 +206,7 @@ def _write(target: Path, keys: Sequence[Key]) -> None:
 
 
 def _id_in(text: bytes) -> str:
-    """The identifier that a key carries, or what stands in its place."""
+    """The identifier within a key, or any text in its place."""
     _, _, rest = text.partition(b"_")
     return rest.partition(b"_")[0].decode("latin-1")
 

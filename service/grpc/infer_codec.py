@@ -1,7 +1,7 @@
-"""The protocol's messages over gRPC <-> rows and predictions.
+"""ModelInfer's messages: a request becomes rows, predictions become a response.
 
-The tensors' values are typed, in each tensor's ``contents``, or raw, in ``raw_input_contents`` for all of
-them. Raw is answered to raw.
+The values of the tensors are typed, in each tensor's ``contents``, or raw, in ``raw_input_contents`` for all
+tensors. A request with raw values gets a response with raw values.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,16 +40,16 @@ _CONTENTS = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
-"""Where each datatype's values stand; those of FP16 only come raw."""
+"""The field for the values of each datatype; FP16 has none, its values are always raw."""
 
 _VALUES_A_STEP = 1_024
-"""Values of a tensor, from which on the event loop serves others before the next tensor is read."""
+"""After a tensor with so many values, the event loop serves others before the next tensor is read."""
 
-_FEW = 64
-"""Fields that contents may have beyond one for each row: packed, all values are one."""
+_EXTRA_FIELDS = 64
+"""Fields that contents may have beyond one per row; packed values are a single field."""
 
 _DESCRIPTIONS = 256
-"""Of answers' tensors, that are kept."""
+"""The number of descriptions of output tensors that are cached."""
 
 
 class GrpcCodec:
@@ -89,11 +89,11 @@ class GrpcCodec:
         try:
             return kind.FromString(message)
         except DecodeError:
-            raise InferenceInvalid("it is no ModelInferRequest") from None
+            raise InferenceInvalid("it is not a ModelInferRequest") from None
 
     def _long_tensor(self, tensor: memoryview) -> Any:
         if len(tensor) > SHORT_BYTES:
-            check_tensor(tensor, self._inputs.most_values(None), self._inputs.max_rows + _FEW)
+            check_tensor(tensor, self._inputs.most_values(None), self._inputs.max_rows + _EXTRA_FIELDS)
         return self._parsed(self._tensor, bytes(tensor))
 
     def _rows(
@@ -124,7 +124,7 @@ class GrpcCodec:
     def _answer(self, names: Sequence[str], is_raw: bool, id_: str, predictions: Predictions) -> GrpcReply:
         tensors = self._outputs.tensors(predictions, names)
         if is_raw:
-            # Messages one after the other are one message: what is the same for all answers is made once.
+            # Concatenated messages parse as one message, so the part that is equal in all answers is cached.
             same = self._described(len(predictions.labels), *names)
             response = self._response(id=id_, raw_output_contents=[tensor.raw for tensor in tensors])
         else:
@@ -153,15 +153,15 @@ class GrpcCodec:
 
 
 def _values(head: Head, tensor: Any, raw: bytes | memoryview | None) -> Steps[Values]:
-    there = [field.name for field, _ in tensor.contents.ListFields()] if tensor.HasField("contents") else []
+    filled = [field.name for field, _ in tensor.contents.ListFields()] if tensor.HasField("contents") else []
     if raw is not None:
-        if there:
+        if filled:
             head.refuse("has typed contents beside the raw_input_contents")
         return from_raw(head, raw)
     name = _CONTENTS.get(head.datatype.name)
     if name is None:
         head.refuse(f"has datatype {head.datatype.name}, which only raw_input_contents can have")
-    for other in there:
+    for other in filled:
         if other != name:
             head.refuse(f"has datatype {head.datatype.name}, so its values belong in {name}, not {other}")
     return (yield from from_typed(head, getattr(tensor.contents, name)))

@@ -1,8 +1,8 @@
-"""What the supervising process finds out before there are workers: whether they will be able to listen.
+"""Checks of the supervising process before the workers start: the gRPC port and the certificate.
 
 Workers share their port, and the kernel would let another service of the same user share it too, which would
-then get half of the calls. So the port is taken first as one that nobody shares, and then held, without
-listening, as long as the process lives: another service that asks in the same way finds it taken.
+then get half of the calls. So the port is first bound exclusively, and then held, without listening, as long
+as the process runs. Another service that does the same finds the port in use.
 """
 
 import socket
@@ -21,7 +21,7 @@ def claim(settings: Settings, host: str) -> socket.socket:
             host, settings.grpc_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # Connections that have ended linger on a port; they do not take it.
+            # Without it, the closed connections that linger on a port would block it.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
         held = socket.socket(family, socket.SOCK_STREAM)
@@ -36,8 +36,8 @@ def check_certificate(settings: Settings) -> None:
     """Raise SettingInvalid or GrpcUnusable unless certificate, key and the clients' CA can be used."""
     cert, key, client_ca = settings.grpc_tls_cert, settings.grpc_tls_key, settings.grpc_tls_client_ca
     if (cert is None) != (key is None):
-        missing, there = (_CERT, key) if cert is None else (_KEY, cert)
-        raise SettingInvalid(_KEY if cert is None else _CERT, there, f"{missing} is not set")
+        missing, value = (_CERT, key) if cert is None else (_KEY, cert)
+        raise SettingInvalid(_KEY if cert is None else _CERT, value, f"{missing} is not set")
     if cert is None or key is None:
         if client_ca is not None:
             raise SettingInvalid(_CLIENT_CA, client_ca, f"{_CERT} is not set")
@@ -45,7 +45,7 @@ def check_certificate(settings: Settings) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(cert, key)
-    except OSError as error:  # ssl.SSLError is one.
+    except OSError as error:  # ssl.SSLError is an OSError.
         raise GrpcUnusable(_CERT, cert, f"with {_KEY}={key}: {error.strerror or error}") from error
     try:
         if client_ca is not None:

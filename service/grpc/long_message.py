@@ -1,8 +1,8 @@
-"""A long ModelInferRequest, taken apart without being parsed.
+"""A long ModelInferRequest, split into its parts before it is parsed.
 
-protobuf parses a message in one call, which for 32 MB of empty messages takes a second and 1.2 GB. So a long
-one is taken apart along the lengths in it. The tensors are then parsed one by one, those that are long only
-after their values were counted. https://protobuf.dev/programming-guides/encoding has the format.
+protobuf parses a message in one call, which takes a second and 1.2 GB for 32 MB of empty messages. So a long
+message is split along the lengths in it. The tensors are then parsed one by one, and long tensors only after
+their values are counted. See https://protobuf.dev/programming-guides/encoding for the format.
 """
 
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ import numpy as np
 from service.errors import InferenceInvalid
 
 SHORT_BYTES = 64 * 1024
-"""Length of a message that may be parsed at once, whatever is in it: that takes a few milliseconds."""
+"""The maximum length of a message that is parsed in one call, which takes a few milliseconds at most."""
 
 _INPUTS, _RAW = 5, 7
 """Fields of a request."""
 _CONTENTS = 5
 """Field of a tensor."""
 _BYTES, _FP32, _FP64 = 8, 6, 7
-"""Fields of contents; in those before them are varints."""
+"""Fields of contents; the fields with lower numbers contain varints."""
 
 _REST_BYTES = 16 * 1024
-"""What a request has beside inputs, and a tensor beside contents."""
-_NO_MESSAGE = "it is no ModelInferRequest"
+"""The maximum length of a request without its inputs, and of a tensor without its contents."""
+_NO_MESSAGE = "it is not a ModelInferRequest"
 
 
 class Field(NamedTuple):
-    """A field of a message: its number, and where its value is."""
+    """A field of a message: its number and the place of its value."""
 
     number: int
     wire: int
@@ -41,13 +41,13 @@ class LongMessage(NamedTuple):
     """The parts of a request."""
 
     rest: bytes
-    """What is neither input nor raw content: again a ModelInferRequest."""
+    """The fields other than inputs and raw contents, as a ModelInferRequest."""
     tensors: list[memoryview]
     raws: list[memoryview]
 
 
 def take_apart(message: bytes, most_tensors: int) -> LongMessage:
-    """The parts of a request that has no more tensors than that; raises InferenceInvalid."""
+    """The parts of a request with at most so many tensors; raises InferenceInvalid."""
     view = memoryview(message)
     parts = LongMessage(b"", [], [])
     rest: list[memoryview] = []
@@ -68,7 +68,7 @@ def take_apart(message: bytes, most_tensors: int) -> LongMessage:
 
 
 def check_tensor(tensor: memoryview, most_values: int, most_fields: int) -> None:
-    """Raise InferenceInvalid for a long tensor that has more than contents, or too many of them."""
+    """Raise InferenceInvalid if a long tensor has other long fields, or too many values."""
     rest_bytes = values = fields = 0
     for field in _fields(tensor):
         if field.number != _CONTENTS or field.wire != 2:

@@ -109,11 +109,11 @@ class Methods:
     def _parse(self, name: str, request: GrpcRequest) -> Any:
         body = request.body or b""
         if len(body) > SHORT_BYTES:  # A name and a version.
-            raise InferenceInvalid(f"it is no {name}")
+            raise InferenceInvalid(f"it is not a {name}")
         try:
             return self._protocol.messages[name].FromString(body)
         except DecodeError:
-            raise InferenceInvalid(f"it is no {name}") from None
+            raise InferenceInvalid(f"it is not a {name}") from None
 
     def _serialized(self, name: str, /, **fields: object) -> bytes:
         message: bytes = self._protocol.messages[name](**fields).SerializeToString()

@@ -1,7 +1,7 @@
 """An error as a gRPC status.
 
-Code and words are what every client shows; the details say it to programs, as
-https://google.aip.dev/193 has them: the kind of the error, the values that are wrong, when to try again.
+Clients show the code and the message. The details are for programs, in the form of
+https://google.aip.dev/193: the kind of the error, the invalid values, the time to wait before a retry.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from service.grpc.grpc_request import Context, GrpcRequest
 _REQUEST_ID = "x-request-id"
 _DETAILS = "grpc-status-details-bin"
 _PUSHBACK = "grpc-retry-pushback-ms"
-"""What clients with a retry policy wait for, https://github.com/grpc/proposal/blob/master/A6-client-retries.md."""
+"""The wait of clients with a retry policy: https://github.com/grpc/proposal/blob/master/A6-client-retries.md."""
 _DOMAIN = "tabento"
 
 

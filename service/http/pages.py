@@ -17,7 +17,7 @@ from service.http.http_request import JSON, Handler, HttpRequest, Reply
 from service.http.openapi import document as openapi_document
 from service.http.openapi.operations import Document
 from service.inference.readiness import WorkerReadiness
-from service.model.contract_view import shown
+from service.model.contract_view import view_of
 from service.model.published import PublishedModel
 from service.native.messages import Health, Messages, ModelInfo
 from service.telemetry.metrics import CONTENT_TYPE
@@ -137,7 +137,7 @@ class Pages:
                 model_name=model.lineage.model_name,
                 model_version=model.lineage.model_version,
                 classes=list(model.contract.target.classes),
-                contract=shown(model.contract),
+                contract=view_of(model.contract),
                 lineage=model.lineage,
                 runtime=model.predictor.name,
                 max_batch_rows=self._messages.max_batch_rows,

@@ -1,5 +1,5 @@
-"""One prediction's way through the service, from the bytes of a message to its result.
+"""Inference: admission, the data plane, validation of rows, and batched calls of the model.
 
-In come bodies and messages as they came over the wire, out go the calls of the model that answer them, or a
-refusal that names what is wrong.
+In come requests of any transport with the codec of their message format; out go replies, each after its
+record in the audit log is committed.
 """

@@ -1,11 +1,11 @@
 """Adaptive batching: the rows of concurrent requests share calls of the model.
 
-Rows gather for a few turns of the event loop, and a call takes the rows that have gathered. No request waits
-for a timer: an idle service answers a single row at once, a busy one in larger batches. The time of a call is
-estimated continuously (call_time.py). Where calls are quick, a call takes only a share of the rows, so that
-some are recorded while others are predicted. A short call runs on the loop, because handing it to a thread
-costs more than the call. A long call runs in the model's thread, while the next rows gather. No call is
-longer than the deadlines of its rows allow.
+Rows gather for a few turns of the event loop; then a call takes them. No request waits for a timer: an idle
+service answers a single row at once, a busy service answers in larger batches. The time of a call is
+estimated continuously (call_time.py). If calls are quick, a call takes only a share of the rows, so that some
+rows are recorded while others are predicted. A short call runs on the loop, because handing it to a thread
+costs more than the call. A long call runs in the model's thread, while the next rows gather. A call is short
+enough for the deadlines of its rows.
 
 Requests of few rows and larger requests have a queue each, so that neither blocks the other. A call takes the
 small requests first, then a slice of the larger ones, bounded in rows and in time. A larger request goes to
@@ -33,42 +33,42 @@ ON_LOOP_S = 0.002
 """The longest call that runs on the event loop."""
 
 _GATHERING_TURNS = 16
-"""Turns of the event loop that rows gather for. A turn reads what has come meanwhile: a microsecond or two
-while the service is idle, and under 64 connections the rows of a dozen requests instead of four. Over gRPC,
-which brings one call a turn, sixteen instead of three save a tenth of a worker's time and a third of what the
-log takes."""
+"""Turns of the event loop for which rows gather. Each turn reads the requests that have arrived. While the
+service is idle a turn takes one or two microseconds; under 64 connections a dozen requests gather instead of
+four. gRPC reads one call per turn: sixteen turns instead of three save a tenth of a worker's time and a third
+of the log's."""
 
 SHARE_ROWS = 24
-"""Rows that are enough for a call, where that is quick and there is one worker. If it took all that wait, all
-would then be recorded at once, and loop and disk wait for each other in turn: under 64 connections a quarter
-of the loop's time. Where there are more workers, one works while another's records are written, and shares
-that small would only come in each other's way at the log."""
+"""Rows in a quick call, with one worker. If a call took all waiting rows, all would be recorded together, and
+the loop and the disk would wait for each other: under 64 connections for a quarter of the loop's time. With
+more workers, one predicts while another's records are written, and such small shares would only compete for
+the log."""
 _SHARES_AT_ONCE = 4
 """Shares in progress that keep model and log busy: one gathers, one is predicted, two go to the log."""
-_FEW_ROWS = 24
-"""Rows of a request up to which it does not wait for its turn among the larger ones."""
+_SMALL_REQUEST_ROWS = 24
+"""Rows of a request up to which it counts as small."""
 SLICE_S = 0.02
-"""How long a call may become by what it takes of larger requests; where a call takes more than half of that
-whatever its rows, twice as long as that."""
+"""How long a call with rows of larger requests may be. If the fixed cost of a call exceeds half of this,
+the limit is twice the fixed cost."""
 _GATHERING_S = 0.02
-"""How long rows gather at most, however long the turns are: one in which a batch is parsed takes as long.
-Sixteen turns under single rows never take that long, also where the processor is shared; less would split
-what one call and one commit can take."""
+"""The longest time for which rows gather. A turn that parses a batch takes this long. Sixteen turns with
+single rows take less, even on a shared processor. A lower limit would split rows that fit into one call and
+one commit."""
 _QUICK_S = 0.001
-"""What a call of so many rows takes at most, if it does not matter that there are more calls. A linear model
-takes a twentieth of that, but several times as long where the processor is shared."""
+"""The longest quick call, for which the cost of additional calls does not matter. A linear model takes a
+twentieth of it, but several times as long on a shared processor."""
 
-_LOOK_INTERVAL_S = 0.02
-"""How often the waiting requests are looked through for passed deadlines while the model's thread works."""
+_EXPIRY_INTERVAL_S = 0.02
+"""How often waiting requests are checked for passed deadlines while the model's thread works."""
 
 
-def never() -> bool:
-    """A client that does not go away."""
+def never_gone() -> bool:
+    """The check of a client that cannot disconnect."""
     return False
 
 
 class Batcher(Generic[RowT, ResultT]):
-    """Puts rows through a model, many requests to a call. It belongs to one event loop."""
+    """Calls a model with the rows of many requests at once. It belongs to one event loop."""
 
     def __init__(
         self,
@@ -79,43 +79,43 @@ class Batcher(Generic[RowT, ResultT]):
         call_time: CallTimeEstimator | None = None,
         share_rows: int = SHARE_ROWS,
     ) -> None:
-        """Take the model's function, and a callback that is told of each call: its rows, its seconds.
+        """Take the model's function, and a callback for the rows and the seconds of each call.
 
-        The function gives a result for each row, None for one that it fails on; it may also raise.
+        The function returns a result for each row, None for a row that it fails on; it may also raise.
         """
         self._call = call
         self._max_call_rows = max_call_rows
         self._on_call = on_call
         self._call_time = call_time or CallTimeEstimator()
-        self._most_shared_rows = share_rows
+        self._max_share_rows = share_rows
         self._share_rows = max_call_rows
-        """Rows from which on a call takes no further request."""
+        """Rows at which a call takes no further request."""
         self.useful_requests = float("inf")
-        """Requests in progress that keep model and log busy; infinite where calls are not quick."""
-        self._settle_share()
+        """Requests in progress that keep the model and the log busy; infinite if calls are not quick."""
+        self._update_share()
         self._small: deque[PendingRequest[RowT, ResultT]] = deque()
         self._large: deque[PendingRequest[RowT, ResultT]] = deque()
         self._is_large_first = False
-        """Whether the last call took no rows of the larger requests that waited."""
+        """Whether the last call had no capacity for the larger requests that waited."""
         self._gathers_until = 0.0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._is_due = False
         self._in_thread: asyncio.Future[None] | None = None
-        self._look: asyncio.TimerHandle | None = None
+        self._expiry_timer: asyncio.TimerHandle | None = None
 
     def predict(
-        self, rows: Sequence[RowT], deadline: float, gone: Callable[[], bool] = never
+        self, rows: Sequence[RowT], deadline: float, client_is_gone: Callable[[], bool] = never_gone
     ) -> "asyncio.Future[list[ResultT]]":
-        """A result for each row, in their order.
+        """A result for each row, in order.
 
-        Fails with RowsFailed, which names the rows by index, or with DeadlineExceeded once the deadline (of
-        the clock ``time.monotonic``) passed, or with ClientGone where ``gone`` says so. A caller that is
-        cancelled leaves the others' rows where they are.
+        Fails with RowsFailed, which has the indexes of the rows; with DeadlineExceeded after the deadline, a
+        time of the clock ``time.monotonic``; or with ClientGone once ``client_is_gone`` returns true.
+        Cancelling the future does not affect other requests.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[ResultT]] = loop.create_future()
-        queue = self._small if len(rows) <= _FEW_ROWS else self._large
-        queue.append(PendingRequest(rows, answer, deadline, gone))
+        queue = self._small if len(rows) <= _SMALL_REQUEST_ROWS else self._large
+        queue.append(PendingRequest(rows, answer, deadline, client_is_gone))
         self._schedule(loop)
         return answer
 
@@ -129,24 +129,24 @@ class Batcher(Generic[RowT, ResultT]):
         if not self._is_due and self._in_thread is None and (self._small or self._large):
             self._is_due = True
             self._gathers_until = monotonic() + _GATHERING_S
-            loop.call_soon(self._wait, loop, _GATHERING_TURNS)
+            loop.call_soon(self._gather, loop, _GATHERING_TURNS)
 
-    def _wait(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+    def _gather(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
         if turns and len(self._small) < self._share_rows and monotonic() < self._gathers_until:
-            loop.call_soon(self._wait, loop, turns - 1)
+            loop.call_soon(self._gather, loop, turns - 1)
         else:
-            self._turn(loop)
+            self._call_model(loop)
 
-    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _call_model(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_due = False
-        batch, rows = self._gather()
+        batch, rows = self._take_rows()
         if not batch:
             return
         if self._call_time.expected_s(len(rows)) <= ON_LOOP_S:
             self._finish(batch, *self._predict_each(rows))
             self._schedule(loop)
         else:
-            # Kept, for the loop itself holds tasks only weakly.
+            # Stored, because the event loop keeps only weak references to tasks.
             self._in_thread = loop.create_task(self._call_in_thread(loop, batch, rows))
 
     async def _call_in_thread(
@@ -156,16 +156,16 @@ class Batcher(Generic[RowT, ResultT]):
         rows: Sequence[RowT],
     ) -> None:
         called = [request for request, _ in batch]
-        self._look = loop.call_later(_LOOK_INTERVAL_S, self._look_through, loop, called)
+        self._expiry_timer = loop.call_later(_EXPIRY_INTERVAL_S, self._drop_unwanted, loop, called)
         try:
             results, seconds = await loop.run_in_executor(self._thread, self._predict_each, rows)
         finally:
-            self._look.cancel()
+            self._expiry_timer.cancel()
             self._in_thread = None
         self._finish(batch, results, seconds)
         self._schedule(loop)
 
-    def _look_through(
+    def _drop_unwanted(
         self, loop: asyncio.AbstractEventLoop, called: Sequence[PendingRequest[RowT, ResultT]]
     ) -> None:
         now = monotonic()
@@ -173,9 +173,9 @@ class Batcher(Generic[RowT, ResultT]):
             request.is_wanted(now)
         self._small = deque(request for request in self._small if request.is_wanted(now))
         self._large = deque(request for request in self._large if request.is_wanted(now))
-        self._look = loop.call_later(_LOOK_INTERVAL_S, self._look_through, loop, called)
+        self._expiry_timer = loop.call_later(_EXPIRY_INTERVAL_S, self._drop_unwanted, loop, called)
 
-    def _gather(self) -> tuple[list[tuple[PendingRequest[RowT, ResultT], int]], Sequence[RowT]]:
+    def _take_rows(self) -> tuple[list[tuple[PendingRequest[RowT, ResultT], int]], Sequence[RowT]]:
         call: CallRows[RowT, ResultT] = CallRows(self._call_time, self._max_call_rows)
         if not self._large:
             call.take(self._small, self._share_rows, self._max_call_rows)
@@ -185,9 +185,10 @@ class Batcher(Generic[RowT, ResultT]):
             self._is_large_first = False
         else:
             call.take(self._small, self._share_rows, self._max_call_rows)
-            few = len(call.rows)
-            call.take(self._large, few + self._slice_rows, few + self._slice_rows)
-            self._is_large_first = len(call.rows) == few
+            small_rows = len(call.rows)
+            max_rows = small_rows + self._slice_rows
+            call.take(self._large, max_rows, max_rows)
+            self._is_large_first = len(call.rows) == small_rows
         return call.parts, call.rows
 
     @property
@@ -195,9 +196,9 @@ class Batcher(Generic[RowT, ResultT]):
         slice_s = max(SLICE_S, 2 * self._call_time.expected_s(0))
         return min(self._max_call_rows, self._call_time.rows_within(slice_s))
 
-    def _settle_share(self) -> None:
-        is_quick = self._call_time.expected_s(self._most_shared_rows) <= _QUICK_S
-        self._share_rows = self._most_shared_rows if is_quick else self._max_call_rows
+    def _update_share(self) -> None:
+        is_quick = self._call_time.expected_s(self._max_share_rows) <= _QUICK_S
+        self._share_rows = self._max_share_rows if is_quick else self._max_call_rows
         self.useful_requests = _SHARES_AT_ONCE * self._share_rows if is_quick else float("inf")
 
     def _finish(
@@ -207,11 +208,11 @@ class Batcher(Generic[RowT, ResultT]):
         seconds: float,
     ) -> None:
         self._call_time.observe(len(results), seconds)
-        self._settle_share()
+        self._update_share()
         self._on_call(len(results), seconds)
         start = 0
         for request, count in batch:
-            request.put(results[start : start + count])
+            request.add_results(results[start : start + count])
             start += count
             if not request.answer.done():
                 self._large.append(request)
@@ -222,14 +223,14 @@ class Batcher(Generic[RowT, ResultT]):
         return results, monotonic() - started
 
     def _predict_halving(self, rows: Sequence[RowT]) -> Sequence[ResultT | None]:
-        """Call the model; where it fails, halve the rows until those that it fails on stand alone."""
+        """Call the model; if it fails, halve the rows until each failing row is alone."""
         try:
             results = self._call(rows)
             if len(results) != len(rows):
-                # Too few results would answer one client with another's.
+                # With too few results, one client would get another's.
                 raise ValueError(f"the model gave {len(results)} results for {len(rows)} rows")
         except Exception:
-            # The model is foreign code: whatever it raises is about the rows, not about the service.
+            # The model is foreign code: any error it raises concerns the rows, not the service.
             if len(rows) > 1:
                 middle = len(rows) // 2
                 return [*self._predict_halving(rows[:middle]), *self._predict_halving(rows[middle:])]

@@ -1,6 +1,6 @@
-"""The rows of the requests that wait for the model, and the rows that one call takes.
+"""The requests that wait for the model, and the rows that a call takes from them.
 
-A call is no longer than the deadlines of its rows allow, and takes no row whose client has disconnected.
+A call is short enough for the deadlines of its rows, and takes no rows of clients that have disconnected.
 """
 
 import asyncio
@@ -15,63 +15,63 @@ from service.inference.call_time import CallTimeEstimator
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
 
-_PATIENCE_S = 0.01
-"""How long a request has waited before it is asked whether its client is still there."""
+_DISCONNECT_CHECK_S = 0.01
+"""How long a request waits before its client's connection is checked."""
 
 
 class PendingRequest(Generic[RowT, ResultT]):
-    """The rows of one request, as far as they have been through the model."""
+    """The rows of a request, and the results so far."""
 
-    __slots__ = ("answer", "asked", "deadline", "done", "gone", "rows", "taken")
+    __slots__ = ("answer", "client_is_gone", "deadline", "queued", "results", "rows", "taken")
 
     def __init__(
         self,
         rows: Sequence[RowT],
         answer: "asyncio.Future[list[ResultT]]",
         deadline: float,
-        gone: Callable[[], bool],
+        client_is_gone: Callable[[], bool],
     ) -> None:
         self.rows = rows
         self.answer = answer
         self.deadline = deadline
-        self.gone = gone
-        self.asked = monotonic()
-        self.done: list[ResultT | None] = []
+        self.client_is_gone = client_is_gone
+        self.queued = monotonic()
+        self.results: list[ResultT | None] = []
         self.taken = 0
 
-    def take(self, most: int) -> Sequence[RowT]:
-        """Its next rows, at most so many."""
+    def take(self, max_rows: int) -> Sequence[RowT]:
+        """The next rows, at most ``max_rows``."""
         start = self.taken
-        self.taken = min(start + most, len(self.rows))
+        self.taken = min(start + max_rows, len(self.rows))
         return self.rows if self.taken - start == len(self.rows) else self.rows[start : self.taken]
 
-    def put(self, results: Sequence[ResultT | None]) -> None:
-        """Add what the model said of the rows taken, None for those that it failed on."""
-        done = self.done
-        done += results
-        if len(done) < len(self.rows) or self.answer.done():
+    def add_results(self, results: Sequence[ResultT | None]) -> None:
+        """Add the results of the rows taken, None for those that the model failed on."""
+        all_results = self.results
+        all_results += results
+        if len(all_results) < len(self.rows) or self.answer.done():
             return
-        if None in done:
-            failed = [row for row, result in enumerate(done) if result is None]
+        if None in all_results:
+            failed = [row for row, result in enumerate(all_results) if result is None]
             self.answer.set_exception(RowsFailed(failed))
         else:
-            self.answer.set_result(cast("list[ResultT]", done))
+            self.answer.set_result(cast("list[ResultT]", all_results))
 
     def is_wanted(self, now: float) -> bool:
-        """Whether there is still somebody to answer, and time to; it is answered if there is no time."""
+        """Whether to continue; if its deadline has passed or its client has disconnected, it is answered."""
         if self.answer.done():
             return False
         if self.deadline <= now:
             self.answer.set_exception(DeadlineExceeded())
             return False
-        if now - self.asked > _PATIENCE_S and self.gone():
+        if now - self.queued > _DISCONNECT_CHECK_S and self.client_is_gone():
             self.answer.set_exception(ClientGone())
             return False
         return True
 
 
 class CallRows(Generic[RowT, ResultT]):
-    """The rows that a call takes, and whose they are."""
+    """The rows that a call takes, and the requests that they belong to."""
 
     def __init__(self, call_time: CallTimeEstimator, max_rows: int) -> None:
         self.rows: list[RowT] = []
@@ -81,24 +81,24 @@ class CallRows(Generic[RowT, ResultT]):
         self._now = monotonic()
         self._ample_s = 2 * call_time.expected_s(max_rows)
 
-    def take(self, queue: deque[PendingRequest[RowT, ResultT]], enough: int, most: int) -> None:
-        """Take rows until there are enough in all, and never more than the most; drop what nobody waits for.
+    def take(self, queue: deque[PendingRequest[RowT, ResultT]], enough: int, max_rows: int) -> None:
+        """Take rows from the queue until the call has ``enough`` in all, but at most ``max_rows``.
 
-        No deadline is to pass in the call.
+        Requests that are no longer wanted are dropped. The call ends before the deadlines of its rows.
         """
         now, rows, call_time = self._now, self.rows, self._call_time
-        most = min(most, self._max_rows)
-        while len(rows) < min(enough, most) and queue:
+        max_rows = min(max_rows, self._max_rows)
+        while len(rows) < min(enough, max_rows) and queue:
             request = queue.popleft()
             if not request.is_wanted(now):
                 continue
             if request.deadline - now < self._ample_s:
-                # Half of what is left is for the call, the rest for what comes before and after it.
+                # The call may take half of the time left; the rest is for the work before and after it.
                 self._max_rows = min(self._max_rows, call_time.rows_within((request.deadline - now) / 2))
-                most = min(most, self._max_rows)
-                if len(rows) >= most and rows:
+                max_rows = min(max_rows, self._max_rows)
+                if len(rows) >= max_rows and rows:
                     queue.appendleft(request)
                     break
-            taken = request.take(max(most - len(rows), 1))
+            taken = request.take(max(max_rows - len(rows), 1))
             self.parts.append((request, len(taken)))
             rows += taken

@@ -1,4 +1,4 @@
-"""The data plane: the way of every request that asks for predictions, the same for every transport.
+"""The data plane: the path of every prediction request, the same for every transport.
 
     begin -> authorize -> slot -> read and validate -> engine -> record -> finish
 
@@ -47,7 +47,7 @@ class ParsedRequest(NamedTuple, Generic[ReplyT]):
     answer: Callable[[Predictions], ReplyT]
     """Writes the predictions in the message's format."""
     rows_at: Location | None = None
-    """Where the rows stand in the message."""
+    """The path of the rows in the message."""
     timeout_s: float = float("inf")
     """The time limit that the message itself sets."""
 
@@ -65,7 +65,7 @@ class Codec(Protocol[RequestT_contra, ReplyT]):
 
 
 class DataPlane:
-    """The way of requests through one worker."""
+    """Serves the prediction requests of one worker."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.errors import RowsFailed
-from service.inference.batcher import SHARE_ROWS, Batcher, never
+from service.inference.batcher import SHARE_ROWS, Batcher, never_gone
 from service.inference.call_time import CallTimeEstimator
 from service.model.contract import Values
 from service.model.label import Label
@@ -18,11 +18,11 @@ from service.model.reference_profile import NO_FLAGS, Codes, Flags, ReferencePro
 from service.telemetry.metrics import Metrics
 
 _Result = tuple[Label, list[float], float, Codes | None]
-"""Of one row: label, probabilities, confidence, flags."""
+"""The result of a row: label, probabilities, confidence, codes of flags."""
 
 
 class Predictions(NamedTuple):
-    """The model's output for the rows of one request, in their order."""
+    """The model's output for the rows of a request, in order."""
 
     labels: Sequence[Label]
     probabilities: Sequence[list[float]]
@@ -57,15 +57,18 @@ class Engine:
         metrics.set_model(model)
 
     async def predict(
-        self, rows: Sequence[Values], deadline: float = float("inf"), gone: Callable[[], bool] = never
+        self,
+        rows: Sequence[Values],
+        deadline: float = float("inf"),
+        client_is_gone: Callable[[], bool] = never_gone,
     ) -> Predictions:
         """Predict the values of validated rows before the deadline, of the clock ``time.monotonic``.
 
-        Raises RowsFailed for rows that the model fails on, DeadlineExceeded, or ClientGone once ``gone``
+        Raises RowsFailed if the model fails on rows, DeadlineExceeded, or ClientGone once ``client_is_gone``
         returns true.
         """
         try:
-            results = await self._batcher.predict(rows, deadline, gone)
+            results = await self._batcher.predict(rows, deadline, client_is_gone)
         except RowsFailed as error:
             self._metrics.failed_rows.inc(len(error.rows))
             raise
@@ -81,17 +84,17 @@ class Engine:
 
     @property
     def useful_requests(self) -> float:
-        """How many requests in progress keep the model and the log busy; more bring nothing."""
+        """Requests in progress that keep the model and the log busy; more do not raise the throughput."""
         return self._batcher.useful_requests
 
     async def close(self) -> None:
-        """Answer what is queued and stop."""
+        """Finish the queued requests and stop."""
         await self._batcher.close()
 
     def _results(self, rows: Sequence[Values]) -> list[_Result | None]:
         contract, classes = self.model.contract, self._classes
         matrix = contract.matrix_of(rows)
-        # If a model returned too few rows, one client would get another's probabilities.
+        # The reshape fails if the model returns too few rows: one client would get another's probabilities.
         probabilities = self.model.predict_proba(matrix).reshape(len(rows), len(classes))
         labels = [classes[best] for best in probabilities.argmax(axis=1).tolist()]
         confidences = probabilities.max(axis=1)
@@ -107,7 +110,7 @@ class Engine:
         return results
 
     def _measure(self) -> CallTimeEstimator:
-        """The model's call time, from calls at start-up; the first call is slower than any other."""
+        """The model's call time, from calls at start without the first, which is the slowest."""
         call_time = CallTimeEstimator()
         sample = [tuple(row) for row in self.model.sample.tolist()]
         self._results(sample)

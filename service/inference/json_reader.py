@@ -1,9 +1,9 @@
-"""A JSON text, read piece by piece.
+"""A reader that parses a JSON text in pieces.
 
-Read whole, 32 MB of JSON hold the event loop for up to a second and can take 25 times their length as Python
-values. The reader walks the outermost objects and arrays itself and has everything within them parsed in
-pieces of at most ``PIECE_BYTES``. Where a piece ends is guessed first (the last brace or comma that fits),
-which costs nothing; where the guess does not parse, the end is found value by value.
+Parsing 32 MB of JSON at once blocks the event loop for up to a second, and the Python values can take 25
+times the length of the text. The reader walks the outermost objects and arrays itself, and parses their
+contents in pieces of at most ``PIECE_BYTES``. It first guesses the end of a piece (the last brace or comma
+that fits), which costs little. If the guess does not parse, it searches the end value by value.
 """
 
 import re
@@ -17,35 +17,32 @@ from pydantic_core import from_json
 from service.errors import BodyMalformed
 
 PIECE_BYTES = 128 * 1024
-"""Length of a piece; one takes a few milliseconds to parse and to validate."""
+"""Length of a piece, which takes a few milliseconds to parse and validate."""
 
 _SMALL_BYTES = 256
-"""Length of nearly all single values."""
+"""Length that nearly all single values fit into."""
 _SPACES = (b" ", b"\n", b"\t", b"\r")
 _A_FEW_SPACES = re.compile(rb"[ \t\r\n]{0,256}")
 _COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 _POSITION = re.compile(r" at line \d+ column \d+")
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
-# Used only to find where a value ends. Numbers become their lengths: int() refuses those over 4,300 digits.
+# Used only to find the end of a value. Numbers are not converted: int() raises above 4,300 digits.
 _find_end = JSONDecoder(parse_int=len, parse_float=len, parse_constant=len).raw_decode
 
 
 class PieceTooLong(Exception):
-    """A single value is longer than may be read at once; or it has no end."""
+    """A single value is longer than may be parsed at once, or unterminated."""
 
 
 def refuse_byte_order_mark(body: bytes) -> None:
-    """Raise BodyMalformed for a body with a byte order mark, which JSON does not have."""
+    """Raise BodyMalformed if the body begins with a byte order mark, which JSON forbids."""
     if body.startswith(_BYTE_ORDER_MARKS):
         raise BodyMalformed("it begins with a byte order mark; send plain UTF-8")
 
 
 def strict_json(text: bytes) -> object:
-    """The value of a whole, short JSON text; raises BodyMalformed.
-
-    NaN and Infinity, which JSON does not have, are refused.
-    """
+    """The value of a complete, short JSON text; raises BodyMalformed, also for NaN and Infinity."""
     try:
         return from_json(text, allow_inf_nan=False)
     except ValueError as error:
@@ -60,7 +57,7 @@ class JsonReader:
         self._allow_nan = allow_nan
         self.piece_bytes = piece_bytes
         self._last = len(text) - 1 - text.endswith(b"\n")
-        """Where the outermost value ends; within it nothing goes so far."""
+        """Index of the last byte of the outermost value; no inner value ends there."""
         self.at = 0
         """Index of the next byte."""
 
@@ -73,14 +70,14 @@ class JsonReader:
         return text[at : at + 1]
 
     def take(self, byte: bytes) -> bool:
-        """Go past the next byte if it is this one."""
+        """Skip the next byte if it is this one."""
         if self.peek() != byte:
             return False
         self.at += 1
         return True
 
     def expect(self, byte: bytes) -> None:
-        """Go past the next byte, which must be this one."""
+        """Skip the next byte, which must be this one."""
         if not self.take(byte):
             self.refuse(f"expected `{byte.decode()}`")
 
@@ -89,12 +86,12 @@ class JsonReader:
         raise BodyMalformed(f"{reason} near byte {self.at}")
 
     def end(self) -> None:
-        """Raise unless nothing but whitespace is left."""
+        """Raise if anything but whitespace follows."""
         if self.peek():
             self.refuse("trailing characters")
 
     def members(self) -> Iterator[str]:
-        """The names of the members of an object; who iterates reads the value after each."""
+        """The names of the members of an object. The caller reads the value after each name."""
         self.expect(b"{")
         if self.take(b"}"):
             return
@@ -108,19 +105,19 @@ class JsonReader:
                 return
             self.expect(b",")
 
-    def value(self, most_bytes: int | None = None) -> object:
-        """The next value, if it is no longer than that, or than a piece; raises PieceTooLong."""
+    def value(self, max_bytes: int | None = None) -> object:
+        """The next value; raises PieceTooLong above ``max_bytes``, by default the length of a piece."""
         self.peek()
-        most_bytes = most_bytes or self.piece_bytes
-        window_bytes = min(_SMALL_BYTES, most_bytes)
+        max_bytes = max_bytes or self.piece_bytes
+        window_bytes = min(_SMALL_BYTES, max_bytes)
         while True:
             try:
                 end = self.at + self._stop(self._window(window_bytes), 0)
                 break
             except PieceTooLong:
-                if window_bytes == most_bytes:
+                if window_bytes == max_bytes:
                     raise
-                window_bytes = min(8 * window_bytes, most_bytes)
+                window_bytes = min(8 * window_bytes, max_bytes)
         value = self.parse(self._text[self.at : end])
         self.at = end
         return value
@@ -132,33 +129,33 @@ class JsonReader:
         except ValueError as error:
             self.refuse(_POSITION.sub("", str(error)))
 
-    def guess(self, last: bytes, most_bytes: int) -> int:
-        """Where a run of items probably ends: behind the last such byte; ``at`` where there is none."""
+    def guess(self, last: bytes, max_bytes: int) -> int:
+        """The probable end of a run of items: after the last such byte; ``at`` if there is none."""
         self.peek()
-        limit = min(self.at + most_bytes, self._last)
+        limit = min(self.at + max_bytes, self._last)
         return max(self._text.rfind(last, self.at, limit) + 1, self.at)
 
-    def end_of(self, first: bytes, most_bytes: int) -> int:
-        """Where an item probably ends: behind the first such byte; ``at`` where there is none."""
-        end = self._text.find(first, self.at, min(self.at + most_bytes, self._last)) + 1
+    def end_of(self, first: bytes, max_bytes: int) -> int:
+        """The probable end of an item: after the first such byte; ``at`` if there is none."""
+        end = self._text.find(first, self.at, min(self.at + max_bytes, self._last)) + 1
         return max(end, self.at)
 
     def count(self, byte: bytes, end: int) -> int:
-        """How often a byte stands between here and an end."""
+        """The number of occurrences of a byte from ``at`` to ``end``."""
         return self._text.count(byte, self.at, end)
 
     def items(self, end: int) -> bytes:
-        """What stands between here and an end, as the text of an array."""
+        """The text from ``at`` to ``end`` in brackets, as an array."""
         return b"[%b]" % self._text[self.at : end]
 
     def parse_items(self, text: bytes) -> list[object]:
-        """The values of such a text."""
+        """The values of such an array."""
         items = self.parse(text)
-        assert isinstance(items, list)  # noqa: S101 - it stands in brackets
+        assert isinstance(items, list)  # noqa: S101 - the text is in brackets
         return items
 
-    def next_items(self, most: int) -> list[object]:
-        """The next items of an array of values, in one step: at most so many, or what was guessed.
+    def next_items(self, max_items: int) -> list[object]:
+        """The next items of an array in one step: a guessed run, or at most ``max_items``.
 
         Raises PieceTooLong.
         """
@@ -169,13 +166,13 @@ class JsonReader:
                     found = self.parse_items(self.items(end))
                     self.at = end
                     return found
-        end = self.end_of_items(most)
+        end = self.end_of_items(max_items)
         found = self.parse_items(self.items(end))
         self.at = end
         return found
 
     def _guesses(self) -> Iterator[int]:
-        """Where a run of values, or of lists of values, probably ends."""
+        """The probable ends of a run of values, or of lists of values."""
         text, at, limit = self._text, self.at, self.at + self.piece_bytes
         if text[at : at + 1] == b"[":
             yield text.find(b"]]", at, limit) + 1
@@ -183,12 +180,12 @@ class JsonReader:
             yield text.find(b"]", at, limit)
         yield text.rfind(b",", at, limit)
 
-    def end_of_items(self, most: int) -> int:
-        """Where a run of at most so many whole items ends, found one by one; raises PieceTooLong."""
+    def end_of_items(self, max_items: int) -> int:
+        """The end of a run of at most ``max_items`` items, searched one by one; raises PieceTooLong."""
         self.peek()
         window = self._window(self.piece_bytes)
         stop = self._stop(window, 0)
-        for _ in range(most - 1):
+        for _ in range(max_items - 1):
             between = _COMMA.match(window, stop)
             if between is None:
                 break
@@ -198,12 +195,12 @@ class JsonReader:
                 break
         return self.at + stop
 
-    def _window(self, most_bytes: int) -> str:
-        # As Latin-1 a character is a byte, so that ends are found in bytes.
-        return self._text[self.at : self.at + most_bytes].decode("latin-1")
+    def _window(self, max_bytes: int) -> str:
+        # In Latin-1 each byte is a character, so positions in the window are bytes.
+        return self._text[self.at : self.at + max_bytes].decode("latin-1")
 
     def _stop(self, window: str, start: int) -> int:
-        """Where the value ends that starts there; raises PieceTooLong where the window may be too short."""
+        """The end of the value at ``start``; raises PieceTooLong if the window may be too short."""
         is_cut = self.at + len(window) < len(self._text)
         try:
             _, stop = _find_end(window, start)
@@ -214,7 +211,7 @@ class JsonReader:
                 raise PieceTooLong from None
             self.at += error.pos
             self.refuse("EOF while parsing" if self.at >= len(self._text) else "expected a value")
-        if is_cut and stop == len(window):  # A number may go on.
+        if is_cut and stop == len(window):  # A number may continue.
             raise PieceTooLong
         return stop
 
@@ -223,9 +220,9 @@ class JsonReader:
         found = _A_FEW_SPACES.match(text, self.at)
         self.at = found.end() if found else self.at
         while text[self.at : self.at + 1] in _SPACES:
-            # Ten times as fast as a search, but it takes two more characters for spaces.
+            # Ten times as fast as a search, but lstrip also strips \v and \f.
             piece = text[self.at : self.at + self.piece_bytes]
             spaces = piece[: len(piece) - len(piece.lstrip())]
             if b"\v" in spaces or b"\f" in spaces:
-                self.refuse("a control character stands")
+                self.refuse("control character")
             self.at += len(spaces)

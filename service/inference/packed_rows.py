@@ -1,8 +1,8 @@
-"""The rows of a large request, in as little memory as they need.
+"""The rows of a large request in little memory.
 
-A row of Python's own values takes 32 bytes a number, and can have come as two. Where every feature is a
-number or a boolean, the model takes 64-bit floats anyway (``Contract.matrix_of``), so that many rows are kept
-as these.
+A row of Python values takes 32 bytes per number, which may have been two bytes in the message. If every
+feature is a number or a boolean, the model takes 64-bit floats anyway (``Contract.matrix_of``), so many rows
+are stored as floats.
 """
 
 from bisect import bisect_right
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from service.model.contract import Contract, Values
 
 _PACKED_VALUES = 128 * 1024
-"""Values of a request from which on further rows are packed."""
+"""Values of a request above which further rows are packed."""
 
 
 class PackedRows(Sequence[Values]):
-    """Rows in runs, each packed or not. Of packed rows 1 and true are taken as 1.0, and None as NaN."""
+    """Rows in runs, each packed or not. Packed rows have 1.0 for 1 and true, and NaN for None."""
 
     def __init__(self, contract: Contract) -> None:
         self._packs = contract.is_numeric

@@ -54,7 +54,7 @@ ReplyT_co = TypeVar("ReplyT_co", bound=RecordedReply, covariant=True)
 
 
 class Request(ABC, Generic[ReplyT_co]):
-    """A request on its way through the service."""
+    """A request to the service."""
 
     __slots__ = (
         "body", "client", "has_own_id", "key", "method", "path", "received_utc", "request_id",

@@ -1,9 +1,9 @@
-"""Rows against the contract, with a bounded number of findings.
+"""Validation of rows against the contract, with a bounded number of findings.
 
-pydantic makes every error of a message before any can be looked at, 7 us each, and for each member that is
-missing from JSON it makes a copy of its row: 4.5 million unknown members took it 30 s and 7 GB. So many rows
-are validated up to the first that is wrong. Only then are rows validated one by one, each with no more
-unknown members than can be listed, until ``MAX_FINDINGS`` are found.
+pydantic creates all errors of a message before it returns, at 7 us each, and copies a row for each missing
+member: 4.5 million unknown members took 30 s and 7 GB. Therefore many rows are validated only up to the first
+invalid one. Then rows are validated one by one, each with no more unknown members than can be listed, until
+there are ``MAX_FINDINGS``.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,37 +15,38 @@ from service.errors import Finding, Location, RowsInvalid
 from service.model.contract import Contract, Row, Values
 
 MAX_FINDINGS = 100
-"""Findings that one refusal lists; whether there are more is said."""
+"""Findings that an error lists; its message states whether there are more."""
 
 _NAME_LIMIT = 200
-"""Characters of a name that a client made up, and of a message that repeats categories, in a finding."""
+"""Characters of a client's name in a finding."""
 _MESSAGE_LIMIT = 1_000
+"""Characters of a finding's message, which may repeat the categories."""
 
 _MISSING_TIMES_MEMBERS = 100_000
-"""Members of a text times features of the contract, up to which pydantic reads the text itself: for a member
-that is missing it copies the members that are there, at 0.2 us each."""
+"""Limit of the members of a text times the features of the contract, above which pydantic does not parse the
+text: for each missing member it copies the present ones, at 0.2 us each."""
 
 
 class Findings:
-    """The first things that are wrong with a message."""
+    """The first findings of a message."""
 
     def __init__(self) -> None:
         self._found: list[Finding] = []
         self.are_all = True
-        """Whether these are all that there are; if not, nothing more need be looked for."""
+        """Whether these are all findings; if not, the search can stop."""
 
     def __len__(self) -> int:
         return len(self._found)
 
     def add(self, loc: Location, msg: str) -> None:
-        """Add one, or note that there are more."""
+        """Add a finding, or note that there are more than are listed."""
         if len(self._found) < MAX_FINDINGS:
             self._found.append(Finding(tuple(map(_shortened, loc)), msg[:_MESSAGE_LIMIT]))
         else:
             self.are_all = False
 
     def add_errors(self, error: ValidationError, at: Location) -> None:
-        """Add what pydantic found of a value that stands there."""
+        """Add pydantic's errors of the value at ``at``."""
         for detail in error.errors(include_url=False, include_context=False):
             msg, kind = detail["msg"], detail["type"]
             if kind == "model_type":
@@ -55,17 +56,17 @@ class Findings:
             self.add((*at, *detail["loc"]), msg)
 
     def stop(self) -> None:
-        """Note that the rest was not looked at."""
+        """Note that the rest was not checked."""
         self.are_all = False
 
     def refusal(self, place: Callable[[Location], Location] = tuple) -> RowsInvalid:
-        """The refusal that lists them, with the places as the message has them."""
+        """The error with the findings; ``place`` maps their locations to the message's."""
         found = [Finding(place(finding.loc), finding.msg) for finding in self._found]
         return RowsInvalid(found, more=not self.are_all)
 
 
 class RowCheck:
-    """Validates rows of one contract."""
+    """Validates the rows of one contract."""
 
     def __init__(self, contract: Contract) -> None:
         self.names = frozenset(feature.name for feature in contract.features)
@@ -78,11 +79,11 @@ class RowCheck:
         self._rows_of_values = rows.validate_python
 
     def may_read(self, text: bytes) -> bool:
-        """Whether pydantic reads a JSON text in a bounded time, whatever is in it."""
+        """Whether pydantic parses any JSON text of this kind in bounded time."""
         return self.width * text.count(b":") <= _MISSING_TIMES_MEMBERS
 
     def row_of_json(self, text: bytes) -> Values | None:
-        """The row of a JSON object; None where it is not valid, or has to be read in another way."""
+        """The row of a JSON object; None if it is invalid, or must be parsed piece by piece."""
         if not self.may_read(text):
             return None
         try:
@@ -92,7 +93,7 @@ class RowCheck:
         return row.features
 
     def rows_of_json(self, text: bytes) -> list[Values] | None:
-        """The rows of a JSON array, as ``row_of_json``."""
+        """The rows of a JSON array; None as in ``row_of_json``."""
         if not self.may_read(text):
             return None
         try:
@@ -102,7 +103,7 @@ class RowCheck:
         return [row.features for row in rows]
 
     def row(self, value: object, at: Location, found: Findings) -> Values | None:
-        """The row of a value that stands there; None, and what is wrong with it, where it is not valid."""
+        """The row of the value at ``at``; None if it is invalid, with its errors added to the findings."""
         try:
             row: Row = self._row_of_values(self._trimmed(value))
         except ValidationError as error:
@@ -111,9 +112,9 @@ class RowCheck:
         return row.features
 
     def rows(self, values: Sequence[object], at: Location, first: int, found: Findings) -> list[Values]:
-        """The rows of values that stand there in a list, from an index on.
+        """The rows of the values in the list at ``at``, whose first index is ``first``.
 
-        Where one is not valid, what is wrong is added to the findings, and the rows are not to be used.
+        Errors are added to the findings. If there are any, the rows must not be used.
         """
         if all(len(value) <= self.width for value in values if type(value) is dict):
             try:
@@ -131,7 +132,7 @@ class RowCheck:
         return checked
 
     def _trimmed(self, value: object) -> object:
-        """The value without the unknown members that could not be listed anyway."""
+        """The value without the unknown members beyond those that can be listed."""
         if type(value) is not dict or len(value) <= self.width + MAX_FINDINGS:
             return value
         unknown = [name for name in value if name not in self.names]

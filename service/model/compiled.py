@@ -1,8 +1,8 @@
 """The compiled form of an estimator: an ONNX graph that ONNX Runtime computes, without scikit-learn.
 
-The graph takes numbers and the codes of categories, both in 64 bits, and gives the probabilities. How a
-row becomes numbers and codes travels in the graph's own metadata, so the form is one file. Training writes
-it; whether it may serve is in the model's lineage (``service/model/runtime.py``).
+The graph takes numbers and category codes, both in 64 bits, and returns the probabilities. The layout, which
+maps a row to numbers and codes, is stored in the graph's metadata, so the form is one file. Training writes
+it. Whether it may serve is stored in the model's lineage (runtime.py).
 """
 
 from collections.abc import Mapping
@@ -19,58 +19,58 @@ from service.model.label import Label
 
 COMPILER = "ONNX Runtime"
 LAYOUT_KEY = "tabento.layout"
-"""Where the layout lies in the graph's metadata."""
+"""The layout's key in the graph's metadata."""
 
 NUMBERS, CODES, PROBABILITIES = "numbers", "codes", "probabilities"
-"""The graph's inputs, of which it has those that it needs, and its output."""
+"""The graph's inputs, of which it may lack one, and its output."""
 
 CALL_ROWS = 256
-"""Rows that one call of the graph takes at most, so that its memory stays small and flat."""
+"""Largest number of rows in a call of the graph; it bounds the memory of a call."""
 
 
 class Coding(BaseModel):
-    """The codes of one category's values."""
+    """The codes of a category's values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     position: int
-    """Of the feature in the contract."""
+    """Position of the feature in the contract."""
     codes: Mapping[str, int]
     missing: int
     unknown: int
 
     @cached_property
     def table(self) -> dict[Value, int]:
-        """The codes, with that of a missing value under None."""
+        """The codes by value; None stands for a missing value."""
         table: dict[Value, int] = {None: self.missing}
         table.update(self.codes)
         return table
 
 
 class Layout(BaseModel):
-    """How a row of the contract becomes the graph's inputs, and what the graph's columns mean."""
+    """The mapping from a row of the contract to the graph's inputs, and the classes of its output."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     numbers: tuple[int, ...]
-    """Positions in the contract of the features that are no categories."""
+    """Positions in the contract of all features except categories."""
     categories: tuple[Coding, ...]
     classes: tuple[Label, ...]
-    """In the order of the probabilities."""
+    """The classes in the order of the probabilities."""
 
 
 class CompiledForm:
-    """A loaded compiled form. One thread at a time may call it."""
+    """A loaded compiled form. Only one thread at a time may call it."""
 
     def __init__(self, graph: bytes) -> None:
-        # Imported here, so that a process that only supervises or trains does not carry it.
+        # Imported here, so that a process that only supervises or trains does not load it.
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        # Memory goes back after every call: the arena would keep that of the largest call for good.
+        # Memory is freed after every call; the arena would keep the memory of the largest call.
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         options.log_severity_level = 3  # errors
@@ -88,7 +88,7 @@ class CompiledForm:
 
     @property
     def classes(self) -> tuple[Label, ...]:
-        """In the order of the probabilities."""
+        """The classes in the order of the probabilities."""
         return self._layout.classes
 
     def predict_proba(self, matrix: Matrix, /) -> NDArray[np.float64]:
@@ -110,7 +110,7 @@ class CompiledForm:
     def _numbers(self, matrix: Matrix) -> NDArray[np.float64]:
         if matrix.dtype == np.float64:
             return matrix.astype(np.float64, copy=False)
-        # A missing number is None among objects, which becomes NaN.
+        # A missing number is None in an object array; astype converts it to NaN.
         return matrix[:, self._layout.numbers].astype(np.float64)
 
     def _codes(self, matrix: Matrix) -> NDArray[np.int64]:

@@ -1,13 +1,12 @@
-"""The contract of a model: what a valid row is, and what an answer can be.
+"""The contract of a model: the definition of a valid row and of the possible labels.
 
-Training infers a contract from the table and writes it as ``contract.json``; the file travels with the
-model, and the service makes its types from it. Every transport validates against those types, so this
-module is the only place that knows what a valid row is.
+Training infers a contract from the table and writes it as ``contract.json``, which is published with the
+model. The service makes its row types from it, and every transport validates with them, so valid rows are
+defined here alone.
 
-Two kinds of boundary are kept apart on purpose. A *limit* (``minimum``, ``maximum``, a ``closed``
-category) is somebody's decision and is enforced. An *observed range* (or the categories of an open
-feature) is only what the training table happened to hold: a value outside it is answered, and flagged
-(observed.py).
+There are two kinds of bounds. A *limit* (``minimum``, ``maximum``, a ``closed`` category) is set by a person
+and enforced. An *observed range*, or the categories of an open feature, is what the training table contains:
+a value outside it is accepted and flagged (reference_profile.py).
 """
 
 from collections.abc import Sequence
@@ -34,21 +33,21 @@ Values = tuple[Value, ...]
 """The values of one row, in contract order."""
 
 LARGEST_EXACT_INTEGER = 2**53
-"""Features are computed on as 64-bit floats; an integer beyond this would be rounded in silence."""
+"""Features are converted to 64-bit floats, which would silently round a larger integer."""
 
 LARGEST_NUMBER = 1e30
-"""Estimators square and scale what they get, some in 32 bits; a larger number would overflow in them."""
+"""Estimators square and scale numbers, some in 32 bits; a larger number would overflow."""
 
 MAX_TEXT_LENGTH = 10_000
-"""Characters of a category that training need not have seen; the length of a valid row has an end by it."""
+"""Characters of a value of an open category; it bounds the length of a valid row."""
 
 Matrix = NDArray[np.float64] | NDArray[np.object_]
-"""Rows as the estimator takes them, ``(n_rows, n_features)`` in contract order: floats with NaN for a
-missing value where every feature is numeric or boolean, else objects with None for a missing value."""
+"""Rows as the estimator takes them, ``(n_rows, n_features)`` in contract order: floats with NaN for missing
+values if every feature is numeric or boolean, else objects with None for missing values."""
 
 
 class Row(BaseModel):
-    """Base of the row types: every feature under its own name, and nothing else."""
+    """Base of the row types, which have a field for each feature and forbid others."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -63,27 +62,27 @@ class _Part(BaseModel):
 
 
 class Feature(_Part):
-    """One column of the table, as the service accepts it."""
+    """A column of the table, as the service accepts it."""
 
     name: str = Field(min_length=1)
     type: FeatureType
     nullable: bool = False
-    """Whether the value may be missing: sent as ``null``, or left out."""
+    """Whether the value may be missing: ``null``, or left out."""
     description: str | None = None
     unit: str | None = None
     minimum: float | None = None
-    """Enforced: a smaller value is refused."""
+    """Enforced: a smaller value is invalid."""
     maximum: float | None = None
-    """Enforced: a larger value is refused."""
+    """Enforced: a larger value is invalid."""
     observed_minimum: float | None = None
     observed_maximum: float | None = None
     categories: tuple[str, ...] = ()
-    """The values that training saw, sorted; for a category only."""
+    """The values in the training table, sorted; only for a category."""
     closed: bool = False
-    """Whether a value outside ``categories`` is refused rather than flagged."""
+    """Whether a value outside ``categories`` is invalid rather than flagged."""
     withheld: bool = False
-    """Whether the column looks like an identifier. Then none of its values is here: there are no categories
-    and no observed range, the example is made up, and no value is flagged."""
+    """Whether the column looks like an identifier. Then the contract has none of its values: no categories,
+    no observed range, and an invented example. No value is flagged."""
     example: Value = None
     """A typical value, for documentation."""
 
@@ -91,31 +90,40 @@ class Feature(_Part):
     def _fits_its_type(self) -> Self:
         bounds = (self.minimum, self.maximum, self.observed_minimum, self.observed_maximum)
         if not self.is_number and any(bound is not None for bound in bounds):
-            raise ValueError(f"feature {self.name!r} is a {self.type}: it has no minimum or maximum")
+            raise ValueError(f"feature {self.name!r} is a {self.type}: it cannot have a minimum or maximum")
         if self.type != "category" and (self.categories or self.closed):
-            raise ValueError(f"feature {self.name!r} is a {self.type}: it has no categories")
+            raise ValueError(f"feature {self.name!r} is a {self.type}: it cannot have categories")
         if self.closed and not self.categories:
-            raise ValueError(f"feature {self.name!r} is closed but names no categories")
+            raise ValueError(f"feature {self.name!r} is closed but has no categories")
         observed = (self.categories, self.observed_minimum, self.observed_maximum)
         if self.withheld and observed != ((), None, None):
-            raise ValueError(f"feature {self.name!r} is withheld, but has values that were observed")
+            raise ValueError(f"feature {self.name!r} is withheld but has observed values")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError(f"feature {self.name!r} has its minimum above its maximum")
+            raise ValueError(f"feature {self.name!r} has a minimum above its maximum")
         return self
 
     @property
     def is_number(self) -> bool:
-        """Whether the feature has an order: a float or an integer."""
+        """Whether the feature is a float or an integer."""
         return self.type in ("float", "integer")
 
     @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest number that a row may have."""
+        largest = LARGEST_NUMBER if self.type == "float" else LARGEST_EXACT_INTEGER
+        return (
+            -largest if self.minimum is None else max(self.minimum, -largest),
+            largest if self.maximum is None else min(self.maximum, largest),
+        )
+
+    @property
     def max_text_length(self) -> int:
-        """Characters that a category may have."""
+        """Largest number of characters of a category's value."""
         longest = max(map(len, self.categories), default=0)
         return longest if self.closed else max(longest, MAX_TEXT_LENGTH)
 
     def row_field(self) -> tuple[Any, Any]:
-        """The (annotation, field) pair that stands for this feature in a row type."""
+        """The annotation and the field of this feature in a row type."""
         about = ", ".join(filter(None, (self.description, self.unit and f"in {self.unit}")))
         annotation = self._annotation()
         return annotation | None if self.nullable else annotation, Field(
@@ -134,9 +142,7 @@ class Feature(_Part):
             if self.closed:
                 return Literal[self.categories]
             return Annotated[str, Strict(), Field(max_length=self.max_text_length)]
-        largest = LARGEST_NUMBER if self.type == "float" else LARGEST_EXACT_INTEGER
-        minimum = -largest if self.minimum is None else max(self.minimum, -largest)
-        maximum = largest if self.maximum is None else min(self.maximum, largest)
+        minimum, maximum = self.limits
         limits = Field(ge=minimum, le=maximum)
         if self.type == "float":
             return Annotated[float, Strict(), limits]
@@ -152,23 +158,23 @@ class Feature(_Part):
 
     @property
     def open_example(self) -> Value:
-        """The example, if anybody may see it: open categories are not part of the interface."""
+        """The example, if it may be shown without a key: values of open categories may not."""
         is_observed = self.type == "category" and not self.closed and not self.withheld
         return None if is_observed else self.example
 
 
 class Target(_Part):
-    """What is predicted."""
+    """The predicted column."""
 
     name: str = Field(min_length=1)
     type: TargetType
     classes: tuple[Label, ...] = Field(min_length=2)
-    """In the order of the probabilities of every answer."""
+    """The classes in the order of the probabilities."""
     description: str | None = None
 
 
 class Contract(_Part):
-    """Everything that a client, a row and an answer must agree on."""
+    """The features and the target of a model."""
 
     format_version: Literal[1] = 1
     features: tuple[Feature, ...] = Field(min_length=1)
@@ -179,18 +185,18 @@ class Contract(_Part):
         names = [feature.name for feature in self.features]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"features named twice: {', '.join(twice)}")
+            raise ValueError(f"duplicate features: {', '.join(twice)}")
         return self
 
     @cached_property
     def is_numeric(self) -> bool:
-        """Whether no feature is a category, so that rows fit a matrix of floats."""
+        """Whether no feature is a category, so that rows fit into a matrix of floats."""
         return all(feature.type != "category" for feature in self.features)
 
     @cached_property
     def row_type(self) -> type[Row]:
         """The pydantic type of one row."""
-        # A column may be called anything ("class", "a b"), a Python attribute may not: hence aliases.
+        # A column may have any name ("class", "a b"), a Python attribute may not, so the names are aliases.
         fields = {f"feature_{i}": feature.row_field() for i, feature in enumerate(self.features)}
         row_type: type[Row] = create_model("Row", __base__=Row, **fields)  # type: ignore[call-overload]
         return row_type
@@ -212,7 +218,7 @@ class Contract(_Part):
 
 
 def _whole_float_to_int(value: object) -> object:
-    # Many clients write 3 as 3.0 (a dataframe column with a gap in it, for one); it is the same number.
+    # Many clients send 3 as 3.0, for example from a dataframe column with missing values.
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

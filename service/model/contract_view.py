@@ -1,7 +1,7 @@
-"""The contract as it is shown: whole, but for long lists of categories.
+"""The contract as /model/info returns it: complete except for long lists of categories.
 
-The contract within the model keeps every category that training saw, since a value that is none of them is
-flagged. What is shown, to those who may read, has the first of them and their number.
+The model's contract has every category of the training table, because any other value is flagged. The view
+has the first of them and their number.
 """
 
 from service.model.contract import Contract, Feature
@@ -9,26 +9,26 @@ from service.model.contract import Contract, Feature
 LISTED_CATEGORIES = 50
 
 
-class ShownFeature(Feature):
-    """A feature whose ``categories`` may be the beginning of a longer list."""
+class FeatureView(Feature):
+    """A feature whose ``categories`` may be cut."""
 
     categories_total: int
-    """How many there are."""
+    """Number of categories before the cut."""
 
 
-class ShownContract(Contract):
-    """A contract whose features are shown."""
+class ContractView(Contract):
+    """A contract whose lists of categories may be cut."""
 
-    features: tuple[ShownFeature, ...]
-
-
-def shown(contract: Contract) -> ShownContract:
-    """The contract, with at most ``LISTED_CATEGORIES`` of the categories of each open feature."""
-    features = tuple(_shown_feature(feature) for feature in contract.features)
-    return ShownContract(features=features, target=contract.target)
+    features: tuple[FeatureView, ...]
 
 
-def _shown_feature(feature: Feature) -> ShownFeature:
+def view_of(contract: Contract) -> ContractView:
+    """The contract with at most ``LISTED_CATEGORIES`` of the categories of each open feature."""
+    features = tuple(_feature_view(feature) for feature in contract.features)
+    return ContractView(features=features, target=contract.target)
+
+
+def _feature_view(feature: Feature) -> FeatureView:
     listed = feature.categories if feature.closed else feature.categories[:LISTED_CATEGORIES]
-    about = {**feature.model_dump(), "categories": listed}
-    return ShownFeature(**about, categories_total=len(feature.categories))
+    fields = {**feature.model_dump(), "categories": listed}
+    return FeatureView(**fields, categories_total=len(feature.categories))

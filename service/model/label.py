@@ -1,6 +1,6 @@
-"""Labels: what a class may be called, and the forms in which a label is written.
+"""Labels: the types of a class, and a label as text.
 
-Apart from contract.py, so that the process that writes the audit log loads neither pydantic nor a contract.
+Separate from contract.py, so that the process that writes the audit log does not load pydantic.
 """
 
 from typing import Literal
@@ -10,19 +10,19 @@ TargetType = Literal["text", "integer", "boolean"]
 
 
 def label_text(label: Label) -> str:
-    """A label as metrics and query parameters have it: ``setosa``, ``1``, ``true``."""
+    """A label as in metrics and query parameters: ``setosa``, ``1``, ``true``."""
     return str(label).lower() if isinstance(label, bool) else str(label)
 
 
 def label_type(label: Label) -> TargetType:
-    """A label's type in the words of the contract; it tells the text ``1`` from the number."""
+    """A label's type in the contract; it distinguishes the text ``1`` from the number."""
     if isinstance(label, bool):
         return "boolean"
     return "integer" if isinstance(label, int) else "text"
 
 
 def label_from(text: str, type_: TargetType) -> Label:
-    """The label of that plain text and type."""
+    """The label with this text and type."""
     if type_ == "boolean":
         return text == "true"
     return int(text) if type_ == "integer" else text

@@ -1,9 +1,8 @@
-"""The published model: one BentoML model that holds all that serving needs.
+"""The published model: a BentoML model with all files that serving needs.
 
-An estimator in skops format (never pickle), its compiled form where it has one, the contract, golden rows
-with the probabilities that they must give, and the lineage that leads back to the MLflow run. Training
-writes it, the service reads it; both do so through this module, so that "published" and "served" mean the
-same files.
+It contains the estimator in skops format (never pickle), the compiled form if there is one, the contract,
+golden rows with their probabilities, and the lineage, which names the MLflow run. Training writes it and the
+service reads it, both with this module's names of files.
 """
 
 from collections.abc import Mapping
@@ -28,21 +27,21 @@ COMPILED_FILE = "compiled.onnx"
 CONTRACT_FILE = "contract.json"
 GOLDEN_FILE = "golden.json"
 LINEAGE_KEY = "lineage"
-"""Where the lineage lies in the BentoML model's metadata."""
+"""The lineage's key in the BentoML model's metadata."""
 
 PROBABILITY_TOLERANCE = 1e-9
-"""How far a golden row's probability may be from what it was when the model was published."""
+"""Largest allowed difference of a golden row's probability from the published one."""
 
 
 class Lineage(BaseModel):
-    """Where a published model comes from."""
+    """The origin of a published model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     model_name: str
-    """What answers call it: the table's name and the winner's, ``iris_logistic_regression``."""
+    """The model's name in answers, from the table and the champion: ``iris_logistic_regression``."""
     model_version: str
-    """The registered version in MLflow's model registry."""
+    """The version in MLflow's model registry."""
     registered_model: str
     candidate: str
     alias: str
@@ -54,64 +53,63 @@ class Lineage(BaseModel):
     data_sha256: str
     data_rows: int
     metrics: Mapping[str, float]
-    """The winner's, by MLflow's names for them."""
+    """The champion's metrics by their names in MLflow."""
     libraries: Mapping[str, str]
     compilation: Compilation = NOT_COMPILED
 
 
 class Golden(BaseModel):
-    """Rows whose probabilities were recorded when the model was published."""
+    """Golden rows: rows with the probabilities that were recorded at publishing."""
 
     rows: list[dict[str, Any]] = Field(min_length=1)
     probabilities: list[list[float]]
     """scikit-learn's, ``(n_rows, n_classes)``, in the contract's class order."""
     compiled_probabilities: list[list[float]] | None = None
-    """The compiled form's, where there is one that was accepted."""
+    """The compiled form's, if it was accepted."""
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A model that was loaded and found to give its golden probabilities."""
+    """A loaded model that reproduces its golden probabilities."""
 
     tag: str
     contract: Contract
     lineage: Lineage
     predictor: Predictor
-    """The form of it that serves."""
+    """The form that serves."""
     sample: Matrix
-    """The golden rows, to try the model with."""
+    """The golden rows, for test calls."""
 
     def predict_proba(self, matrix: Matrix) -> NDArray[np.float64]:
         """Probabilities ``(n_rows, n_classes)`` of rows ``(n_rows, n_features)``."""
         return self.predictor.predict_proba(matrix)
 
 
-def newest(tag: str) -> str:
-    """The tag with the version that it means now; raises ModelNotPublished when the store has none."""
-    return str(_stored(tag).tag)
+def resolve_tag(tag: str) -> str:
+    """The tag with its present version; raises ModelNotPublished if the store has none."""
+    return str(_get(tag).tag)
 
 
 def read_contract(tag: str) -> Contract:
     """The contract alone, without loading the estimator.
 
-    Raises ModelNotPublished when the store has no such model, ModelUnusable when its contract cannot be
-    read.
+    Raises ModelNotPublished if the store has no such model, ModelUnusable if its contract cannot be read.
     """
-    return _read_contract(_stored(tag))
+    return _read_contract(_get(tag))
 
 
 def load_model(tag: str, runtime: Runtime = "auto") -> PublishedModel:
     """Load and verify a published model.
 
-    Raises ModelNotPublished when the store has no such model, ModelUnusable when it does not load or does
-    not give its golden probabilities here, CompiledFormRefused when only the compiled form will do and it
+    Raises ModelNotPublished if the store has no such model; ModelUnusable if it does not load or does not
+    reproduce its golden probabilities; CompiledFormRefused if the runtime requires the compiled form, which
     was not accepted.
     """
-    return load_stored(_stored(tag), runtime)
+    return load_stored(_get(tag), runtime)
 
 
 def load_stored(stored: bentoml.Model, runtime: Runtime) -> PublishedModel:
-    """Load and verify a model of any store; raises what ``load_model`` does."""
+    """Load and verify a model of any store; raises the errors of ``load_model``."""
     contract = _read_contract(stored)
     try:
         lineage = Lineage.model_validate(stored.info.metadata[LINEAGE_KEY])
@@ -123,8 +121,7 @@ def load_stored(stored: bentoml.Model, runtime: Runtime) -> PublishedModel:
     except ModelUnusable:
         raise
     except Exception as error:
-        # The files come from elsewhere, and what reading them can raise has no end: whatever it is, this
-        # model cannot be served here.
+        # The files come from outside, and reading them can raise any error. The model cannot be served then.
         raise ModelUnusable(str(stored.tag), f"{type(error).__name__}: {error}") from error
     return model
 
@@ -137,7 +134,7 @@ def _read_predictor(stored: bentoml.Model, compilation: Compilation, runtime: Ru
     return SklearnForm.read(Path(stored.path_of(ESTIMATOR_FILE)))
 
 
-def _stored(tag: str) -> bentoml.Model:
+def _get(tag: str) -> bentoml.Model:
     try:
         return bentoml.models.get(tag)
     except NotFound as error:
@@ -155,14 +152,14 @@ def _verify(model: PublishedModel, golden: Golden) -> None:
     contract = model.contract
     classes = model.predictor.classes
     if classes != contract.target.classes:
-        raise ModelUnusable(model.tag, f"its classes {classes} are not the contract's")
-    got = model.predict_proba(model.sample)
+        raise ModelUnusable(model.tag, f"its classes {classes} differ from the contract's")
+    actual = model.predict_proba(model.sample)
     is_compiled = isinstance(model.predictor, CompiledForm)
     expected = np.array(golden.compiled_probabilities if is_compiled else golden.probabilities)
-    if got.shape != expected.shape:
-        raise ModelUnusable(model.tag, f"its probabilities have shape {got.shape}, not {expected.shape}")
-    difference = float(np.abs(got - expected).max())
+    if actual.shape != expected.shape:
+        raise ModelUnusable(model.tag, f"its probabilities have shape {actual.shape}, not {expected.shape}")
+    difference = float(np.abs(actual - expected).max())
     if not difference <= PROBABILITY_TOLERANCE:
         raise ModelUnusable(
-            model.tag, f"its golden rows differ by {difference:.3g} from when it was published"
+            model.tag, f"its golden rows differ by {difference:.3g} from the published probabilities"
         )

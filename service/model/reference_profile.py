@@ -1,7 +1,7 @@
-"""What the training table held, and the values of a request that are unlike all of it.
+"""The reference profile: the ranges and categories of the training table, and the flags of values outside.
 
-Such a value is answered, and flagged. A batch of millions of them is a valid request, so until it is known
-which of them the answer lists, a flag is a number in an array.
+A flagged value is valid, and a batch may have millions of them. Therefore a flag is a number in an array
+until the listed ones are chosen.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,21 +17,21 @@ FlagReason = Literal["below_observed_minimum", "above_observed_maximum", "unknow
 _REASONS: tuple[FlagReason, ...] = get_args(FlagReason)
 
 MAX_LISTED_FLAGS = 10_000
-"""Flags that one answer lists: one for each row of the largest batch there can be by default."""
+"""Flags that an answer lists: one for each row of the largest batch by default."""
 
 Codes = NDArray[np.int32]
-"""The flags of one row, ascending; a code stands for a feature and a reason."""
+"""The flags of a row, ascending; a code stands for a feature and a reason."""
 
 
 class FlagKind(NamedTuple):
-    """What is wrong with a value."""
+    """A feature, and why its value is flagged."""
 
     feature: str
     reason: FlagReason
 
 
 class Flag(NamedTuple):
-    """One value that was answered although the training table held nothing like it."""
+    """A value outside the range or categories of the training data."""
 
     row: int
     feature: str
@@ -42,23 +42,23 @@ class Flags(NamedTuple):
     """The flags of one request."""
 
     listed: Sequence[Flag]
-    """Ordered by row, feature and reason; the first of them where there are more than MAX_LISTED_FLAGS."""
+    """At most MAX_LISTED_FLAGS flags, ordered by row, feature and reason."""
     counts: Mapping[FlagKind, int]
-    """All of them."""
+    """The number of all flags of each kind."""
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The number of all flags."""
         return sum(self.counts.values())
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """Those that are listed, as JSON has them."""
+        """The listed flags as JSON objects."""
         return [flag._asdict() for flag in self.listed]
 
     @property
     def unlisted_total(self) -> int | None:
-        """How many there are, where they are not all listed."""
+        """The number of all flags, if not all are listed; else None."""
         return self.total if self.total > len(self.listed) else None
 
 
@@ -66,7 +66,7 @@ NO_FLAGS = Flags((), {})
 
 
 class ReferenceProfile:
-    """The ranges and categories of the training table, as the contract has them."""
+    """The ranges and categories of the training table, from the contract."""
 
     def __init__(self, contract: Contract) -> None:
         features = contract.features
@@ -95,7 +95,7 @@ class ReferenceProfile:
         ]
 
     def codes(self, matrix: Matrix) -> dict[int, Codes]:
-        """The flags of each row that has any, by its index."""
+        """The flags of each flagged row, by the row's index."""
         found = [*self._of_numbers(matrix), *self._of_categories(matrix)]
         if not found:
             return {}
@@ -106,7 +106,7 @@ class ReferenceProfile:
         return dict(zip(rows[starts].tolist(), np.split(codes, starts[1:]), strict=True))
 
     def flags(self, codes: Sequence[Codes | None]) -> Flags:
-        """Those of a request, from the codes of each of its rows."""
+        """The flags of a request, from the codes of its rows."""
         flagged = [(row, of_row) for row, of_row in enumerate(codes) if of_row is not None]
         if not flagged:
             return NO_FLAGS

@@ -1,8 +1,8 @@
-"""Which of a model's two forms computes its probabilities, and what is known of the compiled one.
+"""The two forms of a model, and the result of comparing them at publishing.
 
-Every model has its scikit-learn estimator. Most have a compiled form beside it (``compiled.py``), many times
-as fast and a fraction in memory. It may serve only if publishing found it to be equal; then scikit-learn is
-not even imported.
+Every model has a scikit-learn estimator. Most also have a compiled form (compiled.py), which is many times
+faster and needs a fraction of the memory. It may serve only if publishing found it equal; then scikit-learn
+is not imported.
 """
 
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from service.model.contract import Matrix
 from service.model.label import Label
 
 COMPILED_TOLERANCE = 1e-6
-"""How far a probability of an accepted compiled form may be from scikit-learn's."""
+"""Largest difference of a probability of an accepted compiled form from scikit-learn's."""
 
 TRUSTED_TYPES: tuple[str, ...] = (
     "numpy.asarray",
@@ -25,11 +25,11 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )
-"""What a skops file may hold beyond the types that skops itself trusts."""
+"""Types that a skops file may contain in addition to those that skops trusts."""
 
 
 class Compilation(BaseModel):
-    """What publishing found of the compiled form: whether it may serve, and the facts that it rests on."""
+    """The result of comparing the compiled form at publishing: whether it may serve, and the evidence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,14 +38,14 @@ class Compilation(BaseModel):
     reason: str | None = None
     """Why it was not accepted."""
     compiler: str | None = None
-    """With its version; None, as the facts below, where there was nothing to check."""
+    """The compiler's name and version; None, like the following fields, if there was no compiled form."""
     rows: int = 0
-    """Rows that it was compared on: those of the table, and random ones of the contract."""
+    """Number of rows compared: those of the table, and random rows of the contract."""
     labels_equal: bool | None = None
     largest_difference: float | None = None
-    """Between a probability of the compiled form and of scikit-learn."""
+    """The largest difference between a probability of the compiled form and of scikit-learn."""
     row_independent: bool | None = None
-    """Whether rows got the same bits alone and in batches of any size."""
+    """Whether a row gets the same bits alone and in batches of any size."""
 
 
 NOT_COMPILED = Compilation(accepted=False, reason="it was published without a compiled form")
@@ -61,7 +61,7 @@ class Predictor(Protocol):
 
     @property
     def classes(self) -> tuple[Label, ...]:
-        """In the order of the probabilities."""
+        """The classes in the order of the probabilities."""
         ...
 
     def predict_proba(self, matrix: Matrix, /) -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ class Predictor(Protocol):
 
 
 class Estimator(Protocol):
-    """A fitted scikit-learn classifier, as far as serving uses it."""
+    """The part of a fitted scikit-learn classifier that serving uses."""
 
     classes_: NDArray[Any]
 
@@ -80,7 +80,7 @@ class Estimator(Protocol):
 
 
 class SklearnForm:
-    """A model's estimator, loaded."""
+    """A loaded scikit-learn estimator."""
 
     def __init__(self, estimator: Estimator) -> None:
         self._estimator = estimator
@@ -89,8 +89,8 @@ class SklearnForm:
 
     @classmethod
     def read(cls, path: Path) -> "SklearnForm":
-        """Load a skops file that holds nothing but trusted types; raises TypeError when it holds others."""
-        # Imported here because scikit-learn takes a second, and imports pandas where that is installed.
+        """Load a skops file of trusted types; raises TypeError if it contains others."""
+        # Imported here because importing scikit-learn takes a second, and imports pandas if it is installed.
         import skops.io
 
         return cls(skops.io.load(path, trusted=list(TRUSTED_TYPES)))

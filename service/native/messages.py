@@ -1,7 +1,7 @@
-"""The native API's messages: the bodies that clients send and get, as types made from a contract.
+"""The native API's messages: the bodies of requests and answers, as types made from a contract.
 
-The same types declare the ``@bentoml.api`` methods, validate in the gateway and make the OpenAPI
-document, so that the three cannot disagree.
+The same types declare the ``@bentoml.api`` methods, validate requests in the gateway and define the OpenAPI
+document, so that the three cannot differ.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from service.inference.engine import Predictions
 from service.model.contract import Contract, Row, Values
-from service.model.contract_view import ShownContract
+from service.model.contract_view import ContractView
 from service.model.label import Label
 from service.model.published import Lineage
 from service.model.reference_profile import MAX_LISTED_FLAGS, FlagReason
@@ -22,20 +22,20 @@ from service.native.native_reader import NativeReader
 from service.system.steps import Steps
 
 Parsed = Sequence[Values] | Steps[Sequence[Values]]
-"""The rows of a body; or the steps in which they are read, where the body is long or to be refused."""
+"""The rows of a short valid body; or the steps that read any other body."""
 
 _AMPLE_VALUE_BYTES = 256
-"""Length of a number with all that may stand round it."""
+"""Bytes allowed for a number with its punctuation and whitespace."""
 _AMPLE_ROW_BYTES = 1024**2
 _AMPLE_BATCH_BYTES = 4 * 1024**2
-"""Lengths that are always read, however few the features are."""
+"""Lengths that are always read, even if the contract has few features."""
 
 RowT = TypeVar("RowT", bound=Row)
 LabelT = TypeVar("LabelT", bound=Label)
 
 
 class Batch(BaseModel, Generic[RowT]):
-    """Rows that are predicted together."""
+    """A batch of rows."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ class Batch(BaseModel, Generic[RowT]):
 
 
 class FlaggedValue(BaseModel):
-    """A value that was answered although the training table held nothing like it."""
+    """A value outside the range or categories of the training data."""
 
     row: int
     """Index of the row in the request."""
@@ -52,14 +52,12 @@ class FlaggedValue(BaseModel):
 
 
 class Answer(BaseModel, Generic[LabelT]):
-    """The predictions for the rows of one request, in their order."""
+    """The predictions for the rows of a request, in order."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     predictions: list[LabelT]
-    probabilities: list[list[float]] = Field(
-        description="A list per row, in the class order that /model/info gives."
-    )
+    probabilities: list[list[float]] = Field(description="A list per row, in the class order of /model/info.")
     model_name: str
     model_version: str
     processing_time_ms: float
@@ -67,54 +65,54 @@ class Answer(BaseModel, Generic[LabelT]):
     request_id: str
     flags: list[FlaggedValue] | None = Field(
         default=None,
-        description="Values outside what the training table held, ordered by row; left out when there are "
-        f"none. At most {MAX_LISTED_FLAGS:,} are listed.",
+        description="Values outside the range or categories of the training data, ordered by row; left out "
+        f"if there are none. At most {MAX_LISTED_FLAGS:,} are listed.",
     )
     flags_total: int | None = Field(
-        default=None, description="How many there are, where not all of them are listed; else left out."
+        default=None, description="Number of all flags, if not all are listed; else left out."
     )
 
 
 class ModelInfo(BaseModel):
-    """The model that is served: what it takes, what it gives, where it comes from."""
+    """The served model: its contract, classes and lineage."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     tag: str = Field(description="The BentoML model.")
     model_name: str
     model_version: str
-    classes: list[Label] = Field(description="In the order of every answer's probabilities.")
-    contract: ShownContract
+    classes: list[Label] = Field(description="The classes in the order of the probabilities.")
+    contract: ContractView
     lineage: Lineage
     runtime: str = Field(
-        description="What computes the probabilities; `lineage.compilation` has whether it may be compiled."
+        description="The library that computes the probabilities; see also `lineage.compilation`."
     )
     max_batch_rows: int
 
 
 class Health(BaseModel):
-    """Whether the worker that answers can do its work."""
+    """The state of the worker that answers."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     status: str = Field(
-        description="`ok`; `failing` where the audit log cannot be written and answers wait for it; "
-        "`degraded` where they do not, or where records were dropped; `draining` before it stops."
+        description="`ok`; `failing` if the audit log cannot be written in strict mode; `degraded` if it "
+        "cannot be written in relaxed mode, or records were dropped; `draining` before the worker stops."
     )
     model: str
     model_name: str
     model_version: str
-    runtime: str = Field(description="What computes the probabilities, with its version.")
+    runtime: str = Field(description="The library that computes the probabilities, with its version.")
     audit_mode: str = Field(
-        description="`strict`, or `relaxed` where answers do not wait until they are recorded."
+        description="`strict`: answers wait for the commit of their records; `relaxed`: they do not."
     )
     audit_writable: bool
-    audit_dropped: int = Field(description="Records that this worker dropped since it started.")
+    audit_dropped: int = Field(description="Records that this worker has dropped since its start.")
     uptime_s: float
 
 
 class Messages:
-    """The message types of one contract, and the way from a body to rows."""
+    """The message types of a contract, and the parsing of bodies."""
 
     def __init__(self, contract: Contract, max_batch_rows: int) -> None:
         self.contract = contract
@@ -123,24 +121,24 @@ class Messages:
 
     @property
     def row_type(self) -> type[Row]:
-        """What ``POST /predict`` takes."""
+        """The body of ``POST /predict``."""
         return self.contract.row_type
 
     @cached_property
     def batch_type(self) -> type[Batch[Row]]:
-        """What ``POST /predict/batch`` takes."""
+        """The body of ``POST /predict/batch``."""
         row_type = self.contract.row_type
         instances = Field(
             min_length=1,
             max_length=self.max_batch_rows,
-            description=f"At most {self.max_batch_rows} rows; more are refused with 413.",
+            description=f"At most {self.max_batch_rows} rows; more get 413.",
             json_schema_extra=_without_max_items,
         )
         return create_model("Batch", __base__=Batch[Row], instances=(list[row_type], instances))  # type: ignore[valid-type]
 
     @cached_property
     def answer_type(self) -> type[Answer[Label]]:
-        """What both answer."""
+        """The answer of both routes."""
         label_type = self.contract.label_type
         return create_model(
             "Answer",
@@ -150,21 +148,21 @@ class Messages:
 
     @cached_property
     def longest_row_bytes(self) -> int:
-        """Length of the longest body of ``POST /predict`` that could be valid, generously."""
+        """Upper bound of the length of a valid body of ``POST /predict``."""
         return max(_AMPLE_ROW_BYTES, _row_bytes(self.contract))
 
     @cached_property
     def longest_batch_bytes(self) -> int:
-        """Length of the longest body of a batch, native or v2, that could be valid, generously."""
+        """Upper bound of the length of a valid batch, native or v2."""
         return max(_AMPLE_BATCH_BYTES, self.max_batch_rows * _row_bytes(self.contract) + _AMPLE_ROW_BYTES)
 
     @property
     def longest_message_bytes(self) -> int:
-        """Length of the longest gRPC message that could be valid, generously: as JSON it would be longer."""
+        """Upper bound of the length of a valid gRPC message, which is shorter than the same rows as JSON."""
         return self.longest_batch_bytes
 
     def parse_row(self, body: bytes) -> Parsed:
-        """The one row of a body of ``POST /predict``; raises BodyMalformed or RowsInvalid."""
+        """The row of a body of ``POST /predict``; raises BodyMalformed or RowsInvalid."""
         row = self._reader.row_at_once(body)
         return self._reader.row(body) if row is None else (row,)
 
@@ -184,8 +182,8 @@ class Messages:
         timestamp: datetime,
         processing_time_ms: float,
     ) -> Answer[Label]:
-        """The answer that gives the predictions of a model."""
-        # Not validated: all of it comes from the service itself.
+        """The answer with the predictions."""
+        # Not validated: the service itself made all values.
         return self.answer_type.model_construct(
             predictions=list(predictions.labels),
             probabilities=list(predictions.probabilities),
@@ -207,7 +205,7 @@ class Messages:
         timestamp: datetime,
         processing_time_ms: float,
     ) -> bytes:
-        """The JSON text of ``answer``, at once: most of the time would go into making the answer."""
+        """The JSON text of ``answer``, without constructing the answer, which would take most of the time."""
         members = {
             "predictions": predictions.labels,
             "probabilities": predictions.probabilities,
@@ -225,8 +223,8 @@ class Messages:
 
 
 def _row_bytes(contract: Contract) -> int:
-    # Each character of a name or text may be written as an escape or two, \ud83d\ude00; numbers may have more
-    # digits than they need, and spaces round them.
+    # Each character of a name or text may be written as one or two escapes (\ud83d\ude00). Numbers may have
+    # superfluous digits and spaces.
     return sum(
         12 * len(feature.name) + max(12 * feature.max_text_length, _AMPLE_VALUE_BYTES)
         for feature in contract.features
@@ -234,5 +232,5 @@ def _row_bytes(contract: Contract) -> int:
 
 
 def _without_max_items(schema: dict[str, JsonValue]) -> None:
-    # How many rows are served at once is a limit of the service, not a property of a valid body.
+    # The number of rows is a limit of the service (413), not a property of a valid body.
     del schema["maxItems"]

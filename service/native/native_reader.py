@@ -1,7 +1,7 @@
-"""The bodies of the native API -> rows, in steps that hold the event loop for a few milliseconds each.
+"""Reads rows from the bodies of the native API, in steps of a few milliseconds of the event loop.
 
-A short body that is valid is read by pydantic at once. A long one is read piece by piece, and so is any that
-is refused, to find out what is wrong with it.
+pydantic reads a short valid body at once. A long or an invalid body is read piece by piece, which bounds the
+steps and the number of findings.
 """
 
 from collections.abc import Sequence
@@ -25,22 +25,22 @@ from service.model.contract import Contract, Values
 from service.system.steps import Steps
 
 ROWS = "instances"
-"""The member of a batch that has the rows."""
+"""The member of a batch with the rows."""
 
 _ROWS_A_STEP = 2_000
-"""Rows whose ends are looked for one by one in a step."""
+"""Rows whose ends are searched one by one in a step."""
 _VALUES_A_STEP = 64 * 1024
-"""Values that the rows of a step have; those that are left out of a row count as well."""
+"""Values of the rows of a step, including missing ones."""
 _MEMBERS_A_STEP = 64
-"""Members of a long row that are read in a step; each may be as long as a text may be."""
+"""Members of a long row that are read in a step; each may be as long as the longest text."""
 _PIECES_OF_A_ROW = 4
-"""How much longer than a piece a row may be that is read at once."""
+"""How many pieces long a row may be to be read at once."""
 _GUESSES = 512
-"""How much shorter than a piece a run of rows may be that is guessed."""
+"""How many times shorter than a piece a guessed run of rows may be."""
 
 
 class NativeReader:
-    """The way from bodies to rows, for one contract."""
+    """Reads the bodies of one contract."""
 
     def __init__(self, contract: Contract, max_batch_rows: int, *, piece_bytes: int = PIECE_BYTES) -> None:
         self._check = RowCheck(contract)
@@ -54,11 +54,11 @@ class NativeReader:
         self._batch_of_json = batch.__pydantic_validator__.validate_json
 
     def row_at_once(self, body: bytes) -> Values | None:
-        """The row of a body that is short and valid; None for any other."""
+        """The row of a short valid body; None for any other."""
         return self._check.row_of_json(body) if len(body) <= self._piece_bytes else None
 
     def row(self, body: bytes) -> Steps[Sequence[Values]]:
-        """The row of any body; raises BodyMalformed, RowsInvalid."""
+        """The row of any body; raises BodyMalformed or RowsInvalid."""
         refuse_byte_order_mark(body)
         if len(body) <= self._piece_bytes:
             value = strict_json(body)
@@ -73,7 +73,7 @@ class NativeReader:
         return (row,)
 
     def batch_at_once(self, body: bytes) -> Sequence[Values] | None:
-        """The rows of a body that is short and valid; None for any other."""
+        """The rows of a short valid body; None for any other."""
         if len(body) > self._piece_bytes or self._check.width * body.count(b"{") > _VALUES_A_STEP:
             return None
         if not self._check.may_read(body):
@@ -85,16 +85,16 @@ class NativeReader:
         return [row.features for row in batch.instances]
 
     def batch(self, body: bytes) -> Steps[Sequence[Values]]:
-        """The rows of any body; raises BodyMalformed, RowsInvalid, TooManyRows."""
+        """The rows of any body; raises BodyMalformed, RowsInvalid or TooManyRows."""
         refuse_byte_order_mark(body)
         if len(body) <= self._piece_bytes:
-            strict_json(body)  # It says where a short body is malformed, which a piece of it does not.
+            strict_json(body)  # Its error has the position in the whole body.
         reader = JsonReader(body, piece_bytes=self._piece_bytes)
         try:
             return (yield from self._batch(reader))
         except PieceTooLong:
             raise _refused(
-                (), f"Has a value of more than {self._piece_bytes} bytes, or one without an end"
+                (), f"Contains a value of more than {self._piece_bytes} bytes, or an unterminated one"
             ) from None
 
     def _batch(self, reader: JsonReader) -> Steps[Sequence[Values]]:
@@ -105,14 +105,12 @@ class NativeReader:
         unknown: list[str] = []
         for members, name in enumerate(reader.members(), start=1):
             if name == ROWS:
-                rows, found = (
-                    PackedRows(self._contract),
-                    Findings(),
-                )  # Of members with the same name the last counts.
+                # Of members with the same name the last is used.
+                rows, found = PackedRows(self._contract), Findings()
                 yield from self._rows(reader, rows, found)
             else:
                 unknown.append(name)
-                _pass(reader, found)
+                _skip(reader, found)
             if members > MAX_FINDINGS or not found.are_all:
                 found.stop()
                 break
@@ -131,7 +129,7 @@ class NativeReader:
             found.add(
                 (ROWS,), "May not be missing" if reader.peek() == b"n" else "Input should be a valid array"
             )
-            _pass(reader, found)
+            _skip(reader, found)
             return
         if reader.take(b"]"):
             found.add((ROWS,), "List should have at least 1 item after validation, not 0")
@@ -147,7 +145,7 @@ class NativeReader:
             yield
 
     def _next_rows(self, reader: JsonReader, rows: PackedRows, found: Findings) -> Steps[bool]:
-        """Read the rows of a step; False where no more need be read."""
+        """Read the rows of a step; False if the rest need not be read."""
         values: list[object] | None = None
         end = self._guess(reader)
         if end > reader.at:
@@ -181,7 +179,7 @@ class NativeReader:
         return reader.at
 
     def _long_row(self, reader: JsonReader, at: Location) -> Steps[object]:
-        """A row that is longer than a piece, member by member."""
+        """Read a row that is longer than a piece, member by member."""
         if reader.peek() != b"{":
             raise _not_an_object(reader, at)
         row: dict[str, object] = {}
@@ -194,13 +192,13 @@ class NativeReader:
                 if read % _MEMBERS_A_STEP == 0:
                     yield
         except PieceTooLong:
-            reason = f"Is longer than {self._longest_value} bytes, or what comes after it is"
+            reason = f"Is longer than {self._longest_value} bytes, or the value after it is"
             raise _refused((*at, name) if name else at, reason) from None
         return row
 
 
-def _pass(reader: JsonReader, found: Findings) -> None:
-    """Go past a value that is refused whatever it is; stop where that would take long."""
+def _skip(reader: JsonReader, found: Findings) -> None:
+    """Skip a value of an unknown member; stop the search for findings if it is long."""
     try:
         reader.value()
     except PieceTooLong:

@@ -1,7 +1,7 @@
-"""A prediction requested within Python: what the ``@bentoml.api`` methods do.
+"""Predictions requested within Python: the implementation of the ``@bentoml.api`` methods.
 
-Requests over HTTP and gRPC never come this way. Other callers of the methods (BentoML's in-process client,
-another service of the same bento, a test) pass through the same data plane, so that they leave a record.
+Requests over HTTP and gRPC do not use these methods. Other callers (BentoML's in-process client, another
+service of the same bento, a test) pass through the same data plane and are recorded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +23,13 @@ from service.native.messages import Answer, Messages
 
 
 class PythonReply(NamedTuple):
-    """What the caller gets."""
+    """The result of a call."""
 
     status: int
     body: bytes
-    """As JSON, for the audit log."""
+    """The answer or the error as JSON, for the audit log."""
     answer: Answer[Label] | None
-    """None if the request is refused."""
+    """None if the call is rejected or failed."""
     error: RequestError | None = None
 
 
@@ -46,15 +46,15 @@ class PythonRequest(Request[PythonReply]):
 
     @property
     def headers(self) -> Mapping[bytes, bytes]:
-        """None."""
+        """A call has no headers."""
         return {}
 
     def deadline(self, limit_ms: int) -> float:
-        """When it must be answered, by the clock ``time.monotonic``."""
+        """The deadline, by the clock ``time.monotonic``."""
         return self.started + limit_ms / 1e3
 
     def client_is_gone(self) -> bool:
-        """Never: a caller that stops waiting cancels the call."""
+        """False: a caller that stops waiting cancels the call."""
         return False
 
     def refusal(self, error: RequestError) -> PythonReply:
@@ -75,26 +75,26 @@ class _PythonCodec:
         return request.body or b""
 
     async def read(self, request: PythonRequest) -> ParsedRequest[PythonReply]:
-        """The rows, and how they are answered."""
+        """The rows and the function that makes the reply."""
 
-        def answer(predictions: Predictions) -> PythonReply:
-            given = self._messages.answer(
+        def reply(predictions: Predictions) -> PythonReply:
+            answer = self._messages.answer(
                 predictions,
                 self._lineage,
                 request_id=request.request_id,
                 timestamp=request.received_utc,
                 processing_time_ms=request.seconds * 1e3,
             )
-            return PythonReply(200, given.model_dump_json(exclude_none=True).encode(), given)
+            return PythonReply(200, answer.model_dump_json(exclude_none=True).encode(), answer)
 
-        return ParsedRequest([row.features for row in self._rows], answer)
+        return ParsedRequest([row.features for row in self._rows], reply)
 
 
 class PythonRoute:
-    """One of the methods."""
+    """The implementation of one method."""
 
     def __init__(self, messages: Messages, route: str, dataplane: Callable[[], DataPlane]) -> None:
-        """Take what gives the data plane of the worker once that has started."""
+        """Take a function that returns the data plane of the worker after it has started."""
         self._messages = messages
         self._route = route
         self._dataplane = dataplane

@@ -1,11 +1,11 @@
-"""Input tensors -> rows of the contract.
+"""Input tensors become rows of the contract.
 
-They come in one of two forms: a tensor for each feature under its name, of shape [n] or [n, 1]; or, where no
-feature is a text, one of all of them, of shape [n, features] in the contract's order. A missing value, where
-the contract has any, is NaN in floats, null in JSON, and an empty text unless that is a category of its own;
-so the datatype of a number or boolean that may be missing is FP64 in the metadata.
+There are two forms: one tensor for each feature under its name, of shape [n] or [n, 1]; or, if no feature is
+a text, a single tensor of shape [n, features] in the contract's order. If a feature may be missing, a missing
+value is NaN in floats, null in JSON, and an empty text unless that is a known category. So the datatype of a
+number or boolean that may be missing is FP64 in the metadata.
 
-Rows are made of Python's own values and validated by the contract's row type, as those of the native API are.
+Rows consist of Python objects and are validated like those of the native API.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,17 +23,17 @@ from service.wire.datatypes import DATATYPES, FP64, Kind
 from service.wire.tensors import Head, Values
 
 MATRIX = "features"
-"""The name of the one tensor that has all features."""
+"""The name of the single tensor with all features."""
 
 Convert = Callable[[Values], Values] | None
-"""From the values of a tensor to those of a feature; nothing to do."""
+"""The conversion from a tensor's values to a feature's; None if they are the same."""
 
 _SIZES = 3
-"""Of a shape that are looked at; two is all that one may have."""
+"""The lengths of a shape that are checked; a valid shape has at most two."""
 _HEADS = 1_024
-"""That are kept."""
+"""The number of checked tensor descriptions that are cached."""
 _VALUES_A_STEP = 16 * 1024
-"""Values of the rows that are validated in a step."""
+"""The number of values that one step validates."""
 
 _NUMERIC = "FP64, FP32, INT64, INT32"
 _TAKES = {"float": _NUMERIC, "integer": _NUMERIC, "boolean": f"BOOL, {_NUMERIC}", "category": "BYTES"}
@@ -46,19 +46,19 @@ def tensor_names(contract: Contract) -> list[str]:
 
 
 class Got(NamedTuple):
-    """A tensor that came."""
+    """A received tensor."""
 
     head: Head
     values: Values
 
 
 _Column = tuple[Convert, Values, int, int]
-"""Where the values of a feature are: their conversion, the values of the tensor, the index of the feature's
-first value there, and the number of values in a row. A plain tuple: each request makes one for each."""
+"""The place of a feature's values: their conversion, the tensor's values, the index of the feature's first
+value, and the number of values in a row. A plain tuple, because each request makes one for each feature."""
 
 
 class Inputs:
-    """The way from tensors to rows, for one contract."""
+    """Converts tensors to rows of one contract."""
 
     def __init__(self, contract: Contract, max_rows: int) -> None:
         self._contract = contract
@@ -70,21 +70,21 @@ class Inputs:
         self.max_rows = max_rows
         self.most_tensors = len(self._tensors)
         self._converts = [_converts(feature) for feature in contract.features]
-        # Clients send the same few tensors again and again. Typed, for 1.0 and true are no lengths.
+        # Clients repeat the same few tensors. The cache is typed, because 1.0 and true are not lengths.
         self._head = lru_cache(_HEADS, typed=True)(self._check)
         self._row_check = RowCheck(contract)
 
     def most_values(self, name: object) -> int:
-        """Values that a tensor can have at most, of that name or of one that is not known yet."""
+        """The maximum number of a tensor's values; of any tensor if its name is not known yet."""
         is_one_feature = name in self._names or not self._takes_matrix
         return self.max_rows * (1 if is_one_feature else len(self._names))
 
     def head(self, name: object, datatype: object, shape: object, got: dict[str, Got]) -> Head:
-        """What a tensor says it is, before its values are looked at; raises TensorInvalid, TooManyRows."""
+        """The checked description of a tensor, without its values; raises TensorInvalid, TooManyRows."""
         sizes = shape[:_SIZES] if isinstance(shape, list) else (None,)
         try:
             head = self._head(name, datatype, *sizes)
-        except TypeError:  # Something that is no key of a dictionary; it is no string or number either.
+        except TypeError:  # A value that cannot be a cache key is neither a string nor a number.
             head = self._check(name, datatype, *sizes)
         if head.name in got:
             head.refuse("is given twice")
@@ -95,13 +95,13 @@ class Inputs:
             raise InferenceInvalid("an input has no name")
         known = DATATYPES.get(datatype) if isinstance(datatype, str) else None
         if known is None:
-            asked = shortened(datatype) if isinstance(datatype, str) and datatype else "none"
-            raise TensorInvalid(name, f"has an unknown datatype: {asked}")
+            given = shortened(datatype) if isinstance(datatype, str) and datatype else "none"
+            raise TensorInvalid(name, f"has an unknown datatype: {given}")
         sizes = [size for size in shape if type(size) is int and size >= 0]
         if len(sizes) < len(shape):
             raise TensorInvalid(name, "has a shape that is not a list of lengths")
         if name not in self._tensors:
-            raise TensorInvalid(name, "is not an input of the model; its metadata has those that are")
+            raise TensorInvalid(name, "is not an input of the model; the model's metadata lists its inputs")
         width = sizes[1] if len(sizes) == 2 else 1
         if len(sizes) not in (1, 2) or (width != 1 and not self._is_matrix(name, width)):
             raise TensorInvalid(name, f"has shape {sizes}, but takes {self._shapes(name)}")
@@ -114,10 +114,10 @@ class Inputs:
         return Head(name, known, tuple(sizes), rows, size, size == 1 and known is FP64)
 
     def rows(self, got: dict[str, Got]) -> Steps[Sequence[RowValues]]:
-        """The validated rows of all tensors that came; raises TensorInvalid, RowsInvalid."""
+        """The validated rows of all received tensors; raises TensorInvalid, RowsInvalid."""
         columns = self._columns(got)
         rows, found = next(iter(got.values())).head.rows, Findings()
-        if rows == 1:  # Most requests by far.
+        if rows == 1:  # Most requests.
             values = {
                 name: _take(0, 1, *column)[0] for name, column in zip(self._names, columns, strict=True)
             }
@@ -156,7 +156,7 @@ class Inputs:
             return [(self._convert(at, head, head), values, at, width) for at in range(width)]
         tensors = [got[name] if name in got else self._missing(name) for name in self._names]
         if len(got) > width:
-            raise TensorInvalid(MATRIX, "has all features, so no other input can stand beside it")
+            raise TensorInvalid(MATRIX, "has all features, so it must be the only input")
         first = tensors[0].head
         return [(self._convert(at, head, first), values, 0, 1) for at, (head, values) in enumerate(tensors)]
 
@@ -180,7 +180,7 @@ def _take(start: int, stop: int, convert: Convert, values: Values, first: int, w
 
 
 def _converts(feature: Feature) -> dict[Kind, Convert]:
-    """What becomes of the values of each kind of datatype that the feature takes."""
+    """The conversion for each kind of datatype that the feature accepts."""
     missing = _nan_to_none if feature.nullable else None
     if feature.type == "category":
         return {"text": _empty_to_none if feature.nullable and "" not in feature.categories else None}
@@ -202,11 +202,11 @@ def _empty_to_none(values: Values) -> Values:
 
 
 def _truths(values: Values) -> Values:
-    # A number that is neither stays one, which the contract refuses.
+    # A number other than 0 and 1 stays a number, which the contract rejects.
     return [_TRUTH.get(value, value) for value in values]
 
 
 def _place(at: Location) -> Location:
-    """The tensor's name, then the row: rows are validated one after the other."""
+    """The location with the tensor's name before the row."""
     row, name = at
     return name, row

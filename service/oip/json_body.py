@@ -1,9 +1,9 @@
-"""The protocol's messages as HTTP has them: JSON, and raw tensors behind it where they are asked for.
+"""The protocol's messages over HTTP: JSON, optionally followed by raw tensors.
 
-The Binary Tensor Data extension: a header says where the JSON ends; behind it lie the raw bytes of those
-inputs that have ``binary_data_size`` instead of ``data``, in their order. Outputs are raw where they, or the
-request for all of them, ask for it. JSON is taken with NaN, which it does not have, because clients write it
-into FP tensors.
+In the Binary Tensor Data extension, a header states where the JSON ends. After it come the raw bytes of the
+inputs that have ``binary_data_size`` instead of ``data``, in their order. Outputs are raw if their own
+parameters, or the request's, ask for it. NaN is accepted although JSON does not have it, because clients
+write it into FP tensors.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -26,29 +26,29 @@ from service.wire.tensors import from_json as values_from_json
 HEADER = "Inference-Header-Content-Length"
 
 _UNSERVED: dict[str, Side] = {"classification": "Output", "shared_memory_region": "Input"}
-"""Parameters of extensions that would change what a tensor is, and what has them."""
+"""Parameters of extensions that would change a tensor's meaning, and the tensors that have them."""
 
 _VALUES_A_STEP = 1_024
-"""Values of a tensor, from which on the event loop serves others before the next tensor is read."""
+"""After a tensor with so many values, the event loop serves others before the next tensor is read."""
 
-_MOST_US = 2**64
-"""No parameter of gRPC's is larger; and a number beyond 1e308 has no place in a float."""
+_MAX_US = 2**64
+"""The largest parameter of gRPC; a number beyond 1e308 would also overflow a float."""
 
 Members = Mapping[str, object]
 
 
 class InferRequest(NamedTuple):
-    """What a body asks for."""
+    """The request that a body contains."""
 
     rows: Sequence[RowValues]
     outputs: Sequence[str]
     binary: frozenset[str]
-    """Those of the outputs that are to be raw."""
+    """The outputs that the answer has as raw bytes."""
     timeout_s: float
 
 
 def json_length(header: bytes | None, body: bytes) -> int:
-    """Where the JSON of a body ends, as the header says; raises HeaderInvalid."""
+    """The length of a body's JSON, as the header states; raises HeaderInvalid."""
     if header is None:
         return len(body)
     if not header.isdigit() or len(header) > 12 or int(header) > len(body):
@@ -59,7 +59,7 @@ def json_length(header: bytes | None, body: bytes) -> int:
 def parse(
     body: bytes, end: int, inputs: Inputs, *, piece_bytes: int = PIECE_BYTES
 ) -> Members | Steps[Members]:
-    """The members of a body whose JSON ends there, in steps where it is long.
+    """The members of a body whose JSON ends at ``end``, in steps if it is long.
 
     Raises BodyMalformed, InferenceInvalid, TooManyRows.
     """
@@ -72,7 +72,7 @@ def parse(
     except ValueError as error:
         raise BodyMalformed(str(error)) from error
     if not isinstance(members, dict):
-        raise InferenceInvalid("it is no JSON object")
+        raise InferenceInvalid("it is not a JSON object")
     return members
 
 
@@ -85,7 +85,7 @@ def id_of(members: Members) -> str:
 
 
 def read(members: Members, raw: memoryview, inputs: Inputs, outputs: Outputs) -> Steps[InferRequest]:
-    """The request of a body's members and of the bytes behind them; raises RequestError."""
+    """The request from a body's members and the bytes after them; raises RequestError."""
     parameters = _members(members, "parameters", "request")
     all_binary = parameters.get("binary_data_output") is True
     names, binary = _outputs(members, outputs, all_binary)
@@ -96,10 +96,10 @@ def read(members: Members, raw: memoryview, inputs: Inputs, outputs: Outputs) ->
 
 
 def timeout_s(parameter: object) -> float:
-    """The time that the request's parameter ``timeout``, in µs, gives it; 0 is none, as in Triton."""
+    """The time limit of the request's parameter ``timeout``, in µs; 0 is no limit, as in Triton."""
     if parameter is None or parameter == 0:
         return float("inf")
-    if type(parameter) is not int or not 0 <= parameter < _MOST_US:
+    if type(parameter) is not int or not 0 <= parameter < _MAX_US:
         raise InferenceInvalid("its parameter timeout is not a number of microseconds")
     return parameter / 1e6
 
@@ -107,9 +107,9 @@ def timeout_s(parameter: object) -> float:
 def write(
     request: InferRequest, predictions: Predictions, id_: str, model: ServedModel, outputs: Outputs
 ) -> tuple[bytes, int | None]:
-    """The body that answers a request with an id, and where its JSON ends if there is more."""
+    """The body of the answer, and the length of its JSON if raw tensors follow it."""
     raws = []
-    told = []
+    tensors = []
     for tensor in outputs.tensors(predictions, request.outputs):
         about: dict[str, object] = {
             "name": tensor.name,
@@ -121,12 +121,12 @@ def write(
             about["parameters"] = {"binary_data_size": len(raws[-1])}
         else:
             about["data"] = tensor.values
-        told.append(about)
+        tensors.append(about)
     answer: dict[str, object] = {
         "model_name": model.name,
         "model_version": model.version,
         "id": id_,
-        "outputs": told,
+        "outputs": tensors,
     }
     if predictions.flags.listed:
         answer["parameters"] = flag_parameters(predictions.flags)
@@ -142,7 +142,7 @@ def _inputs(request: Members, raw: memoryview, inputs: Inputs) -> Steps[dict[str
     at = 0
     for each in given:
         if not isinstance(each, dict):
-            raise InferenceInvalid("an input is no JSON object")
+            raise InferenceInvalid("an input is not a JSON object")
         head = inputs.head(each.get("name"), each.get("datatype"), each.get("shape"), got)
         size = _binary_size(head, each)
         if size is None:
@@ -157,7 +157,7 @@ def _inputs(request: Members, raw: memoryview, inputs: Inputs) -> Steps[dict[str
         if len(values) >= _VALUES_A_STEP:
             yield
     if at != len(raw):
-        raise InferenceInvalid(f"{len(raw) - at} bytes behind its JSON belong to no input")
+        raise InferenceInvalid(f"{len(raw) - at} bytes after its JSON belong to no input")
     return got
 
 
@@ -166,7 +166,7 @@ def _binary_size(head: Head, given: Members) -> int | None:
     if not parameters:
         return None
     if not isinstance(parameters, dict):
-        head.refuse("has parameters that are no JSON object")
+        head.refuse("has parameters that are not a JSON object")
     refuse_unserved(head.name, parameters)
     size = parameters.get("binary_data_size")
     if size is None:
@@ -180,21 +180,21 @@ def _binary_size(head: Head, given: Members) -> int | None:
 
 def _raw_values(head: Head, raw: memoryview, at: int, size: int) -> Values:
     if size > len(raw) - at:
-        head.refuse(f"has a binary_data_size of {size}, but {len(raw) - at} bytes are left behind the JSON")
+        head.refuse(f"has a binary_data_size of {size}, but {len(raw) - at} bytes are left after the JSON")
     return from_raw(head, raw[at : at + size])
 
 
 def _outputs(request: Members, outputs: Outputs, all_binary: bool) -> tuple[Sequence[str], frozenset[str]]:
-    asked = request.get("outputs")
-    if asked is None or asked == []:
+    requested = request.get("outputs")
+    if requested is None or requested == []:
         return NAMES, frozenset(NAMES) if all_binary else frozenset()
-    if not isinstance(asked, list):
-        raise InferenceInvalid("its outputs are no list")
+    if not isinstance(requested, list):
+        raise InferenceInvalid("its outputs are not a list")
     names: list[str] = []
     binary: list[str] = []
-    for each in asked:
+    for each in requested:
         if not isinstance(each, dict):
-            raise InferenceInvalid("an output is no JSON object")
+            raise InferenceInvalid("an output is not a JSON object")
         names.append(outputs.check(each.get("name"), names))
         parameters = _members(each, "parameters", f"output {names[-1]}")
         refuse_unserved(names[-1], parameters)
@@ -208,12 +208,12 @@ def _members(of: Members, name: str, whose: str) -> Members:
     if members is None:
         return {}
     if not isinstance(members, dict):
-        raise InferenceInvalid(f"the {name} of the {whose} are no JSON object")
+        raise InferenceInvalid(f"the {name} of the {whose} are not a JSON object")
     return members
 
 
 def refuse_unserved(tensor: str, parameters: Container[str]) -> None:
-    """Raise TensorInvalid where a tensor's parameters ask for what is not served."""
+    """Raise TensorInvalid if a tensor has a parameter of an extension that is not supported."""
     for name, side in _UNSERVED.items():
         if name in parameters:
-            raise TensorInvalid(tensor, f"has the parameter {name}, which is not served", side=side)
+            raise TensorInvalid(tensor, f"has the parameter {name}, which is not supported", side=side)

@@ -1,7 +1,7 @@
 """The JSON of a long inference request, read piece by piece.
 
-The values of a tensor are read as pieces of the list that they stand in, at most as many as it can have. What
-the protocol has beside them is short. Members that it does not have are passed by, if they are short.
+The values of a tensor are read in pieces of their list, up to the number that the tensor may have. All other
+members of the protocol are short. Unknown members are skipped, if they are short.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from service.system.steps import Steps
 from service.wire.tensors import JsonPieces
 
 _ITEMS_A_STEP = 4_000
-"""Values whose ends are looked for one by one in a step."""
+"""The number of values that one step reads one by one."""
 _MEMBERS = 64
-"""Of the request or of a tensor that are read, whether the protocol has them or not."""
+"""The maximum number of members of a request or of a tensor, known or unknown."""
 _KNOWN = frozenset({"name", "datatype", "shape", "parameters"})
 _MEMBER_BYTES = 64 * 1024
-"""Length of a member other than data and inputs."""
+"""The maximum length of a member other than data and inputs."""
 _DATA = "data"
 _VALUE_TYPES = frozenset({float, int, str, bool, type(None)})
 
@@ -30,7 +30,7 @@ def parse_long(reader: JsonReader, inputs: Inputs) -> Steps[Mapping[str, object]
     try:
         if reader.peek() != b"{":
             reader.value()
-            raise InferenceInvalid("it is no JSON object")
+            raise InferenceInvalid("it is not a JSON object")
         members: dict[str, object] = {}
         for count, name in enumerate(reader.members()):
             if count == _MEMBERS:
@@ -43,7 +43,7 @@ def parse_long(reader: JsonReader, inputs: Inputs) -> Steps[Mapping[str, object]
         reader.end()
     except PieceTooLong:
         raise InferenceInvalid(
-            "it has something other than data that is over 64 KiB, or a text over 128 KiB, or one without end"
+            "it has a member other than data over 64 KiB, or a text that is over 128 KiB or not closed"
         ) from None
     return members
 
@@ -90,7 +90,7 @@ def _data(reader: JsonReader, most: int) -> Steps[list[Any] | JsonPieces]:
         read = reader.next_items(_ITEMS_A_STEP)
         items, length = _flat(read)
         if pieces and length != inner:
-            raise InferenceInvalid("an input has data that are nested here and not there")
+            raise InferenceInvalid("an input has data that are only partly nested")
         inner = length
         pieces.append(items)
         count += max(len(items), len(read))  # Lists may be empty.
@@ -103,14 +103,14 @@ def _data(reader: JsonReader, most: int) -> Steps[list[Any] | JsonPieces]:
 
 
 def _flat(items: list[Any]) -> tuple[list[Any], int | None]:
-    """The values of a piece, and the length of the lists that they stand in if they do."""
+    """The values of a piece, and the length of its inner lists if it is nested."""
     length: int | None = None
     if type(items[0]) is list:
         lengths = {len(item) if type(item) is list else None for item in items}
         length = lengths.pop()
         if lengths or length is None:
-            raise InferenceInvalid("an input has data that are not nested as a shape is")
+            raise InferenceInvalid("an input has data whose nesting matches no shape")
         items = [*chain.from_iterable(items)]
     if not _VALUE_TYPES.issuperset(map(type, items)):
-        raise InferenceInvalid("an input has data that are no values, or are nested too deeply")
+        raise InferenceInvalid("an input has data that are not values, or are nested too deeply")
     return items, length

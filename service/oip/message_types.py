@@ -1,7 +1,7 @@
-"""The protocol's JSON messages as types: what the service says of itself, and what OpenAPI tells.
+"""The protocol's JSON messages as types, for the service's own answers and for OpenAPI.
 
-An inference request is read without its type (body.py), which takes a fraction of the time and names the
-tensor that is wrong; the document's tests hold one against the other.
+An inference request is read without its type (json_body.py), which takes a fraction of the time and names the
+invalid tensor. Tests compare the reader with the types.
 """
 
 from typing import Annotated, Any, Literal
@@ -17,13 +17,13 @@ Parameters = dict[str, JsonValue]
 
 
 class ErrorMessage(BaseModel):
-    """What is wrong with a request, or went wrong with it."""
+    """An error."""
 
     error: str
 
 
 class Liveness(BaseModel):
-    """Whether the process lives."""
+    """Whether the process is alive."""
 
     live: bool
 
@@ -42,7 +42,7 @@ class ModelReadiness(BaseModel):
 
 
 class ServerMetadata(BaseModel):
-    """The server, and what it takes beside the protocol's core."""
+    """The server and the extensions that it supports."""
 
     name: str
     version: str
@@ -50,11 +50,11 @@ class ServerMetadata(BaseModel):
 
 
 class TensorMetadata(BaseModel):
-    """What a tensor has to be, or will be."""
+    """A tensor that the model takes or returns."""
 
     name: str
     datatype: str
-    shape: list[int] = Field(description="-1 for a length that a request decides.")
+    shape: list[int] = Field(description="-1 for a length that depends on the request.")
 
 
 class ModelMetadata(BaseModel):
@@ -75,15 +75,15 @@ class OutputTensor(BaseModel):
     datatype: str
     shape: list[int]
     data: list[str] | list[float] | None = Field(
-        default=None, description="Flat, in row-major order; left out where the tensor is raw."
+        default=None, description="Flat, in row-major order; omitted if the tensor is raw."
     )
     parameters: Parameters | None = Field(
-        default=None, description="`binary_data_size` of a tensor that is raw, in bytes."
+        default=None, description="`binary_data_size` of a raw tensor, in bytes."
     )
 
 
 class InferenceResponse(BaseModel):
-    """The tensors that were asked for."""
+    """The requested tensors."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -93,16 +93,18 @@ class InferenceResponse(BaseModel):
     outputs: list[OutputTensor]
     parameters: Parameters | None = Field(
         default=None,
-        description="`flags`: values outside what the training table held, as JSON; "
-        "`flags_total`: how many there are, where not all of them are listed.",
+        description="`flags`: values outside those of the training table, as JSON; "
+        "`flags_total`: their number, if not all of them are listed.",
     )
 
 
 class RequestedOutput(BaseModel):
-    """A tensor that is asked for."""
+    """A requested tensor."""
 
     name: Literal[NAMES]  # type: ignore[valid-type]
-    parameters: Parameters | None = Field(default=None, description="`binary_data`: whether it is to be raw.")
+    parameters: Parameters | None = Field(
+        default=None, description="`binary_data`: whether it is returned raw."
+    )
 
 
 class InputTensor(BaseModel):
@@ -114,21 +116,21 @@ class InputTensor(BaseModel):
     data: list[JsonValue] = Field(
         default=...,
         min_length=1,
-        description="Flat, or nested as the shape is; not there where `parameters.binary_data_size` says "
-        "that the tensor's bytes are behind the JSON.",
+        description="Flat, or nested like the shape; omitted if `parameters.binary_data_size` states the "
+        "length of the tensor's bytes after the JSON.",
     )
     parameters: Parameters | None = None
 
 
 class InferenceRequest(BaseModel):
-    """Rows as tensors: one for each feature, or all features as one."""
+    """Rows as tensors: one for each feature, or one with all features."""
 
     id: str = ""
     inputs: list[InputTensor] = Field(min_length=1)
-    outputs: list[RequestedOutput] | None = Field(default=None, description="All, where there is none.")
+    outputs: list[RequestedOutput] | None = Field(default=None, description="All outputs, if omitted.")
     parameters: Parameters | None = Field(
         default=None,
-        description="`timeout`, in µs; `binary_data_output`: whether outputs are raw that do not say it.",
+        description="`timeout`, in µs; `binary_data_output`: whether outputs are raw by default.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Predictions -> output tensors: ``label``, a text for each row, and ``probabilities``, in class order."""
+"""Predictions become output tensors: ``label``, a text per row, and ``probabilities``, in class order."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -37,18 +37,18 @@ class OutputTensor(NamedTuple):
 
 
 class Outputs:
-    """The way from predictions to tensors, for one contract."""
+    """Converts predictions to tensors, for one contract."""
 
     def __init__(self, contract: Contract) -> None:
         self.classes = len(contract.target.classes)
         self._are_texts = contract.target.type == "text"
 
-    def check(self, name: object, asked: Sequence[str]) -> str:
-        """The name of an output that is asked for, beside those before it; raises TensorInvalid."""
+    def check(self, name: object, requested: Sequence[str]) -> str:
+        """The name of a requested output, which must be none of those before it; raises TensorInvalid."""
         if name not in NAMES:
             raise TensorInvalid(str(name), f"is unknown; there are {' and '.join(NAMES)}", side="Output")
-        if name in asked:
-            raise TensorInvalid(str(name), "is asked for twice", side="Output")
+        if name in requested:
+            raise TensorInvalid(str(name), "is requested twice", side="Output")
         return str(name)
 
     def tensors(self, predictions: Predictions, names: Sequence[str]) -> Sequence[OutputTensor]:
@@ -59,7 +59,7 @@ class Outputs:
         ]
 
     def shapes(self, rows: int, names: Sequence[str]) -> Sequence[OutputTensor]:
-        """The same for so many rows, without their values."""
+        """The tensors of these names for so many rows, without values."""
         return [
             OutputTensor(LABEL, BYTES, (rows,), ())
             if name == LABEL
@@ -73,14 +73,14 @@ class Outputs:
         return predictions.labels if self._are_texts else [*map(label_text, predictions.labels)]
 
 
-@lru_cache  # There are as many as classes.
+@lru_cache  # One entry per class.
 def _raw_text(text: str) -> bytes:
     encoded = text.encode()
     return pack("<I", len(encoded)) + encoded
 
 
 def flag_parameters(flags: Flags) -> dict[str, str | int]:
-    """The flags as an answer's parameters: JSON, as the native API has it, for a parameter takes no list."""
+    """The flags as an answer's parameters; the list is JSON text, because a parameter cannot be a list."""
     listed = to_json(flags.objects).decode()
     total = flags.unlisted_total
     return {"flags": listed} | ({} if total is None else {"flags_total": total})

@@ -1,7 +1,7 @@
-"""The model as the protocol's clients know it.
+"""The model as clients of the protocol see it.
 
-Its name is that of the BentoML model, which is what it is served by; its one version is that of its lineage,
-which every answer and record has. What a client asks for by another name or version is not there.
+Its name is the BentoML model's. Its only version is its lineage's, which every answer and record contains. A
+request for another name or version is rejected.
 """
 
 from pydantic_core import to_json
@@ -16,11 +16,11 @@ from service.oip.outputs import LABEL, PROBABILITIES
 from service.wire.datatypes import BYTES, FP64
 
 SERVER_NAME = "tabento"
-SERVER_VERSION = "0.1.0"
+SERVER_VERSION = "0.2.0"
 BINARY_EXTENSION = "binary_tensor_data"
 
 ANY = -1
-"""The length of a dimension that a request decides."""
+"""The length of a dimension that depends on the request."""
 
 
 class ServedModel:
@@ -34,7 +34,7 @@ class ServedModel:
         self.metadata = metadata(model.contract, self.name, self.version, platform)
 
     def check(self, name: str, version: str) -> None:
-        """Raise ModelUnknown unless that is the model; no version is any."""
+        """Raise ModelUnknown for another name or version; an empty version means any."""
         if name != self.name or (version and version != self.version):
             raise ModelUnknown(name, version, self.name, self.version)
 
@@ -48,7 +48,7 @@ def metadata(contract: Contract, name: str, version: str, platform: str) -> Mode
         platform=platform,
         inputs=_inputs(contract),
         outputs=[_tensor(LABEL, BYTES.name, ANY), _tensor(PROBABILITIES, FP64.name, ANY, len(classes))],
-        # What the protocol has no place for: the order of the probabilities.
+        # The protocol has no field for the order of the probabilities.
         properties={"classes": to_json(classes).decode()},
     )
 

@@ -1,4 +1,4 @@
-"""Services of the interpreter and the operating system: random bytes, memory, turns of the event loop.
+"""Functions of the interpreter and the operating system: random bytes, memory, steps of the event loop.
 
-It knows nothing of predictions and imports no other room; every room may import it.
+Nothing here concerns predictions. It imports no other package of the service; every package may import it.
 """

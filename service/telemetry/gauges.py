@@ -5,6 +5,8 @@ cannot be written gets no requests; if it reported only on requests, it would re
 gauges are removed when it ends; its counters stay.
 """
 
+from functools import partial
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
 GAUGE_INTERVAL_S = 1.0
@@ -15,73 +17,29 @@ class Gauges:
     """The gauges of one worker; the metrics page adds those of all workers."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self._add_workers(registry)
-        self._add_rows(registry)
-        self._add_audit_log(registry)
-
-    def _add_workers(self, registry: CollectorRegistry) -> None:
-        self.starts = Counter(
-            "tabento_worker_starts",
-            "Worker processes that started, including the replacements of those that died.",
-            registry=registry,
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        self.starts = counter(
+            "tabento_worker_starts", "Worker processes that started, including replacements of dead ones."
         )
-        self.kills = Counter(
-            "tabento_worker_kills",
-            "Worker processes killed because their heartbeat stopped.",
-            registry=registry,
+        self.kills = counter(
+            "tabento_worker_kills", "Worker processes killed because their heartbeat stopped."
         )
-        self.workers = Gauge(
-            "tabento_workers",
-            "Worker processes that are serving.",
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
-        self.workers_wanted = Gauge(
-            "tabento_workers_wanted",
-            "Worker processes configured.",
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
-
-    def _add_rows(self, registry: CollectorRegistry) -> None:
-        self.rows_in_hand = Gauge(
-            "tabento_rows_in_hand",
-            "Requests of a single row that are queued, being predicted or being recorded.",
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
-        self.rows_limit = Gauge(
-            "tabento_rows_limit",
-            "Single rows in progress or queued, of all workers, above which more are rejected with 429.",
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
-
-    def _add_audit_log(self, registry: CollectorRegistry) -> None:
-        self.audit_writable = Gauge(
-            "tabento_audit_writable",
-            "1 while every worker can write the audit log; 0 while any cannot.",
-            multiprocess_mode="livemin",
-            registry=registry,
-        )
-        self.audit_lag = Gauge(
-            "tabento_audit_lag_seconds",
-            "Seconds that the oldest uncommitted audit record has waited.",
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
-        self.audit_bytes = Gauge(
-            "tabento_audit_log_bytes",
-            "Size of the audit log, including its write-ahead log.",
-            multiprocess_mode="livemostrecent",
-            registry=registry,
-        )
-        self.audit_free_bytes = Gauge(
-            "tabento_audit_free_bytes",
-            "Free space on the disk of the audit log.",
-            multiprocess_mode="livemostrecent",
-            registry=registry,
-        )
+        serving = "Worker processes that are serving."
+        self.workers = gauge("tabento_workers", serving, multiprocess_mode="livesum")
+        wanted = "Worker processes configured."
+        self.workers_wanted = gauge("tabento_workers_wanted", wanted, multiprocess_mode="livemax")
+        single_rows = "Requests of a single row that are queued, being predicted or being recorded."
+        self.single_rows = gauge("tabento_rows_in_hand", single_rows, multiprocess_mode="livesum")
+        limit = "Single rows in progress or queued, of all workers, above which more are rejected with 429."
+        self.rows_limit = gauge("tabento_rows_limit", limit, multiprocess_mode="livesum")
+        writable = "1 while every worker can write the audit log; 0 while any cannot."
+        self.audit_writable = gauge("tabento_audit_writable", writable, multiprocess_mode="livemin")
+        lag = "Seconds that the oldest uncommitted audit record has waited."
+        self.audit_lag = gauge("tabento_audit_lag_seconds", lag, multiprocess_mode="livemax")
+        size = "Size of the audit log, including its write-ahead log."
+        self.audit_bytes = gauge("tabento_audit_log_bytes", size, multiprocess_mode="livemostrecent")
+        free = "Free space on the disk of the audit log."
+        self.audit_free_bytes = gauge("tabento_audit_free_bytes", free, multiprocess_mode="livemostrecent")
 
     def begin(self, *, workers_wanted: int, rows_limit: int) -> None:
         """Set the gauges of a worker that begins to serve."""
@@ -92,7 +50,7 @@ class Gauges:
 
     def set_state(self, *, single_rows: int, audit_writable: bool, audit_lag_s: float) -> None:
         """Set the single rows in progress or queued, and the state of the audit log."""
-        self.rows_in_hand.set(single_rows)
+        self.single_rows.set(single_rows)
         self.audit_writable.set(audit_writable)
         self.audit_lag.set(audit_lag_s)
 

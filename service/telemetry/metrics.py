@@ -17,6 +17,7 @@ from collections import Counter as Counts
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
 from itertools import product
 from pathlib import Path
 from time import time
@@ -113,75 +114,49 @@ class Metrics:
     Requests and predictions are collected in memory, and ``flush`` writes them in bulk.
     """
 
+    _requests: Counts[tuple[str, str, int]]
+    _seconds: dict[str, list[float]]
+    _calls: list[tuple[int, float]]
+    _labels: Counts[Label]
+    _confidences: list[float]
+
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
         self._counted: dict[str, int] = {}
-        self._requests: Counts[tuple[str, str, int]] = Counts()
-        self._seconds: dict[str, list[float]] = {}
-        self._calls: list[tuple[int, float]] = []
-        self._labels: Counts[Label] = Counts()
-        self._confidences: list[float] = []
-        self._add_requests(registry)
-        self._add_predictions(registry)
-        self._add_audit_log(registry)
-        self.model_info = Gauge(
-            "tabento_model_info",
-            "The served model; always 1.",
-            ["model_name", "model_version", "tag", "run_id", "data_sha256"],
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
-
-    def _add_requests(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
-            "tabento_requests", "Requests answered.", ["route", "method", "status"], registry=registry
-        )
-        self.duration = BulkHistogram(
+        self._clear()
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(BulkHistogram, registry=registry)
+        self.requests = counter("tabento_requests", "Requests answered.", ["route", "method", "status"])
+        self.duration = histogram(
             "tabento_request_duration_seconds",
             "Time from a request's first byte to its answer.",
             ["route"],
             buckets=SECONDS,
-            registry=registry,
         )
-
-    def _add_predictions(self, registry: CollectorRegistry) -> None:
-        self.call_rows = BulkHistogram(
-            "tabento_batch_rows", "Rows per call of the model.", buckets=ROWS, registry=registry
+        self.call_rows = histogram("tabento_batch_rows", "Rows per call of the model.", buckets=ROWS)
+        self.call_seconds = histogram(
+            "tabento_model_call_seconds", "Duration of a call of the model.", buckets=SECONDS
         )
-        self.call_seconds = BulkHistogram(
-            "tabento_model_call_seconds", "Duration of a model call.", buckets=SECONDS, registry=registry
+        self.predictions = counter("tabento_predictions", "Predicted rows, by label.", ["label"])
+        self.confidence = histogram(
+            "tabento_confidence", "Probability of the predicted label.", buckets=CONFIDENCE
         )
-        self.predictions = Counter(
-            "tabento_predictions", "Predicted rows, by label.", ["label"], registry=registry
-        )
-        self.confidence = BulkHistogram(
-            "tabento_confidence",
-            "Probability of the predicted label.",
-            buckets=CONFIDENCE,
-            registry=registry,
-        )
-        self.failed_rows = Counter(
-            "tabento_model_failed_rows", "Rows that the model failed on.", registry=registry
-        )
-        self.flagged = Counter(
-            "tabento_flagged_values",
-            "Values outside the range or categories of the training data.",
-            ["feature", "reason"],
-            registry=registry,
-        )
-
-    def _add_audit_log(self, registry: CollectorRegistry) -> None:
-        self.audit_records = Counter(
-            "tabento_audit_records",
-            "Audit records: written; failed (no answer sent); dropped (answer sent).",
-            ["outcome"],
-            registry=registry,
-        )
-        self.audit_queue = Gauge(
+        self.failed_rows = counter("tabento_model_failed_rows", "Rows that the model failed on.")
+        flagged = "Values outside the range or categories of the training data."
+        self.flagged = counter("tabento_flagged_values", flagged, ["feature", "reason"])
+        outcomes = "Audit records: written; failed (no answer sent); dropped (answer sent)."
+        self.audit_records = counter("tabento_audit_records", outcomes, ["outcome"])
+        self.audit_queue = gauge(
             "tabento_audit_queue_records",
             "Audit records that are not committed yet.",
             multiprocess_mode="livesum",
-            registry=registry,
+        )
+        self.model_info = gauge(
+            "tabento_model_info",
+            "The served model; always 1.",
+            ["model_name", "model_version", "tag", "run_id", "data_sha256"],
+            multiprocess_mode="livemax",
         )
 
     def set_model(self, model: PublishedModel) -> None:
@@ -243,6 +218,9 @@ class Metrics:
             self.predictions.labels(label_text(label)).inc(count)
         if self._confidences:
             self.confidence.observe_all(self._confidences)
+        self._clear()
+
+    def _clear(self) -> None:
         self._requests, self._seconds, self._calls = Counts(), {}, []
         self._labels, self._confidences = Counts(), []
 

@@ -1,4 +1,4 @@
-"""The datatypes of the protocol: what a tensor's values can be, and how they lie in raw bytes."""
+"""The datatypes of the protocol: the kinds of values, their ranges, and their layout in raw bytes."""
 
 from typing import Literal, NamedTuple
 
@@ -13,9 +13,9 @@ class Datatype(NamedTuple):
     name: str
     kind: Kind
     size_bytes: int
-    """Of a value in raw bytes; for text, of the length in front of it."""
+    """Of a value in raw bytes; for text, of the length before it."""
     dtype: "np.dtype[np.generic] | None"
-    """Little-endian; none for text."""
+    """Little-endian; None for text."""
     lowest: int = 0
     highest: int = 0
     """Of an integer."""

@@ -1,8 +1,8 @@
-"""One input tensor: what it says it is, and its values, which must be that.
+"""One input tensor: its description (name, datatype, shape), and its values, which must match it.
 
-A tensor says its shape before its values come, so nothing is made of a shape: its size is held against what
-is there. Values become Python's own, flat in row-major order: floats, ints, bools, texts; None for null.
-Those of a large tensor do so a few at a time, when they are taken.
+A tensor states its shape before its values, so no memory is allocated from a shape: its size is compared with
+the number of values. Values become Python objects, flat in row-major order: floats, ints, bools, texts; None
+for null. The values of a large tensor are kept in an array and converted a few at a time.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from service.wire.datatypes import Datatype, Kind
 Values = Sequence[Value]
 
 _LARGE = 16 * 1024
-"""Values from which on a tensor's are kept as an array; so many are made Python's own in a step."""
+"""A tensor with more values keeps them in an array; also the number of values that one step converts."""
 
 _LENGTH = Struct("<I")
 _DOUBLE = Struct("<d")
@@ -34,11 +34,11 @@ _TYPES: dict[Kind, tuple[set[type], str]] = {
     "boolean": ({bool, _NULL}, "true or false"),
     "text": ({str, _NULL}, "strings"),
 }
-"""Of the values of each kind in JSON, and in words."""
+"""The types of each kind's values in JSON, and their names in messages."""
 
 
 class ArrayValues(Sequence[Value]):
-    """Values in an array, which become Python's own when they are taken."""
+    """Values in an array, which become Python objects when they are read."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array
@@ -57,39 +57,39 @@ class ArrayValues(Sequence[Value]):
 
 
 class JsonPieces(NamedTuple):
-    """The data of a large tensor in JSON, as its values were read: piece by piece."""
+    """The data of a large tensor in JSON, as pieces of its values."""
 
     pieces: Sequence[list[Any]]
     inner: int | None
-    """Length of the lists that the values stood in; None where they stood in none."""
+    """Length of the inner lists; None if the data are flat."""
 
 
 class Head(NamedTuple):
-    """What a tensor says it is."""
+    """The description of a tensor."""
 
     name: str
     datatype: Datatype
     shape: Sequence[int]
     rows: int
     size: int
-    """How many values it has: the product of its shape."""
+    """The number of values: the product of its shape."""
     is_double: bool
-    """Whether it is one FP64, as most tensors are by far."""
+    """Whether it is a single FP64, as most tensors are."""
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise TensorInvalid."""
         raise TensorInvalid(self.name, reason)
 
-    def refuse_size(self, there: int) -> NoReturn:
-        """Raise TensorInvalid for another number of values than the shape has."""
-        self.refuse(f"has {there} values, but shape {list(self.shape)} has {self.size}")
+    def refuse_size(self, count: int) -> NoReturn:
+        """Raise TensorInvalid for a number of values that differs from the shape's."""
+        self.refuse(f"has {count} values, but shape {list(self.shape)} has {self.size}")
 
     def refuse_nesting(self) -> NoReturn:
-        """Raise TensorInvalid for data that are nested in another way than the shape is."""
+        """Raise TensorInvalid for data whose nesting differs from the shape."""
         self.refuse(f"has data that are not nested as shape {list(self.shape)} is")
 
     def refuse_overflow(self) -> NoReturn:
-        """Raise TensorInvalid for a value beyond the datatype."""
+        """Raise TensorInvalid for a value outside the range of the datatype."""
         self.refuse(f"has a value that overflows {self.datatype.name}")
 
 
@@ -107,12 +107,12 @@ def from_json(head: Head, data: object) -> Values:
 
 
 def from_json_pieces(head: Head, data: JsonPieces) -> Steps[Values]:
-    """The values of JSON data that were read piece by piece; raises TensorInvalid."""
-    there = sum(map(len, data.pieces))
+    """The values of JSON data in pieces; raises TensorInvalid."""
+    count = sum(map(len, data.pieces))
     if data.inner is not None and [data.inner] != list(head.shape[1:]):
         head.refuse_nesting()
-    if there != head.size:
-        head.refuse_size(there)
+    if count != head.size:
+        head.refuse_size(count)
     arrays = []
     for piece in data.pieces:
         values = _checked(head, piece)
@@ -179,13 +179,13 @@ def _flattened(head: Head, data: list[Any]) -> list[Any]:
 
 
 def _check_range(head: Head, values: list[Any]) -> None:
-    there = [value for value in values if value is not None]
-    if there and (min(there) < head.datatype.lowest or max(there) > head.datatype.highest):
+    present = [value for value in values if value is not None]
+    if present and (min(present) < head.datatype.lowest or max(present) > head.datatype.highest):
         head.refuse_overflow()
 
 
 def _as_floats(head: Head, values: list[Any]) -> list[Any]:
-    """As floats of the datatype, None as NaN: that is what a missing value is in floats."""
+    """The values as floats of the datatype; None becomes NaN, which stands for a missing value."""
     try:
         wide = np.array(values, dtype=np.float64)
     except OverflowError:

@@ -8,7 +8,7 @@ import os
 from socket import socket
 
 from service.access.keyring import read_keys
-from service.audit.file.logfile import LogFile
+from service.audit.write.logfile import LogFile
 from service.errors import SettingInvalid
 from service.grpc.listening import check_certificate, claim
 from service.settings import PREFIX, Settings, load_settings

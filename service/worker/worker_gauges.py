@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from time import monotonic
 
+from service.audit.file.side_files import wal_bytes
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.lag import Lag
 from service.inference.admission import Admission
@@ -32,9 +33,8 @@ class WorkerGauges:
         """Set the size of the log and the free space. It reads the file system, so it runs in a thread."""
         log = self._audit.path
         with suppress(OSError):  # The log was moved, which its writer reports; the last size is kept.
-            wal = log.with_name(f"{log.name}-wal")
             disk = os.statvfs(log)
             self._gauges.set_disk(
-                log_bytes=log.stat().st_size + (wal.stat().st_size if wal.exists() else 0),
+                log_bytes=log.stat().st_size + wal_bytes(log),
                 free_bytes=disk.f_bavail * disk.f_frsize,
             )

@@ -11,6 +11,7 @@ from packageurl import PackageURL
 from deploy.image.contents import exported, read_contents
 from deploy.image.origin import read_commit
 from deploy.image.sbom import bill_of_materials
+from service.oip.served_model import SERVER_VERSION
 from tests.support.containers import Build, Container, engine_run
 from tests.support.servers import PROJECT
 
@@ -33,7 +34,7 @@ def test_it_says_what_it_is_made_of(about: dict[str, Any], iris: str) -> None:
     labels = about["Config"]["Labels"]
     commit = read_commit()
     assert labels["org.opencontainers.image.revision"].removesuffix("-dirty") == commit.revision
-    assert labels["org.opencontainers.image.version"] == "0.1.0"
+    assert labels["org.opencontainers.image.version"] == SERVER_VERSION
     assert labels["org.opencontainers.image.title"] == "iris_classifier"
     assert labels.get("org.opencontainers.image.source", "") == commit.source
     assert labels["io.tabento.model"] == iris

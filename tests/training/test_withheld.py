@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from service.http.openapi.document import document
-from service.model.contract_view import LISTED_CATEGORIES, shown
+from service.model.contract_view import LISTED_CATEGORIES, view_of
 from service.model.published import load_model
 from service.model.reference_profile import NO_FLAGS
 from service.native.messages import Messages
@@ -78,7 +78,7 @@ def test_no_value_of_an_identifier_is_in_the_contract_the_golden_rows_the_exampl
         golden_of(dataset),
         _input_example(dataset).to_json(),
         json.dumps(document(Messages(contract, 100), "loans", with_keys=True)),
-        shown(contract).model_dump_json(),
+        view_of(contract).model_dump_json(),
     ):
         assert told(text, names, first) == []
     # What is made up is a row that the contract takes, and that nothing is flagged of.
@@ -120,7 +120,7 @@ def test_open_categories_are_not_in_the_documents_and_in_the_contract_shown_they
     pd.DataFrame({"city": cities, "x": range(0, 800, 2), "y": [n % 2 for n in range(400)]}).to_csv(path)
     contract = load_dataset(path, "y").contract
     assert "city 0" not in json.dumps(document(Messages(contract, 100), "many", with_keys=True))
-    (city,) = [feature for feature in shown(contract).features if feature.name == "city"]
+    (city,) = [feature for feature in view_of(contract).features if feature.name == "city"]
     assert (len(city.categories), city.categories_total) == (LISTED_CATEGORIES, 80)
     rows = [{"city": "city 79", "x": 2}, {"city": "city 80", "x": 2}]
     matrix = contract.matrix([contract.row_type.model_validate(row) for row in rows])

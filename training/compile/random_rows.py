@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import TypeAdapter
 
-from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Matrix, Value
+from service.model.contract import Contract, Feature, Matrix, Value
 
 _GAPS = 0.15
 """The share of missing values, where a feature may miss one."""
@@ -86,10 +86,7 @@ def _numbers(
 
 
 def _within_limits(feature: Feature, numbers: np.ndarray) -> _Column:
-    is_integer = feature.type == "integer"
-    largest = LARGEST_EXACT_INTEGER if is_integer else LARGEST_NUMBER
-    lowest = max(-largest if feature.minimum is None else feature.minimum, -largest)
-    highest = min(largest if feature.maximum is None else feature.maximum, largest)
-    if is_integer:
+    lowest, highest = feature.limits
+    if feature.type == "integer":
         return [int(n) for n in np.clip(np.rint(numbers), np.ceil(lowest), np.floor(highest))]
     return list(np.clip(numbers, lowest, highest).tolist())

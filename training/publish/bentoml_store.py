@@ -23,6 +23,8 @@ from bentoml import Tag
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 
+from service.system.durable import sync
+
 _STAGING = "tabento-staging"
 """A folder beside the models' folder, in which every publishing process has a folder of its own."""
 _LOCK = "lock"
@@ -116,7 +118,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _move(source: Path, target: Path) -> None:
     for path in (*source.rglob("*"), source):
-        _sync(path)
+        sync(path)
     try:
         source.rename(target)
     except OSError as error:
@@ -124,23 +126,15 @@ def _move(source: Path, target: Path) -> None:
             raise
         # The models are on another file system.
         shutil.copytree(source, target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _set_latest(latest: Path, version: str) -> None:
     new = latest.with_name(f"{latest.name}.{version}")
     try:
         new.write_text(version)
-        _sync(new)
+        sync(new)
         new.replace(latest)
     finally:
         new.unlink(missing_ok=True)
-    _sync(latest.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(latest.parent)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
 from service.model.compiled import CompiledForm
-from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Matrix, Value
+from service.model.contract import Contract, Feature, Matrix, Value
 from service.model.published import Golden
 from training.table.features import to_value
 
@@ -90,9 +90,7 @@ def _beyond(feature: Feature, value: Value, direction: int) -> Value:
     if low is None or high is None:
         return value
     width = high - low or 1.0
-    largest = LARGEST_NUMBER if feature.type == "float" else LARGEST_EXACT_INTEGER
-    lowest = max(-largest if feature.minimum is None else feature.minimum, -largest)
-    highest = min(largest if feature.maximum is None else feature.maximum, largest)
+    lowest, highest = feature.limits
     number = max(low - width, lowest) if direction < 0 else min(high + width, highest)
     if feature.type == "float":
         return float(number)

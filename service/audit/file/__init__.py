@@ -1,4 +1,5 @@
-"""The log's file: the database, its schema and migrations, and the transactions that append to it.
+"""The log's file: the database, its schema and migrations, and the appending of entries within a transaction.
 
-In come records and gaps; out go committed rows, each with its place in the hash chain.
+In come records as plain values, and paths. Out go open connections, and rows with their place in the hash
+chain.
 """

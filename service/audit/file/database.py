@@ -1,7 +1,7 @@
-"""The log's file: opened for writing or for reading, or refused with the reason.
+"""Opens the log's file for writing or for reading, or refuses it with the reason.
 
-WAL, so that readers never wait for the writers nor writers for them, and ``synchronous=FULL``, so that
-what is committed has survived the loss of power: an answer that left is on disk.
+The file is in WAL mode, so that readers never wait for writers nor writers for readers. ``synchronous=FULL``
+makes a commit survive the loss of power, so the record of a response that was sent is on disk.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,19 +17,19 @@ from service.audit.file.permissions import make_private
 from service.errors import AuditUnusable
 
 BUSY_TIMEOUT_MS = 4_000
-"""How long a process waits for its turn to write. A turn is one commit, some milliseconds. It is less than
-SILENCE_LIMIT_S (write/link.py), so that a process that waits is told from one that hangs."""
+"""How long a process waits for the write lock. Others hold it for one commit, some milliseconds. It is less
+than SILENCE_LIMIT_S (write/link.py), so that a process that waits is distinguished from one that hangs."""
 
 _CHECKPOINT_PAGES = 4_000
-"""WAL length, 16 MB, at which a commit also moves it into the database. At SQLite's own 4 MB that happens
-about every tenth commit under load, and index pages are moved that the next commit changes again."""
+"""Length of the WAL, 16 MB, at which a commit also runs a checkpoint. At SQLite's default of 4 MB, about
+every tenth commit under load does, and moves index pages that the next commit changes again."""
 
 WAL_LIMIT_BYTES = 64 * 1024**2
-"""What the WAL file is cut back to after a burst, or after a reader that held a checkpoint up."""
+"""Length to which the WAL is truncated after a burst, or after a reader that delayed a checkpoint."""
 
 _REASONS: dict[type[apsw.Error], str] = {
     apsw.NotADBError: "it is not a SQLite database",
-    apsw.CantOpenError: "there is no file that can be opened or made",
+    apsw.CantOpenError: "there is no file that can be opened or created",
     apsw.ReadOnlyError: "it cannot be written to",
     apsw.BusyError: "another process keeps it locked",
     apsw.FullError: "the disk is full",
@@ -40,13 +40,13 @@ _REASONS: dict[type[apsw.Error], str] = {
 def open_for_writing(
     path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS, sync: str = "full"
 ) -> apsw.Connection:
-    """Open the log, made and brought to the latest schema as need be; raises AuditUnusable."""
-    with refusing(path):
+    """Open the log; create it and migrate it to the latest schema if necessary; raises AuditUnusable."""
+    with errors_as_unusable(path):
         make_private(path, create=True)
-        # Absolute, so that no name, such as ":memory:", means something else to SQLite.
+        # An absolute path, because SQLite gives names such as ":memory:" another meaning.
         connection = apsw.Connection(str(path.absolute()))
         with _closing_on_error(connection):
-            wait = _patience(busy_timeout_ms)
+            wait = _busy_handler(busy_timeout_ms)
             connection.set_busy_handler(wait)
             if connection.readonly("main"):
                 raise AuditUnusable(path, _REASONS[apsw.ReadOnlyError])
@@ -54,7 +54,7 @@ def open_for_writing(
             _check_schema(connection, path, number)
             _use_wal(connection, wait)
             connection.pragma("synchronous", sync.upper())
-            connection.pragma("secure_delete", True)  # What is deleted is overwritten (keep/erasure.py).
+            connection.pragma("secure_delete", True)  # Overwrites deleted content (keep/erasure.py).
             connection.pragma("journal_size_limit", WAL_LIMIT_BYTES)
             connection.wal_autocheckpoint(_CHECKPOINT_PAGES)
             if number < schema.latest_number():
@@ -63,24 +63,24 @@ def open_for_writing(
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
-    """Open the log as it is; raises AuditUnusable, also where there is none.
+    """Open the log read-only; raises AuditUnusable, also if there is no log.
 
-    Even a reader leaves the ``-wal`` and ``-shm`` files of a log that nobody writes: SQLite needs them to
-    read, and a connection that may not write may not delete them. The next writer takes them over.
+    A reader leaves ``-wal`` and ``-shm`` files behind even if nobody writes the log: SQLite needs them to
+    read, and a read-only connection may not delete them. The next writer uses them.
     """
     if not path.exists():
         raise AuditUnusable(path, "there is no such file")
-    with refusing(path):
+    with errors_as_unusable(path):
         make_private(path)
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags)
         with _closing_on_error(connection):
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             if not (number := _number(connection, path)):
-                lacks = "the service has to be started on it once"
+                reason = "the service has to be started on it once"
                 if path.stat().st_size:
-                    lacks = "the file is damaged, or its -wal file is missing"
-                raise AuditUnusable(path, f"there is no log in it; {lacks}")
+                    reason = "the file is damaged, or its -wal file is missing"
+                raise AuditUnusable(path, f"there is no log in it; {reason}")
             if number < schema.latest_number():
                 raise AuditUnusable(
                     path, "its schema is older than this service, which has to be started on it once"
@@ -89,8 +89,8 @@ def open_for_reading(path: Path) -> apsw.Connection:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """What apsw raises inside is raised as AuditUnusable, with the reason in words."""
+def errors_as_unusable(path: Path) -> Iterator[None]:
+    """Raise errors of apsw and of the file system as AuditUnusable, with the reason as a sentence."""
     if path.is_dir():
         raise AuditUnusable(path, "it is a folder")
     try:
@@ -113,10 +113,10 @@ def _number(connection: apsw.Connection, path: Path) -> int:
 
 
 def _check_schema(connection: apsw.Connection, path: Path, number: int) -> None:
-    # An empty file has none, and nothing of something else is taken for one (ForeignDatabase).
-    lacking = schema.lacking(connection, number) if number else []
-    if lacking:
-        names = ", ".join(map(str, lacking))
+    # An empty file has no schema, and another application's database raised ForeignDatabase before.
+    missing = schema.missing_items(connection, number) if number else []
+    if missing:
+        names = ", ".join(map(str, missing))
         raise AuditUnusable(
             path,
             f"its schema has the number {number}, and is not what that number stands for ({names}): it was "
@@ -125,19 +125,19 @@ def _check_schema(connection: apsw.Connection, path: Path, number: int) -> None:
 
 
 @contextmanager
-def waiting(connection: apsw.Connection, patience_ms: int, after_ms: int) -> Iterator[None]:
-    """Wait for other processes so long inside, and as before afterwards."""
-    connection.set_busy_handler(_patience(patience_ms))
+def busy_timeout(connection: apsw.Connection, timeout_ms: int, after_ms: int) -> Iterator[None]:
+    """Use another timeout for locks inside, and ``after_ms`` afterwards."""
+    connection.set_busy_handler(_busy_handler(timeout_ms))
     try:
         yield
     finally:
-        connection.set_busy_handler(_patience(after_ms))
+        connection.set_busy_handler(_busy_handler(after_ms))
 
 
-def _patience(busy_timeout_ms: int) -> Callable[[int], bool]:
-    # SQLite's own handler sleeps longer at each attempt, up to 100 ms, so a worker that comes late keeps
-    # missing its turn: four busy workers waited 110 ms at the 99th percentile and over 1 s at worst. Asking
-    # every millisecond made it 30 ms and 70 ms, for the same number of records.
+def _busy_handler(busy_timeout_ms: int) -> Callable[[int], bool]:
+    # SQLite's own handler sleeps longer after each attempt, up to 100 ms, so a worker that comes late keeps
+    # missing the lock: four busy workers waited 110 ms at the 99th percentile and over 1 s at worst. With an
+    # attempt every millisecond it was 30 ms and 70 ms, for the same number of records.
     deadline = 0.0
 
     def wait(attempts: int) -> bool:
@@ -151,8 +151,8 @@ def _patience(busy_timeout_ms: int) -> Callable[[int], bool]:
 
 
 def _use_wal(connection: apsw.Connection, wait: Callable[[int], bool]) -> None:
-    # Where several processes turn a new file to WAL, SQLite tells all but one that it is busy without
-    # asking the handler: each holds a lock that the other waits for.
+    # If several processes switch a new file to WAL, SQLite reports busy to all but one without calling the
+    # handler: each holds a lock that the other waits for.
     for attempts in count():
         try:
             connection.pragma("journal_mode", "WAL")

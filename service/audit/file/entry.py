@@ -1,64 +1,59 @@
-"""A record as the rows that it becomes.
+"""A record as the rows that it becomes, except for what depends on its place in the log.
 
-Only what depends on the place in the log is left open: the id, the sequence number and the hash.
+The place is the id, the sequence number and the hash; ``tail.py`` adds it under the write lock.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
+from service.audit.chain import LabelEntry, bits, content_hash, request_text
+from service.audit.columns import LabelRow, PackedRecord, place_of
 from service.audit.file.facet import Facet, confidence_step, steps_of
-from service.audit.file.kept_body import keep
-from service.audit.prove.chain import LabelEntry, bits, content_hash, request_text
-from service.audit.write.record import Packed, by_label
+from service.audit.file.kept_body import to_column
 from service.model.label import Label, label_text, label_type
 
-Value = str | bytes | int | float | None
-Row = tuple[Value, ...]
+_CLIENT, _MODEL, _FLAGS = place_of("client"), place_of("model_name"), place_of("flags")
+_REQUEST, _RESPONSE = place_of("request_json"), place_of("response_json")
 
 
 class Entry(NamedTuple):
-    """One record on its way into the log."""
+    """One record that is to be appended."""
 
-    values: Row
-    """The columns of ``request`` from ``request_id`` to ``key_name``."""
-    labels: Sequence[Row]
-    """The columns of ``request_label`` after ``request``."""
+    values: Sequence[Any]
+    """RECORD_COLUMNS in their order."""
+    labels: Sequence[LabelRow | tuple[Any, ...]]
     facets: Sequence[Facet]
     salt: bytes
     text: bytes
+    """What the entry's hash covers, beside the place and the content."""
     content: bytes
-    received_utc: str
+    """The hash of the content."""
 
 
-def make_entry(packed: Packed, salt: bytes) -> Entry:
+def make_entry(packed: PackedRecord, salt: bytes) -> Entry:
     """The rows of a record; raises TypeError or ValueError for one that cannot be written."""
-    (
-        request_id, received_utc, transport, route, status, duration_ms, client, model_name, model_version,
-        rows, request, response, predictions, flags, key_name, cut_bytes,
-    ) = packed  # fmt: skip
-    labels, hashed, facets = _labels(predictions, model_name, flags > 0)
-    text = request_text(
-        (request_id, received_utc, transport, route, status, bits(duration_ms), model_name, model_version,
-         rows, cut_bytes, flags, key_name)
-    )  # fmt: skip
-    return Entry(
-        (
-            request_id, received_utc, transport, route, status, duration_ms, client, model_name,
-            model_version, rows, keep(request), cut_bytes, keep(response), flags, key_name,
-        ),
-        labels,
-        facets,
-        salt,
-        text,
-        content_hash(salt, request, response, client, hashed),
-        received_utc,
-    )  # fmt: skip
+    *values, predictions = packed
+    request, response = values[_REQUEST], values[_RESPONSE]
+    labels, hashed, facets = _labels(predictions, values[_MODEL], values[_FLAGS] > 0)
+    text = request_text(values)
+    content = content_hash(salt, request, response, values[_CLIENT], hashed)
+    values[_REQUEST], values[_RESPONSE] = to_column(request), to_column(response)
+    return Entry(values, labels, facets, salt, text, content)
+
+
+def by_label(predictions: Iterable[tuple[Label, float]]) -> dict[tuple[type[Label], Label], list[float]]:
+    """The confidences of each label's rows, in the order in which the labels first appear."""
+    # The type is part of the key: as keys of a dict, 1 and True are equal.
+    confidences: dict[tuple[type[Label], Label], list[float]] = {}
+    for label, confidence in predictions:
+        confidences.setdefault((type(label), label), []).append(confidence)
+    return confidences
 
 
 def _labels(
     predictions: Sequence[tuple[Label, float]], model: str, flagged: bool
-) -> tuple[Sequence[Row], Sequence[LabelEntry], Sequence[Facet]]:
-    if len(predictions) == 1:  # Most requests by far, in a third of the time.
+) -> tuple[Sequence[LabelRow | tuple[Any, ...]], Sequence[LabelEntry], Sequence[Facet]]:
+    if len(predictions) == 1:  # Nearly every request. This takes a third of the time of the general case.
         ((label, confidence),) = predictions
         text, type_, digits, step = (
             label_text(label),
@@ -78,7 +73,7 @@ def _labels(
     rows, hashed, facets = [], [], []
     for text, type_, confidences in found:
         least, most, steps = min(confidences), max(confidences), steps_of(confidences)
-        rows.append((text, type_, len(confidences), least, most))
+        rows.append(LabelRow(text, type_, len(confidences), least, most))
         hashed.append((text, type_, len(confidences), bits(least), bits(most), steps))
         facets += [Facet(text, type_, model, flagged, step) for step in steps]
     return rows, hashed, facets

@@ -1,24 +1,23 @@
-"""Facets: the combinations of what the history can be filtered by, each with an index walk of its own.
+"""Facets: the combinations of values that the history is filtered by, each with an index walk of its own.
 
-A facet is a label with its type, the model, whether anything was flagged, and a step of confidence. The
-log keeps each combination that occurred once, in the small table ``facet``, and one row of
-``request_facet`` for each request and facet, sorted by facet and time. Whatever combination of filters is
-asked for, it is a set of facets, and their walks, merged by time, meet nothing that does not match. A
-plain index could serve either the order of time or a range of confidence, and would walk millions of
-predictions where few match.
+A facet is a label with its type, the model, whether a value was flagged, and a step of confidence. The log
+holds each combination that occurred once, in the small table ``facet``, and one row of ``request_facet`` for
+each request and facet, sorted by facet and time. Every combination of filters is a set of facets. Their
+walks, merged by time, read nothing that does not match. A plain index could serve either the order of time or
+a range of confidence, and would read millions of predictions if few match.
 
-A step is a whole number of percent, or what lies between two: 190 is exactly 0.95, 191 lies between 0.95
-and 0.96. So a range whose ends are whole percents, both included, is a range of steps, and exact.
+A step is a whole number of percent, or the interval between two: 190 is exactly 0.95, 191 lies between 0.95
+and 0.96. So a range with whole percents as ends, both included, is a range of steps, and exact.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 LAST_STEP = 200
-"""That of a confidence of 1."""
+"""The step of a confidence of 1."""
 
-_MANY = 64
-"""Confidences from which on numpy is faster than a loop."""
+_MIN_VECTORIZED = 64
+"""Number of confidences above which numpy is faster than a loop."""
 
 
 class Facet(NamedTuple):
@@ -31,14 +30,17 @@ class Facet(NamedTuple):
     confidence_step: int
 
 
+FACET_COLUMNS = ", ".join(Facet._fields)
+
+
 def confidence_step(confidence: float) -> int:
-    """The step of a confidence of 0 to 1; raises ValueError if it is not a number."""
+    """The step of a confidence from 0 to 1; raises ValueError if it is NaN."""
     if confidence < 0:
         return 0
     if confidence >= 1:
         return LAST_STEP
     percent = int(confidence * 100)
-    # confidence * 100 is rounded, and may have come to lie beyond the whole percent next to it.
+    # confidence * 100 is rounded, so it can lie on the other side of the whole percent next to it.
     if confidence < percent / 100:
         percent -= 1
     elif confidence >= (percent + 1) / 100:
@@ -47,10 +49,10 @@ def confidence_step(confidence: float) -> int:
 
 
 def steps_of(confidences: Sequence[float]) -> list[int]:
-    """The steps that the confidences lie in, ascending."""
-    if len(confidences) < _MANY:
+    """The steps of the confidences, ascending and without repetition."""
+    if len(confidences) < _MIN_VECTORIZED:
         return sorted({confidence_step(confidence) for confidence in confidences})
-    # As in confidence_step, for all of them at once. Imported here: a writer starts in a third of the time.
+    # As in confidence_step, for all at once. Imported here, so that a writer starts in a third of the time.
     import numpy as np
 
     clipped = np.clip(np.asarray(confidences, dtype=np.float64), 0.0, 1.0)

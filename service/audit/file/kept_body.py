@@ -1,4 +1,4 @@
-"""A body in the log: kept as it went over the wire, shown as the JSON that it nearly always is."""
+"""A body in the log: stored as the bytes that were sent, displayed as the JSON that it nearly always is."""
 
 import base64
 import re
@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
+from service.audit.columns import BodyValue
+
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-KeptBody = str | bytes
-"""As its column holds it: TEXT where it is valid UTF-8, so that SQL can look into it, else BLOB."""
-
 _MAY_OVERFLOW = re.compile(r"[0-9]{200}|[eE]\+?[0-9]{3}")
-"""What a text has in which a number is beyond 1.8e308, and hardly any other text."""
+"""Matches every text with a number beyond 1.8e308, and hardly any other text."""
 
 REFUSED_BODY_LIMIT_BYTES = 64 * 1024
-"""How much is kept of the body of a request that was not answered: enough to see what was wrong with it,
-too little to fill the disk with."""
+"""Length to which the body of a request that was not answered is cut: enough to see what was wrong with it,
+too little to fill the disk."""
 
 
-def keep(body: bytes) -> KeptBody:
-    """A body in the form of its column; nothing is lost."""
+def to_column(body: bytes) -> BodyValue:
+    """A body as the value of its column, without loss."""
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -30,7 +29,7 @@ def keep(body: bytes) -> KeptBody:
 
 
 def first_bytes(body: bytes, limit_bytes: int) -> bytes:
-    """The beginning of a body, cut so that no UTF-8 character is split."""
+    """The beginning of a body, cut between two UTF-8 characters."""
     if len(body) <= limit_bytes:
         return body
     end = limit_bytes
@@ -39,26 +38,25 @@ def first_bytes(body: bytes, limit_bytes: int) -> bytes:
     return body[:end]
 
 
-def show(body: KeptBody) -> "JsonValue":
-    """A kept body as a JSON value: its own if it is JSON, else its text; no text is ``{"base64": ...}``."""
+def to_json_value(body: BodyValue) -> "JsonValue":
+    """A body as a JSON value: its own if it is JSON, else its text; ``{"base64": ...}`` if it is not text."""
     if isinstance(body, bytes):
         return {"base64": base64.b64encode(body).decode()}
     try:
         value: JsonValue = from_json(body, allow_inf_nan=False)
     except ValueError:
         return body
-    # 1e999 is JSON, but no number that could be written out again.
+    # 1e999 is JSON, but it becomes infinity, which cannot be written as JSON again.
     return body if _MAY_OVERFLOW.search(body) and not _is_finite(value) else value
 
 
-def body_bytes(body: KeptBody) -> bytes:
-    """A kept body as it went over the wire."""
-    # Of a value that was tampered with this is a TypeError, as of one that is shown.
+def body_bytes(body: BodyValue) -> bytes:
+    """The bytes of a body as they were sent; raises TypeError for a value that is neither text nor bytes."""
     return body if isinstance(body, bytes) else str.encode(body)
 
 
-def length_bytes(body: KeptBody) -> int:
-    """The length of a kept body as it went over the wire."""
+def length_bytes(body: BodyValue) -> int:
+    """The length of a body as it was sent."""
     return len(body_bytes(body))
 
 

@@ -1,6 +1,7 @@
-"""Values as they are stored in a log that may have been tampered with: of any type, texts of any bytes.
+"""Values of a log that may have been tampered with: of any type, and texts of any bytes.
 
-SQLite reads whatever the file has, also from a STRICT table, and apsw raises for a text that is not UTF-8.
+SQLite returns whatever the file holds, even from a STRICT table, and apsw raises for a text that is not
+UTF-8.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import apsw
 
 
 def fetch_all(connection: apsw.Connection, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-    """All rows that a SELECT gives; a text that is not UTF-8 as its bytes."""
+    """All rows of a SELECT; a text that is not UTF-8 is returned as its bytes."""
     cursor = connection.execute(statement, values)
     try:
         return cursor.fetchall()
@@ -21,7 +22,7 @@ def fetch_all(connection: apsw.Connection, statement: str, values: Sequence[Any]
     columns = ", ".join(
         f"typeof({name}), iif(typeof({name}) = 'text', CAST({name} AS BLOB), {name})" for name in names
     )
-    again = f"WITH stored({', '.join(names)}) AS ({statement}) SELECT {columns} FROM stored"  # noqa: S608
+    again = f"WITH raw({', '.join(names)}) AS ({statement}) SELECT {columns} FROM raw"  # noqa: S608
     return [
         tuple(_decoded(*pair) for pair in zip(row[::2], row[1::2], strict=True))
         for row in connection.execute(again, values)
@@ -29,34 +30,34 @@ def fetch_all(connection: apsw.Connection, statement: str, values: Sequence[Any]
 
 
 def fetch_one(connection: apsw.Connection, statement: str) -> Any:
-    """The first value of the first row; None where there is no row."""
+    """The first value of the first row; None if there is no row."""
     rows = fetch_all(connection, statement)
     return rows[0][0] if rows else None
 
 
-def _decoded(type_: Any, stored: Any) -> Any:
+def _decoded(type_: Any, value: Any) -> Any:
     with suppress(UnicodeDecodeError):
-        return stored.decode() if type_ == "text" else stored
-    return stored
+        return value.decode() if type_ == "text" else value
+    return value
 
 
-def texts(*values: Any) -> Sequence[str]:
-    """The values, which are texts; raises TypeError if one is not."""
+def require_texts(*values: Any) -> Sequence[str]:
+    """The values, all of which are texts; raises TypeError if one is not."""
     if {*map(type, values)} != {str}:
         raise TypeError("a text is of another type, or not UTF-8")
     return values
 
 
-def shown(value: Any) -> str:
-    """A text; where it is none, what no text that the log itself makes is taken for."""
+def as_text(value: Any) -> str:
+    """A text; any other value as its ``repr``, which equals no text that the log itself writes."""
     return value if isinstance(value, str) else repr(value)
 
 
-def whole(value: Any) -> int:
-    """A whole number; -1, which the log has nowhere, if it is none."""
+def as_integer(value: Any) -> int:
+    """An integer; -1, which the log never writes, for any other value."""
     return value if type(value) is int else -1
 
 
-def plain_bytes(value: Any) -> bytes:
-    """Bytes; none if it is something else."""
+def as_bytes(value: Any) -> bytes:
+    """Bytes; no bytes for any other value."""
     return value if isinstance(value, bytes) else b""

@@ -1,15 +1,15 @@
 """The tables of the log, as numbered migrations with a ledger in the file itself.
 
-A migration that was released is never changed: the next one is added below it. ``migrate`` applies all
-that a file lacks in one transaction that holds the write lock, so workers that start together on a new
-file take turns, and the later ones find the work done. Before an older log is changed, a copy of it is put
-beside it: ``audit.db.v1.bak``.
+A released migration is never changed; the next one is added below it. ``migrate`` applies all missing
+migrations in one transaction that holds the write lock. So workers that start together on a new file take
+turns, and the later ones find the work done. Before an older log is changed, a copy is put beside it:
+``audit.db.v1.bak``.
 
-``request`` has a row for every request, ``request_label`` one for every distinct label of an answer,
-``request_facet`` one for each of its facets (facet.py). The history is sorted by the time of receipt, so
-every index that it walks has that time behind its own key, and those over answers alone are partial: a
-flood of refused requests does not slow it down. ``chain`` has the writers, ``event`` what happened to the
-log itself (chain.py).
+``request`` has one row for each request, ``request_label`` one for each distinct label of a response, and
+``request_facet`` one for each facet of a request (facet.py). The history is sorted by the time of receipt, so
+every index that it walks has that time after its own key. Indexes that serve only answered requests are
+partial, so a flood of refused requests does not slow the history down. ``chain`` has the writers, ``event``
+what happened to the log itself (chain.py).
 """
 
 import re
@@ -22,23 +22,23 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from service.audit.file.raw_value import fetch_all, shown
+from service.audit.file.backup import back_up, free_name
+from service.audit.file.raw_value import as_text, fetch_all
 from service.audit.file.upgrade import chain_older_records
-from service.audit.keep.backup import back_up, free_name
-from service.audit.write.record import utc_text
+from service.audit.utc_text import utc_text
 
 APPLICATION_ID = int.from_bytes(b"Tbnt")
-"""In the file's header (``PRAGMA application_id``): tells a log from any other SQLite database."""
+"""In the header of the file (``PRAGMA application_id``): distinguishes a log from other SQLite databases."""
 
 
 class Migration(NamedTuple):
-    """One step from a schema to the next."""
+    """One step from one schema to the next."""
 
     number: int
     name: str
     sql: str
     then: Callable[[apsw.Connection], None] | None = None
-    """What SQL cannot do."""
+    """The part that SQL cannot do."""
 
 
 MIGRATIONS = (
@@ -160,10 +160,10 @@ MIGRATIONS = (
     ),
 )
 
-_WORD = re.compile(
+_TOKEN = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|\w+|[^\s\w]""", re.DOTALL
 )
-"""Of SQL: a literal or a quoted name whole, a comment whole, else a word or a sign."""
+"""The tokens of SQL: a literal, a quoted name, a comment, a word or a sign."""
 
 _ITEMS = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 _LEDGER = """
@@ -181,14 +181,14 @@ class Item(NamedTuple):
     kind: str
     name: str
     sql: str
-    """Its words, without comments."""
+    """The tokens of its SQL, without comments."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
 
 class ForeignDatabase(Exception):
-    """The file is an SQLite database of something else."""
+    """The file is an SQLite database of another application."""
 
 
 def latest_number() -> int:
@@ -199,7 +199,7 @@ def latest_number() -> int:
 def schema_number(connection: apsw.Connection) -> int:
     """The number of the schema that the file has, 0 if it is empty; raises ForeignDatabase."""
     number = 0
-    with connection:  # One snapshot: another process may be creating the file at this moment.
+    with connection:  # One snapshot: another process may be creating the file.
         application_id = connection.pragma("application_id")
         tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
         if application_id == APPLICATION_ID:
@@ -211,32 +211,32 @@ def schema_number(connection: apsw.Connection) -> int:
 
 @cache
 def expected_items(number: int) -> frozenset[Item]:
-    """All that the migrations up to that number make."""
+    """Everything that the migrations up to this number create."""
     with closing(apsw.Connection(":memory:")) as connection:
         _apply(connection, 0, number)
         return items(connection)
 
 
 def items(connection: apsw.Connection) -> frozenset[Item]:
-    """What the schema of the file has, but for what SQLite makes of its own."""
-    found: list[Any] = fetch_all(connection, _ITEMS)
-    return frozenset(Item(shown(kind), shown(name), _words(shown(sql))) for kind, name, sql in found)
+    """The schema of the file, without what SQLite creates itself."""
+    rows: list[Any] = fetch_all(connection, _ITEMS)
+    return frozenset(Item(as_text(kind), as_text(name), _tokens(as_text(sql))) for kind, name, sql in rows)
 
 
-def _words(sql: str) -> str:
-    return " ".join(word for word in _WORD.findall(sql) if not word.startswith(("--", "/*")))
+def _tokens(sql: str) -> str:
+    return " ".join(token for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*")))
 
 
-def lacking(connection: apsw.Connection, number: int) -> list[Item]:
-    """What the migrations up to that number make, and the file does not have so, by name."""
+def missing_items(connection: apsw.Connection, number: int) -> list[Item]:
+    """What the migrations up to this number create and the file lacks or has otherwise, sorted."""
     return sorted(expected_items(number) - items(connection))
 
 
 def migrate(connection: apsw.Connection) -> None:
-    """Bring the file to the latest schema; raises ForeignDatabase."""
+    """Migrate the file to the latest schema; raises ForeignDatabase."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        number = schema_number(connection)  # Again, now that no other process can change it.
+        number = schema_number(connection)  # Read again under the lock.
         if 0 < number < latest_number():
             _back_up(Path(connection.filename), number)
         connection.pragma("application_id", APPLICATION_ID)
@@ -259,6 +259,6 @@ def _apply(connection: apsw.Connection, above: int, upto: int) -> None:
 
 
 def _back_up(path: Path, number: int) -> None:
-    # Through a connection of its own: the one that holds the lock is about to write.
+    # On its own connection, because the one that holds the lock is about to write.
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as reading:
         back_up(reading, free_name(path, number))

@@ -1,23 +1,24 @@
-"""The end of the log, as the writer that holds its lock sees it: where entries get their place.
+"""The end of the log: appends entries within one transaction that holds the write lock.
 
-Ids come from one sequence for requests and events of all writers, under the write lock, so they tell the
-order of commit across processes, and a chain's entries lie in the order of their ids.
+All writers take their ids for requests and events from one sequence, under the write lock. So ids give the
+order of commit across processes, and the entries of a chain lie in the order of their ids.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import apsw
 from pydantic_core import to_json
 
-from service.audit.file.entry import Entry, Row
-from service.audit.file.facet import Facet
-from service.audit.prove.chain import NO_HASH, Position, Start, event_hash, first_position, request_hash
-from service.audit.write.record import utc_text
+from service.audit.chain import NO_HASH, Position, Start, event_hash, first_position, request_hash
+from service.audit.columns import REQUEST_COLUMNS, place_of
+from service.audit.file.entry import Entry
+from service.audit.file.facet import FACET_COLUMNS, Facet
+from service.audit.utc_text import utc_text
 
 _LAST_ID = """
     SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'request'), 0),
@@ -27,13 +28,24 @@ _LAST_ID = """
 _LAST_CHAIN = "SELECT id, head_seq, head_hash FROM chain ORDER BY id DESC LIMIT 1"
 
 _ROWS_PER_STATEMENT = (64, 16, 4, 1)
-"""apsw lets go of the GIL for each step of a statement, and a busy event loop gives it back only after the
-interpreter's switch interval of 5 ms. Beside such a loop 500 records took 1 s with a row to a statement,
-0.1 s with 64. The smaller sizes take the rest; four statements a table are few enough to stay cached."""
+"""apsw releases the GIL for each step of a statement, and a busy event loop returns it only after the
+interpreter's switch interval of 5 ms. Beside such a loop, 500 records took 1 s with one row to a statement
+and 0.1 s with 64 rows. The smaller sizes take the remainder. Four statements a table are few enough to stay
+cached."""
+
+_RECEIVED = place_of("received_utc")
+
+_ADD_FACET = f"INSERT OR IGNORE INTO facet ({FACET_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - no text from outside
+_FACET_ID = f"SELECT id FROM facet WHERE ({FACET_COLUMNS}) = (?, ?, ?, ?, ?)"  # noqa: S608 - as above
+
+_COLUMNS = {"request": f" ({', '.join(REQUEST_COLUMNS)})"}
+"""Named in the insert; the other tables take their values in the order of their columns."""
+
+Row = tuple[Any, ...]
 
 
 class ChainHead(NamedTuple):
-    """One writer's chain, up to what it committed last."""
+    """The last entry of one writer's chain."""
 
     chain: int
     writer: str
@@ -41,7 +53,7 @@ class ChainHead(NamedTuple):
 
 
 class Tail:
-    """The end of the log within one transaction that holds the write lock."""
+    """The end of the log. It is valid for one transaction that holds the write lock."""
 
     def __init__(
         self, connection: apsw.Connection, head: ChainHead | None, facet_ids: dict[Facet, int]
@@ -61,38 +73,33 @@ class Tail:
         requests: list[Row] = []
         labels: list[Row] = []
         facets: list[Row] = []
-        head = self._begun()
+        head = self._started_chain()
         number, before = head.chain, head.position
-        for id_, (values, of_labels, of_facets, salt, text, content, received_utc) in enumerate(
-            entries, self._next_id
-        ):
+        for id_, (values, of_labels, of_facets, salt, text, content) in enumerate(entries, self._next_id):
             before = request_hash(before, id_, text, content)
             requests.append((id_, *values, number, *before, salt, None))
             labels += [(id_, *row) for row in of_labels]
-            facets += [(self._facet_id(facet), received_utc, id_) for facet in of_facets]
+            facets += [(self._facet_id(facet), values[_RECEIVED], id_) for facet in of_facets]
         insert(self._connection, "request", requests)
         insert(self._connection, "request_label", labels)
-        # In the order of their keys: neighbours lie on the same page.
+        # In the order of their keys, so that neighbours go to the same page.
         insert(self._connection, "request_facet", sorted(facets))
         self._next_id += len(entries)
         self.head = head._replace(position=before)
 
     def add_event(self, kind: str, detail: dict[str, object], request: int | None = None) -> None:
-        """Append what happened to the log itself."""
-        head = self._begun()
+        """Append an event: something that happened to the log itself."""
+        head = self._started_chain()
         id_, recorded_utc, text = self._next_id, utc_text(datetime.now(UTC)), to_json(detail).decode()
         place = event_hash(head.position, id_, kind, recorded_utc, request, text)
-        insert(
-            self._connection,
-            "event",
-            [(id_, head.chain, place.seq, kind, recorded_utc, request, text, place.hash)],
-        )
+        row = id_, head.chain, place.seq, kind, recorded_utc, request, text, place.hash
+        insert(self._connection, "event", [row])
         self._next_id += 1
         self.head = head._replace(position=place)
 
     def rechain(self, entries: Iterable[tuple[int, Entry]]) -> None:
-        """Put records of the time before there were chains into this chain, each under its own id."""
-        head = self._begun()
+        """Put records from before there were chains into this chain, each under its own id."""
+        head = self._started_chain()
         before = head.position
         for id_, entry in entries:
             before = request_hash(before, id_, entry.text, entry.content)
@@ -100,18 +107,18 @@ class Tail:
                 "UPDATE request SET chain = ?, seq = ?, hash = ?, salt = ? WHERE id = ?",
                 (head.chain, *before, entry.salt, id_),
             )
-            facets = [(self._facet_id(facet), entry.received_utc, id_) for facet in entry.facets]
+            facets = [(self._facet_id(facet), entry.values[_RECEIVED], id_) for facet in entry.facets]
             insert(self._connection, "request_facet", facets)
         self.head = head._replace(position=before)
 
-    def finish(self) -> None:
-        """Note the chain's new head; the last thing before the commit."""
+    def write_head(self) -> None:
+        """Write the new head of the chain; this comes last before the commit."""
         if self.head is not None:
             seq, hash_ = self.head.position
             statement = "UPDATE chain SET head_seq = ?, head_hash = ? WHERE id = ?"
             self._connection.execute(statement, (seq, hash_, self.head.chain))
 
-    def _begun(self) -> ChainHead:
+    def _started_chain(self) -> ChainHead:
         if self.head is None:
             last = self._connection.execute(_LAST_CHAIN).get
             before, *follows = last or (0, 0, NO_HASH)
@@ -123,25 +130,16 @@ class Tail:
         return self.head
 
     def _facet_id(self, facet: Facet) -> int:
-        found = self._facet_ids.get(facet)
-        if found is None:
-            self._connection.execute(
-                "INSERT OR IGNORE INTO facet (label, label_type, model_name, flagged, confidence_step) "
-                "VALUES (?, ?, ?, ?, ?)",
-                facet,
-            )
-            found = self._connection.execute(
-                "SELECT id FROM facet WHERE (label, label_type, model_name, flagged, confidence_step)"
-                " = (?, ?, ?, ?, ?)",
-                facet,
-            ).get
-            self._facet_ids[facet] = found
-        return found
+        id_ = self._facet_ids.get(facet)
+        if id_ is None:
+            self._connection.execute(_ADD_FACET, facet)
+            id_ = self._facet_ids[facet] = self._connection.execute(_FACET_ID, facet).get
+        return id_
 
 
 def insert(connection: apsw.Connection, table: str, rows: Sequence[Row]) -> None:
     """Insert rows, their values in the order of the table's columns."""
-    if len(rows) == 1:  # Most often where few ask, and for each of them it counts.
+    if len(rows) == 1:  # The usual case under low load, where it shortens each request.
         connection.execute(_insert_statement(table, len(rows[0]), 1), rows[0])
         return
     start = 0
@@ -156,4 +154,5 @@ def insert(connection: apsw.Connection, table: str, rows: Sequence[Row]) -> None
 @cache
 def _insert_statement(table: str, columns: int, rows: int) -> str:
     row = f"({', '.join('?' * columns)})"
-    return f"INSERT INTO {table} VALUES {', '.join([row] * rows)}"  # noqa: S608 - no text from outside
+    names = _COLUMNS.get(table, "")
+    return f"INSERT INTO {table}{names} VALUES {', '.join([row] * rows)}"  # noqa: S608 - no text from outside

@@ -1,19 +1,23 @@
-"""What bringing an older log up to date takes beside SQL."""
+"""The part of a migration that SQL cannot do.
+
+The columns are named here, and not derived from ``columns.py``: they are those of the schema that the
+released migration makes.
+"""
 
 import os
 from collections.abc import Iterator
 
 import apsw
 
+from service.audit.chain import SALT_BYTES, bits, content_hash, request_text
 from service.audit.file.entry import Entry
 from service.audit.file.facet import Facet, confidence_step
 from service.audit.file.kept_body import body_bytes
 from service.audit.file.tail import Tail
-from service.audit.prove.chain import SALT_BYTES, bits, content_hash, request_text
 
 _REQUESTS = """
     SELECT id, request_id, received_utc, transport, route, status, duration_ms, client, model_name,
-           model_version, rows, request_json, request_cut_bytes, response_json, flags
+           model_version, rows, request_json, request_cut_bytes, response_json, flags, key_name
     FROM request ORDER BY id
 """
 _LABELS = """
@@ -23,11 +27,11 @@ _LABELS = """
 
 
 def chain_older_records(connection: apsw.Connection) -> None:
-    """Put the records of a log from before there were chains into one, and state that it was done.
+    """Put the records of a log from before there were chains into one chain, and state this as an event.
 
-    The chain proves that they were not changed since; what happened to them earlier it cannot know. Which
-    confidences the rows of a batch had besides the least and the greatest is not in such a log, so a
-    filter by confidence finds a batch by these two.
+    The chain proves that they were not changed since the upgrade, not what happened to them earlier. Such a
+    log holds only the least and the greatest confidence of a batch, so a filter by confidence finds a batch
+    by these two.
     """
     records = connection.execute("SELECT count(*) FROM request").get
     if not records:
@@ -35,21 +39,18 @@ def chain_older_records(connection: apsw.Connection) -> None:
     tail = Tail(connection, None, {})
     tail.rechain(_entries(connection))
     tail.add_event("upgrade", {"records_before_the_chain": records})
-    tail.finish()
+    tail.write_head()
 
 
 def _entries(connection: apsw.Connection) -> Iterator[tuple[int, Entry]]:
     for id_, *values in connection.execute(_REQUESTS):
-        request_id, received_utc, transport, route, status, duration_ms, client, *rest = values
-        name, version, rows, request, cut_bytes, response, flags = rest
+        *_, client, name, _, _, request, _, response, flags, _ = values
         hashed, facets = [], []
         for label, type_, count, least, most in connection.execute(_LABELS, (id_,)):
             steps = sorted({confidence_step(least), confidence_step(most)})
             hashed.append((label, type_, count, bits(least), bits(most), steps))
             facets += [Facet(label, type_, name, flags > 0, step) for step in steps]
         salt = os.urandom(SALT_BYTES)
-        about = request_id, received_utc, transport, route, status
-        text = request_text((*about, bits(duration_ms), name, version, rows, cut_bytes, flags, None))
         content = content_hash(salt, body_bytes(request), body_bytes(response), client, hashed)
-        # Its rows are there already.
-        yield id_, Entry((), (), facets, salt, text, content, received_utc)
+        # Its label rows exist already.
+        yield id_, Entry(values, (), facets, salt, request_text(values), content)

@@ -1,7 +1,7 @@
-"""The messages between a worker and the process that writes its log, as bytes of a socket.
+"""Messages between a worker and its processes as bytes of a socket.
 
-A message is plain values in ``marshal``'s format, behind its length: both ends are the same Python, one
-started by the other, and nothing else makes and reads these bytes as fast.
+A message is its length, then plain values in the format of ``marshal``. Both ends run the same Python, one
+started by the other, and no other format is written and read as fast.
 """
 
 import marshal
@@ -13,24 +13,24 @@ _LENGTH_BYTES = 8
 _RECEIVED_BYTES = 1024**2
 
 
-def framed(message: Any) -> bytes:
-    """The bytes of a message; raises ValueError if it is not of plain values."""
+def frame(message: Any) -> bytes:
+    """The bytes of a message; raises ValueError if it holds more than plain values."""
     body = marshal.dumps(message)
     return len(body).to_bytes(_LENGTH_BYTES) + body
 
 
-class Inbox:
-    """What has come over the socket, message by message."""
+class FrameReader:
+    """Reads messages from a socket."""
 
     def __init__(self, source: socket) -> None:
         self._source = source
         self._bytes = bytearray()
 
     def receive(self, flags: int = 0) -> Iterator[Any]:
-        """The messages that are whole, once what has come was read.
+        """Read what has arrived and return the messages that are complete.
 
-        Raises EOFError if the other end is closed, and BlockingIOError where a socket that does not block, or
-        is asked with MSG_DONTWAIT, has nothing.
+        Raises EOFError if the other end is closed. Raises BlockingIOError if nothing has arrived and the
+        socket does not block, or the flags have MSG_DONTWAIT.
         """
         try:
             received = self._source.recv(_RECEIVED_BYTES, flags)
@@ -39,17 +39,17 @@ class Inbox:
         if not received:
             raise EOFError
         self._bytes += received
-        return iter(self._whole())
+        return iter(self._complete())
 
-    def _whole(self) -> list[Any]:
-        found, start, ready = [], 0, self._bytes
+    def _complete(self) -> list[Any]:
+        messages, start, ready = [], 0, self._bytes
         with memoryview(ready) as view:
             while len(ready) - start >= _LENGTH_BYTES:
                 body = start + _LENGTH_BYTES
                 end = body + int.from_bytes(view[start:body])
                 if end > len(ready):
                     break
-                found.append(marshal.loads(view[body:end]))  # noqa: S302 - of its own making
+                messages.append(marshal.loads(view[body:end]))  # noqa: S302 - made by this code
                 start = end
         del ready[:start]
-        return found
+        return messages

@@ -1,4 +1,5 @@
-"""What keeps the log in bounds: how much it holds, how long, and that nothing is left of what was removed.
+"""Maintenance: retention, redaction, erasure and export.
 
-In comes the log's file and what is asked of it, out goes the same file with less in it.
+In come an open log and limits, request ids or formats. Out goes a log with less content, or a file of
+requests.
 """

@@ -1,14 +1,15 @@
 """How old requests are, by their dates and by the order of the log.
 
-A date is what some clock said when a request came, and a clock can be wrong. The order of the log is right:
-it is that of the commits. So
+A date is what a clock said when a request came, and a clock can be wrong. The order of the log is right: it
+is the order of the commits. So:
 
-- a request dated in the future, or before what was removed before it because it was too old, has a date that
-  says nothing; it is too old if something after it is;
-- a request that is dated between the limit and now is not, and nothing after it is.
+- A request says nothing by its date if the date is in the future, or before that of a request that was
+removed before it
+  because of its age. It is too old if an entry after it is.
+- A request that is dated between the limit and now is not too old, and nothing after it is.
 
-So what a clock ran ahead or was set back by never has anything removed early, and a request is kept too long
-at most by as much as the clock was ahead, and never longer than twice what the limit says.
+So a clock that runs ahead or is set back never causes early removal. A request is kept too long by at most
+the time that the clock was ahead, and never longer than twice the limit.
 """
 
 from collections.abc import Iterable
@@ -18,10 +19,10 @@ from typing import NamedTuple
 import apsw
 
 from service.audit.file.raw_value import fetch_all, fetch_one
-from service.audit.write.record import utc_text
+from service.audit.utc_text import utc_text
 
 _TOLERANCE = timedelta(hours=1)
-"""Requests that were received earlier may be committed later: by no more than one takes."""
+"""A request that was received earlier may be committed later, by at most the duration of a request."""
 
 _OLDEST = "SELECT received_utc FROM request ORDER BY id LIMIT ?"
 _FROM = "SELECT id, received_utc FROM request WHERE id >= ? ORDER BY id LIMIT 1"
@@ -36,26 +37,26 @@ _FLOOR = """
 
 
 class Age(NamedTuple):
-    """From when on requests are kept, and what time it is."""
+    """The time from which on requests are kept, and the present time."""
 
     limit_utc: str
     now_utc: str
     floor_utc: str = ""
-    """What is dated before this disagrees with what was removed before it."""
+    """A date before this says nothing: an entry before it was removed with a later date."""
 
     def is_old(self, received_utc: str) -> bool | None:
-        """Whether a date is too old; None if it says nothing."""
+        """Whether a date is too old; None if the date says nothing."""
         if not self.floor_utc <= received_utc <= self.now_utc:
             return None
         return received_utc < self.limit_utc
 
     def last_old_utc(self, dates: Iterable[str]) -> str | None:
-        """The latest of the dates that is too old."""
+        """The latest date that is too old."""
         return max((date for date in dates if date < self.limit_utc), default=None)
 
 
-def old_requests(connection: apsw.Connection, age: Age | None, rows: int) -> int:
-    """How many of the oldest so many requests are too old."""
+def count_old_requests(connection: apsw.Connection, age: Age | None, rows: int) -> int:
+    """How many of the oldest ``rows`` requests are too old."""
     if age is None:
         return 0
     first = connection.execute(_OLDEST, (1,)).get
@@ -88,7 +89,7 @@ def _before(utc: str) -> str:
 
 
 def _is_followed_by_old(connection: apsw.Connection, age: Age, rows: int) -> bool:
-    """Whether something after the oldest so many is too old; looked for in strides that become longer."""
+    """Whether an entry after the oldest ``rows`` is too old; searched in strides that double."""
     upto: int = connection.execute(_ID_AT, (rows - 1,)).get
     bound = {"upto": upto, "floor": age.floor_utc, "limit": age.limit_utc}
     place, stride = upto + 1, 1

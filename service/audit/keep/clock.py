@@ -1,10 +1,10 @@
-"""The time of day as retention believes it: not ahead of what it has seen go by.
+"""The time that retention trusts: never ahead of the time that it saw pass.
 
-What a wrong clock removes is gone, and what it keeps can be removed later. So a clock that jumps ahead is not
-believed for a day, which is time enough to set it right: until then time goes on from where it was. It jumps
-where it runs ahead of the machine's steady clock, and also where the log would be empty if it was right: when
-a process starts, all that it can compare the clock with is the newest date in the log. A clock that is set
-back is obeyed at once.
+What a wrong clock removes is lost; what it keeps can be removed later. So a clock that jumps ahead is not
+trusted for a day, which is time to correct it. Until then, time continues from where it was. A clock jumps if
+it runs ahead of the machine's steady clock. It also counts as a jump if the log would be empty by the clock:
+when a process starts, it can compare the clock only with the newest date in the log. A clock that is set back
+is trusted at once.
 """
 
 import logging
@@ -20,9 +20,9 @@ from service.audit.file.raw_value import fetch_all
 _logger = logging.getLogger(__name__)
 
 TRIAL_S = 86_400.0
-"""How long a clock that jumped ahead has to go on from there until it is believed."""
+"""How long a clock that jumped ahead has to continue from there until it is trusted."""
 _TOLERANCE = timedelta(hours=1)
-"""How far ahead it may be: more than a clock is corrected by while it is kept right."""
+"""How far ahead the clock may be. Time synchronization corrects a clock by less."""
 
 _LAST_ENTRY = """
     SELECT utc FROM (
@@ -34,14 +34,14 @@ _LAST_ENTRY = """
 _LAST_CHAIN = "SELECT started_utc FROM chain ORDER BY id DESC LIMIT 1"
 
 
-class _Course(NamedTuple):
-    """A moment, and where the steady clock stood at it."""
+class _Reading(NamedTuple):
+    """A reading of both clocks: the time, and the seconds of the steady clock at that time."""
 
     moment: datetime
     steady_s: float
 
     def at(self, steady_s: float) -> datetime:
-        """The moment at which the steady clock stands there."""
+        """The time when the steady clock reads ``steady_s``."""
         return self.moment + timedelta(seconds=steady_s - self.steady_s)
 
 
@@ -50,66 +50,68 @@ def _now() -> datetime:
 
 
 def _steady_s() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)  # Unlike CLOCK_MONOTONIC it goes on while suspended.
+    return time.clock_gettime(
+        time.CLOCK_BOOTTIME
+    )  # Unlike CLOCK_MONOTONIC, it also counts while the machine is suspended.
 
 
 class Clock:
-    """Compares the clock on the wall with a steady one, as long as the process runs."""
+    """Compares the wall clock with a steady clock, as long as the process runs."""
 
     def __init__(
         self, wall: Callable[[], datetime] = _now, steady_s: Callable[[], float] = _steady_s
     ) -> None:
         self._wall, self._steady_s = wall, steady_s
-        self._believed: _Course | None = None
-        """The furthest that was believed."""
-        self._doubted: _Course | None = None
+        self._trusted: _Reading | None = None
+        """The latest time that was trusted."""
+        self._suspect: _Reading | None = None
 
     @property
-    def is_doubted(self) -> bool:
-        """Whether it was ahead when it was looked at last."""
-        return self._doubted is not None
+    def is_suspect(self) -> bool:
+        """Whether the clock was ahead at its last reading."""
+        return self._suspect is not None
 
     def now(self, connection: apsw.Connection, keep: timedelta) -> datetime:
-        """The time that is believed; ``keep`` is how long the log is kept."""
-        seen = _Course(self._wall(), self._steady_s())
-        if self._believed is None:
-            self._believed = _Course(_expected(connection, seen.moment, keep), seen.steady_s)
-        expected = self._believed.at(seen.steady_s)
+        """The trusted time; ``keep`` is how long the log keeps requests."""
+        seen = _Reading(self._wall(), self._steady_s())
+        if self._trusted is None:
+            self._trusted = _Reading(_expected(connection, seen.moment, keep), seen.steady_s)
+        expected = self._trusted.at(seen.steady_s)
         if seen.moment <= expected + _TOLERANCE:
-            self._believed = _Course(max(expected, seen.moment), seen.steady_s)
-            self._doubted = None
+            self._trusted = _Reading(max(expected, seen.moment), seen.steady_s)
+            self._suspect = None
             return seen.moment
-        if self._doubted is None or seen.moment > self._doubted.at(seen.steady_s) + _TOLERANCE:
-            self._doubted = seen
+        if self._suspect is None or seen.moment > self._suspect.at(seen.steady_s) + _TOLERANCE:
+            self._suspect = seen
             _logger.warning(
-                "the clock says %s, where %s was expected: nothing is removed from the audit log by that "
-                "until it has gone on from there for a day, or `python -m service.audit prune --trust-clock`",
+                "the clock says %s, but %s was expected: nothing is removed from the audit log by this time "
+                "until it has continued for a day. `python -m service.audit prune --trust-clock` trusts it",
                 *(moment.isoformat(timespec="seconds") for moment in (seen.moment, expected)),
             )
-        elif seen.steady_s - self._doubted.steady_s >= TRIAL_S:
-            self._believed, self._doubted = seen, None
+        elif seen.steady_s - self._suspect.steady_s >= TRIAL_S:
+            self._trusted, self._suspect = seen, None
             return seen.moment
         return expected
 
 
 def _expected(connection: apsw.Connection, wall: datetime, keep: timedelta) -> datetime:
-    """What time it should be when a process starts: the clock's, if that is possible by the log."""
-    found = [
+    """The expected time when a process starts: that of the clock, if the log does not contradict it."""
+    moments = [
         moment
         for statement in (_LAST_ENTRY, _LAST_CHAIN)
-        for (stored,) in fetch_all(connection, statement)
-        if (moment := _moment(stored)) is not None
+        for (value,) in fetch_all(connection, statement)
+        if (moment := _moment(value)) is not None
     ]
-    if not found:
+    if not moments:
         return wall
-    if wall - max(found) > keep:
-        return max(found)
-    return max(wall, min(found))
+    if wall - max(moments) > keep:
+        return max(moments)
+    return max(wall, min(moments))
 
 
-def _moment(stored: object) -> datetime | None:
+def _moment(value: object) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(stored) if isinstance(stored, str) else None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
     return moment if moment is not None and moment.tzinfo is not None else None

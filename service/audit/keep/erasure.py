@@ -1,22 +1,23 @@
-"""Erasure: nothing of what was removed from the log is left in its files.
+"""Erasure: overwrites everything in the log's files that was removed from the log.
 
-``secure_delete`` has SQLite overwrite what is deleted, on every connection that writes the log. That leaves
-the old versions of pages in the WAL, and in the database what was moved within it (pages.py) or was deleted
-before ``secure_delete`` was on. ``VACUUM`` would clear the latter, and keep every writer waiting until the
-whole log is written anew. So the bytes that belong to nothing are overwritten where they lie, some
-milliseconds of pages at a time, each time like this:
+With ``secure_delete``, SQLite overwrites what it deletes, on every connection that writes the log. Two things
+remain: old versions of pages in the WAL, and in the database what was moved within it (page_bytes.py) or was
+deleted before ``secure_delete`` was on. ``VACUUM`` would remove the latter, but keep every writer waiting
+until the whole log is rewritten. So unused bytes are overwritten in place, some milliseconds of pages at a
+time, each time in these steps:
 
-    1. A checkpoint moves all of the WAL into the database and empties it, for which readers have to end.
-    2. The write lock is taken. If something came into the WAL in between, it begins again. From here on the
-       database file alone has everything.
-    3. Dead bytes are overwritten in the file itself, at which nobody who reads a page can see a change.
-    4. A commit of the header alone has every other connection forget the pages that it had read before.
+    1. A checkpoint moves the whole WAL into the database and empties it. Readers have to end for this. 2. The
+    write lock is taken. If something was written to the WAL in between, step 1 is repeated. From here on, the
+       database file alone holds everything.
+    3. Unused bytes are overwritten in the file itself. A reader of a page cannot see the change.
+    4. A commit of the header makes every other connection drop the pages that it has cached.
 
-The free pages come first, for they may be used again at any moment; with ``secure_delete`` on, those that
-become free later are zero. Then comes each page of the trees. Pages that are made meanwhile are made of what
-the log still holds. The whole file is read once: 5 s of work a GB, which take minutes beside a busy service.
+The free pages come first, because they may be reused at any time; with ``secure_delete`` on, pages that
+become free later are zero. Then come the pages of the trees. Pages that are written meanwhile hold only what
+the log still holds. The whole file is read once: 5 s of work per GB, which take minutes beside a busy
+service.
 
-Only what these files hold is reached: no backup, no export, and no block that the file system has freed.
+Only these files are erased, not backups, exports, or blocks that the file system has freed.
 """
 
 from collections.abc import Iterator
@@ -26,37 +27,38 @@ from time import monotonic, sleep
 
 import apsw
 
-from service.audit.file.database import BUSY_TIMEOUT_MS, open_for_writing, refusing, waiting
+from service.audit.file.database import BUSY_TIMEOUT_MS, busy_timeout, errors_as_unusable, open_for_writing
 from service.audit.file.schema import APPLICATION_ID
+from service.audit.file.side_files import wal_bytes
 from service.audit.keep.page_bytes import POINTER, TREE_PAGES, Overflow, Range, TreePage
 from service.errors import AuditNotErased, AuditUnusable
 
 PATIENCE_S = 30.0
-"""How long readers are waited for."""
-_TURN_MS = 100
-"""How long a checkpoint holds the write lock while it waits for them."""
+"""How long to wait for readers, by default."""
+_CHECKPOINT_WAIT_MS = 100
+"""How long a checkpoint holds the write lock while it waits for readers."""
 _SLICE_S = 0.02
-"""How long the write lock is held for erasing."""
+"""How long the write lock is held to erase."""
 _PAUSE_S = 0.02
-"""What is left to the writers after it."""
+"""Pause after it, for writers."""
 _BLOCK_PAGES = 64
 _MAX_PAGES = 2**25
-"""From here on, at 128 GiB, the first byte of an overflow page can be that of a page of a tree."""
+"""128 GiB. From here on, an overflow page can begin with the first byte of a tree page."""
 
 _FIRST_TRUNK, _PAGE_SIZE, _RESERVED = 32, 16, 20
-"""Where they stand in the file's header."""
+"""Offsets in the header of the file."""
 
 
 def erase(path: Path, patience_s: float = PATIENCE_S) -> None:
-    """Overwrite all that was removed from the log; raises AuditNotErased if a reader does not let it."""
-    # A connection of its own: the others forget what they have read when it commits, it itself does not.
-    with refusing(path), closing(open_for_writing(path)) as connection, _opened(path) as file:
+    """Overwrite everything that was removed from the log; raises AuditNotErased if a reader prevents it."""
+    # On its own connection: a commit makes the other connections drop their cache, but not its own.
+    with errors_as_unusable(path), closing(open_for_writing(path)) as connection, _opened(path) as file:
         _Erasure(connection, file, path, patience_s).run()
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[apsw.VFSFile]:
-    # Through SQLite: a file that the process opens and closes by other means loses it all its locks on it.
+    # Through SQLite: to close any other descriptor of the file drops all locks of this process on it.
     flags = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READWRITE
     file = apsw.VFSFile("", str(path.absolute()), [flags, 0])
     try:
@@ -70,32 +72,31 @@ class _Erasure:
         self, connection: apsw.Connection, file: apsw.VFSFile, path: Path, patience_s: float
     ) -> None:
         self._connection, self._file, self._path = connection, file, path
-        self._wal = path.with_name(f"{path.name}-wal")
         self._patience_s = patience_s
         self._page_bytes: int = connection.pragma("page_size")
         self._usable = self._page_bytes - file.xRead(1, _RESERVED)[0]
         self._erased: set[int] = set()
-        """Free pages that are zero."""
+        """Free pages that were erased."""
 
     def run(self) -> None:
         complete = False
         while not complete:
-            with self._alone() as until:
+            with self._exclusive_database() as until:
                 complete = self._erase_free_pages(until)
-        place, end = 2, 2  # The first page has nothing but the schema.
+        place, end = 2, 2  # The first page holds only the schema.
         while place <= end:
-            with self._alone() as until:
+            with self._exclusive_database() as until:
                 end = self._pages() if place == 2 else end
                 place = self._erase_pages(place, end, until)
 
     @contextmanager
-    def _alone(self) -> Iterator[float]:
-        """Hold the write lock while the database has everything; until when is left to the caller."""
+    def _exclusive_database(self) -> Iterator[float]:
+        """Hold the write lock with an empty WAL; yields the time until which the caller may hold it."""
         deadline = monotonic() + self._patience_s
         while True:
             self._empty_wal(deadline)
             self._connection.execute("BEGIN IMMEDIATE")
-            if self._wal_bytes() == 0:
+            if wal_bytes(self._path) == 0:
                 break
             self._connection.execute("ROLLBACK")
         try:
@@ -109,9 +110,10 @@ class _Erasure:
         sleep(_PAUSE_S)
 
     def _empty_wal(self, deadline: float) -> None:
-        # While it waits for readers a checkpoint holds the write lock, so it waits a little, again and again.
+        # A checkpoint holds the write lock while it waits for readers, so each attempt waits only a short
+        # time.
         while True:
-            with waiting(self._connection, _TURN_MS, BUSY_TIMEOUT_MS):
+            with busy_timeout(self._connection, _CHECKPOINT_WAIT_MS, BUSY_TIMEOUT_MS):
                 try:
                     busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
                 except apsw.BusyError:
@@ -120,19 +122,16 @@ class _Erasure:
                 return
             if monotonic() > deadline:
                 raise AuditNotErased(self._path, self._patience_s)
-            sleep(_TURN_MS / 1e3)
-
-    def _wal_bytes(self) -> int:
-        return self._wal.stat().st_size if self._wal.exists() else 0
+            sleep(_CHECKPOINT_WAIT_MS / 1e3)
 
     def _pages(self) -> int:
         pages = self._file.xFileSize() // self._page_bytes
         if pages >= _MAX_PAGES:
-            raise AuditUnusable(self._path, "of a log of 128 GiB nothing can be erased in place")
+            raise AuditUnusable(self._path, "a log of 128 GiB or more cannot be erased in place")
         return pages
 
     def _erase_free_pages(self, until: float) -> bool:
-        """Whether all of them are zero now."""
+        """Erase free pages until then; returns whether all are erased."""
         (trunk,) = POINTER.unpack(self._file.xRead(POINTER.size, _FIRST_TRUNK))
         while trunk:
             page = self._read(trunk)
@@ -151,7 +150,7 @@ class _Erasure:
         return True
 
     def _erase_pages(self, place: int, end: int, until: float) -> int:
-        """Erase what is dead on pages from there on; where to go on."""
+        """Erase unused bytes on the pages from ``place`` on; returns where to go on."""
         while place <= end and monotonic() < until:
             count = min(_BLOCK_PAGES, end - place + 1)
             block = self._file.xRead(count * self._page_bytes, (place - 1) * self._page_bytes)
@@ -165,25 +164,25 @@ class _Erasure:
     def _erase_tree_page(self, number: int, page: bytes) -> None:
         try:
             tree_page = TreePage(page, self._usable)
-            for dead in tree_page.dead_ranges():
-                self._erase(number, page, dead)
+            for unused in tree_page.unused_ranges():
+                self._erase(number, page, unused)
             overflows = [*tree_page.overflows()]
         except (ValueError, IndexError) as error:
             raise AuditUnusable(self._path, f"page {number} is damaged: {error}") from error
         for overflow in overflows:
-            self._erase_end(overflow)
+            self._erase_overflow_end(overflow)
 
-    def _erase_end(self, overflow: Overflow) -> None:
-        # The last page of a long value may have been longer before.
+    def _erase_overflow_end(self, overflow: Overflow) -> None:
+        # The last page of a long value may hold the end of an earlier, longer value.
         number, left, room = overflow.first, overflow.length, self._usable - POINTER.size
         while left > room:
             (number,) = POINTER.unpack(self._file.xRead(POINTER.size, (number - 1) * self._page_bytes))
             left -= room
         self._erase(number, self._read(number), (POINTER.size + left, self._usable))
 
-    def _erase(self, number: int, page: bytes, dead: Range) -> None:
-        # No more than these: a crash can leave what it interrupts half written, and nothing else.
-        start, end = dead
+    def _erase(self, number: int, page: bytes, unused: Range) -> None:
+        # Only these bytes are written, because a crash can leave a write half done.
+        start, end = unused
         if page.count(0, start, end) != end - start:
             self._file.xWrite(bytes(end - start), (number - 1) * self._page_bytes + start)
 

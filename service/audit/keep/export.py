@@ -1,8 +1,8 @@
-"""The export: the log as JSON lines, CSV or Parquet, oldest first, in memory that does not grow.
+"""The export: the log as JSON lines, CSV or Parquet, oldest first, in constant memory.
 
-JSON lines have every request with its bodies as values. CSV and Parquet have a row for each request and
-label, or one without label for a request that was not answered, in the columns of ``TABLE``. In CSV a text
-that a spreadsheet would take for a formula begins with an apostrophe.
+JSON lines hold every request with its bodies as values. CSV and Parquet have one row for each request and
+label, or one without label if the request was not answered, in the columns of ``TABLE``. In CSV, a text that
+a spreadsheet would run as a formula gets an apostrophe before it.
 """
 
 import csv
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from pydantic import JsonValue
 from pydantic_core import to_json
 
+from service.audit.columns import COLUMNS, Affinity
 from service.audit.file.permissions import PRIVATE
 from service.audit.query.reader import LoggedRequest
 from service.errors import AuditMisuse
@@ -26,31 +27,31 @@ from service.model.label import label_text
 
 FORMATS = ("jsonl", "csv", "parquet")
 
-TABLE = {
-    "id": "int64",
-    "request_id": "string",
-    "received_utc": "timestamp",
-    "transport": "string",
-    "route": "string",
-    "status": "int64",
-    "duration_ms": "double",
-    "client": "string",
-    "key_name": "string",
-    "model_name": "string",
-    "model_version": "string",
-    "label": "string",
-    "rows": "int64",
-    "min_confidence": "double",
-    "max_confidence": "double",
-    "flags": "int64",
-    "request_json": "string",
-    "request_cut_bytes": "int64",
-    "response_json": "string",
-}
-"""Columns and their types; ``label`` to ``max_confidence`` are empty where there was no answer."""
+_TYPES: dict[Affinity, str] = {"INTEGER": "int64", "REAL": "double", "TEXT": "string", "ANY": "string"}
+_LABEL_TABLE = {"label": "string", "rows": "int64", "min_confidence": "double", "max_confidence": "double"}
+
+
+def _table() -> dict[str, str]:
+    # In the order of LoggedRequest, with the label's own columns where that has the labels.
+    table: dict[str, str] = {}
+    columns = {column.name: column for column in COLUMNS}
+    for field in LoggedRequest.model_fields:
+        column = columns.get(field) or columns.get(f"{field}_json")
+        if field == "predictions":
+            table |= _LABEL_TABLE
+        elif column is not None and field != "rows":
+            table[column.name] = _TYPES[column.affinity]
+    return table | {"received_utc": "timestamp"}
+
+
+TABLE = _table()
+"""Columns and their types. ``label`` to ``max_confidence`` are empty if the request was not answered."""
+
+_FIRST_LABEL_COLUMN = [*TABLE].index("label")
 
 _FORMULA = re.compile("'|\"*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""What a text begins with that a spreadsheet takes for a formula, also behind a quote, or that was marked."""
+"""Matches a text that a spreadsheet takes for a formula, also behind quotes, and one with an apostrophe
+before it."""
 
 _PARQUET_ROWS = 10_000
 
@@ -58,10 +59,10 @@ Rows = Iterable[LoggedRequest]
 
 
 def export(requests: Rows, format_: str, output: Path | None) -> None:
-    """Write the requests to a file, or to stdout; raises AuditMisuse."""
+    """Write the requests to a file or to stdout; raises AuditMisuse."""
     write = _WRITERS[format_]
     if format_ == "parquet":
-        _pyarrow()  # Before anything is made.
+        _pyarrow()  # Raises before a file is created.
         if output is None:
             raise AuditMisuse("Parquet is not for a terminal; name a file with --output")
     with _opened(output) as file:
@@ -78,7 +79,7 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE), "wb") as file:
             yield file
-        part.replace(output)  # What has the name is whole.
+        part.replace(output)  # A file under this name is always complete.
     except OSError as error:
         raise AuditMisuse(f"{output} cannot be written: {error.strerror}") from error
     finally:
@@ -104,8 +105,8 @@ def _write_csv(requests: Rows, file: BinaryIO) -> None:
 def as_cell(value: object) -> object:
     """A value for a spreadsheet, which would run a text that begins like a formula.
 
-    Such a text gets an apostrophe before it, and so does one that begins with an apostrophe: without the
-    first apostrophe of those that have one, all are as they were.
+    Such a text gets an apostrophe before it, and so does one that begins with an apostrophe. To get the
+    original texts back, remove the first apostrophe of those that begin with one.
     """
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
@@ -125,38 +126,26 @@ def _write_parquet(requests: Rows, file: BinaryIO) -> None:
 
 
 def _rows(request: LoggedRequest) -> Iterator[tuple[object, ...]]:
-    about = (
-        request.id,
-        request.request_id,
-        request.received_utc,
-        request.transport,
-        request.route,
-        request.status,
-        request.duration_ms,
-        request.client,
-        request.key_name,
-        request.model_name,
-        request.model_version,
-    )
-    bodies = (
-        request.flags,
-        _json(request.request),
-        request.request_cut_bytes,
-        _json(request.response),
-    )
+    bodies = {"request_json": _json(request.request), "response_json": _json(request.response)}
+    values = [
+        bodies[name] if name in bodies else getattr(request, name)
+        for name in TABLE
+        if name not in _LABEL_TABLE
+    ]
+    before, after = values[:_FIRST_LABEL_COLUMN], values[_FIRST_LABEL_COLUMN:]
     for one in request.predictions:
-        yield *about, label_text(one.label), one.rows, one.min_confidence, one.max_confidence, *bodies
+        yield *before, label_text(one.label), one.rows, one.min_confidence, one.max_confidence, *after
     if not request.predictions:
-        yield *about, None, None, None, None, *bodies
+        yield *before, None, None, None, None, *after
 
 
 def _json(value: JsonValue) -> str:
-    # A tensor can hold what JSON has no number for; JSON lines have null there, too.
+    # A tensor can hold NaN or infinity, which JSON has no number for. JSON lines have null there, too.
     return to_json(value, inf_nan_mode="null").decode()
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    # Loaded here alone: it is no part of what serving installs.
+    # Imported only here, because serving does not install it.
     from importlib import import_module
 
     try:

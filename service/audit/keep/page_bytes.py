@@ -1,7 +1,7 @@
-"""The bytes of a database page that belong to nothing, by the format of https://sqlite.org/fileformat2.html.
+"""The unused bytes of a database page, by the format of https://sqlite.org/fileformat2.html.
 
-SQLite overwrites what it deletes where ``secure_delete`` is on, but not what it moves: a page that is built
-anew when its tree is balanced keeps, between its cell pointers and its cells, whatever lay there before.
+With ``secure_delete``, SQLite overwrites what it deletes, but not what it moves: a page that is rebuilt when
+its tree is balanced keeps the old bytes between its cell pointers and its cells.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,20 +17,20 @@ _BLOCK = Struct(">HH")
 _HEADER = Struct(">BHHHB")
 
 Range = tuple[int, int]
-"""Where it begins in the page, and where it ends."""
+"""Start and end within the page."""
 
 
 class Overflow(NamedTuple):
-    """What of a cell lies on pages of its own."""
+    """The part of a cell that lies on overflow pages."""
 
     first: int
-    """The number of the first of them."""
+    """The number of the first overflow page."""
     length: int
     """In bytes."""
 
 
 class TreePage:
-    """One page of a b-tree; raises ValueError if it is none."""
+    """One page of a b-tree; the constructor raises ValueError for any other page."""
 
     def __init__(self, page: bytes, usable: int) -> None:
         self._page, self._usable = page, usable
@@ -44,19 +44,19 @@ class TreePage:
             raise ValueError("its cells begin before its header ends")
         self._pointers: Sequence[int] = unpack_from(f">{cells}H", page, header)
 
-    def dead_ranges(self) -> Iterator[Range]:
-        """The bytes that belong to nothing and are not zero."""
+    def unused_ranges(self) -> Iterator[Range]:
+        """The ranges of unused bytes that are not zero."""
         for start, end in self._unused() if self._fragments else self._gaps():
             if self._page.count(0, start, end) != end - start:
                 yield start, end
 
     def overflows(self) -> Iterator[Overflow]:
-        """What its cells have elsewhere."""
+        """The overflow of each cell that has one."""
         if self._kind == TABLE_INTERIOR:
             return
         skip = 4 if self._kind == INDEX_INTERIOR else 0
         for place in self._pointers:
-            if self._page[place + skip] >= 0x80:  # Else its length is below 128 bytes.
+            if self._page[place + skip] >= 0x80:  # Otherwise its length is below 128 bytes.
                 length, local, end = self._extent(place)
                 if local < length:
                     yield Overflow(POINTER.unpack_from(self._page, end - 4)[0], length - local)
@@ -67,7 +67,7 @@ class TreePage:
             yield place + 4, place + size
 
     def _unused(self) -> Iterator[Range]:
-        # Fragments of up to three bytes are noted nowhere: they are what is left between all the rest.
+        # Fragments of up to three bytes are listed nowhere: they are the gaps between everything else.
         used = [(place, max(self._extent(place)[2], place + 4)) for place in self._pointers]
         used += [(place, place + 4) for place, _ in self._free_blocks()]
         before = self._end_of_pointers
@@ -89,7 +89,7 @@ class TreePage:
             place = following
 
     def _extent(self, place: int) -> tuple[int, int, int]:
-        """The length of a cell's payload, how much of it is here, and where the cell ends."""
+        """The length of a cell's payload, the length of its part on this page, and the end of the cell."""
         start = place + (4 if self._kind in (TABLE_INTERIOR, INDEX_INTERIOR) else 0)
         length, start = _varint(self._page, start)
         if self._kind == TABLE_INTERIOR:

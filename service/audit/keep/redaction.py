@@ -1,33 +1,34 @@
-"""Redaction: the content of a request removed for privacy, and the proof kept.
+"""Redaction: removes the content of a request for privacy, and keeps its proof.
 
-Gone are both bodies, the client's address, the labels with their confidences, and the salt of the
-content's hash, without which that hash tells nothing about the content. What stays is when which model
-answered or refused under which request id, and the chain, whole. The redaction is an event of the log.
+It removes both bodies, the client's address, the labels with their confidences, and the salt of the content's
+hash. Without the salt, the hash reveals nothing about the content. What stays is the time, the request id,
+the model and the status, and the complete chain. The redaction is an event of the log.
 """
 
-from service.audit.file.logfile import LogFile
+from service.audit.columns import covered_by
 from service.audit.keep.erasure import PATIENCE_S, erase
 from service.audit.keep.removal import remove_labels, remove_unused_facets
 from service.audit.prove.verified_entry import content_hashes
+from service.audit.write.logfile import LogFile
 
-_REDACT = """
-    UPDATE request SET request_json = '', response_json = '', client = NULL, salt = NULL, content_sha256 = ?
-    WHERE id = ?
-"""
+_CLEARED = ", ".join(
+    f"{column.name} = {'NULL' if column.is_nullable else repr('')}" for column in covered_by("content")
+)
+_REDACT = f"UPDATE request SET {_CLEARED}, salt = NULL, content_sha256 = ? WHERE id = ?"  # noqa: S608
 _REDACTED = "SELECT count(*) FROM request WHERE request_id = ? AND salt IS NULL"
 
 
 def redact(file: LogFile, request_id: str, reason: str | None, patience_s: float = PATIENCE_S) -> int:
-    """Remove the content of every request of that id, and every trace of it; how many had some.
+    """Remove the content of every request with this id from the log's files; returns how many had content.
 
-    Raises AuditNotErased if it is removed, and a reader that does not end keeps it from being overwritten.
-    Where all of it was redacted before, only the traces are removed.
+    Requests that were redacted before are erased from the files again. Raises AuditNotErased if the content
+    is removed, but a reader that does not end prevents that it is overwritten.
     """
     with file.transaction() as (connection, tail):
-        found = content_hashes(connection, request_id)
-        remove_labels(connection, [id_ for id_, _ in found])
+        hashes = content_hashes(connection, request_id)
+        remove_labels(connection, [id_ for id_, _ in hashes])
         remove_unused_facets(connection)
-        for id_, content in found:
+        for id_, content in hashes:
             connection.execute(_REDACT, (content, id_))
             detail: dict[str, object] = {"content_sha256": content.hex()}
             if reason is not None:
@@ -36,10 +37,10 @@ def redact(file: LogFile, request_id: str, reason: str | None, patience_s: float
         is_redacted = bool(connection.execute(_REDACTED, (request_id,)).get)
     if is_redacted:
         erase(file.path, patience_s)
-    return len(found)
+    return len(hashes)
 
 
-def redacted(file: LogFile, request_id: str) -> int:
-    """How many requests of that id have no content any more."""
+def count_redacted(file: LogFile, request_id: str) -> int:
+    """How many requests with this id are redacted."""
     with file.transaction() as (connection, _):
         return int(connection.execute(_REDACTED, (request_id,)).get)

@@ -1,4 +1,4 @@
-"""What belongs to requests, removed from beside them: for retention and for redaction."""
+"""Removes the labels and facets of requests, for retention and for redaction."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,46 +22,46 @@ _REMOVE_IF_UNUSED = f"{_REMOVE_UNUSED} AND id = ?"
 
 
 def remove_labels(connection: apsw.Connection, requests: Iterable[int]) -> None:
-    """Remove the labels of requests, with their facets; and the facets that no other request has."""
-    touched: set[int] = set()
+    """Remove the labels and facets of requests, and the facets that no request has any more."""
+    facet_ids: set[int] = set()
     for request in requests:
-        touched |= remove_labels_of(connection, request)
-    remove_if_unused(connection, touched)
+        facet_ids |= remove_labels_of(connection, request)
+    remove_if_unused(connection, facet_ids)
 
 
 def remove_labels_of(connection: apsw.Connection, request: int) -> set[int]:
-    """Remove the labels of one request; the ids of the facets that it had."""
-    touched: set[int] = set()
+    """Remove the labels and facets of one request; returns the ids of its facets."""
+    facet_ids: set[int] = set()
     labels: list[Any] = connection.execute(_LABELS, (request,)).fetchall()
     for *of, least, most, received_utc in labels:
         for (facet,) in connection.execute(_FACETS, (*of, confidence_step(least), confidence_step(most))):
             connection.execute(_REMOVE_FACET, (facet, received_utc, request))
-            touched.add(facet)
+            facet_ids.add(facet)
     connection.execute("DELETE FROM request_label WHERE request = ?", (request,))
-    return touched
+    return facet_ids
 
 
 def remove_if_unused(connection: apsw.Connection, facets: Iterable[int]) -> None:
-    """Remove those of the facets that no request has."""
+    """Remove the given facets that no request has."""
     before = connection.total_changes()
     for facet in facets:
         connection.execute(_REMOVE_IF_UNUSED, (facet,))
     if connection.total_changes() > before:
-        _set_facet_edition(connection)
+        _set_facet_generation(connection)
 
 
 def remove_unused_facets(connection: apsw.Connection) -> None:
-    """Remove all facets that no request has, such as those that earlier versions left."""
+    """Remove all facets that no request has. Earlier versions left such facets."""
     before = connection.total_changes()
     connection.execute(_REMOVE_UNUSED)
     if connection.total_changes() > before:
-        _set_facet_edition(connection)
+        _set_facet_generation(connection)
 
 
-def facet_edition(connection: apsw.Connection) -> int:
-    """A number that is another one whenever facets were removed, whose ids writers may remember."""
+def facet_generation(connection: apsw.Connection) -> int:
+    """A number that changes when facets are removed, so that writers drop the ids in their caches."""
     return int(connection.pragma("user_version"))
 
 
-def _set_facet_edition(connection: apsw.Connection) -> None:
-    connection.pragma("user_version", (facet_edition(connection) + 1) % 2**31)
+def _set_facet_generation(connection: apsw.Connection) -> None:
+    connection.pragma("user_version", (facet_generation(connection) + 1) % 2**31)

@@ -1,51 +1,39 @@
-"""Retention: the oldest entries removed in small steps, beside those who write.
+"""Retention: removes the oldest entries in small steps, while others write.
 
-A step is one short transaction, in which the entries up to some id go, with their labels and facets; those
-of each chain are its oldest, because a chain's entries lie in the order of their ids. The chain then
-begins at its base: the number and hash of the last entry that went. What went is stated by a ``prune``
-event in the chain of whoever pruned, with a hash over the bases of all chains, so that the last such event
-proves them all, and older ones may be pruned themselves.
+A step is one short transaction. It removes the entries up to some id, with their labels and facets. These are
+the oldest of each chain, because the entries of a chain lie in the order of their ids. The chain then begins
+at its base: the number and hash of the last entry that was removed. A ``prune`` event in the chain of the
+writer that pruned states the removal, with a hash over the bases of all chains (prove/bases.py). The last
+such event proves them all, so older ones may be pruned themselves.
 
-The pages that become free are used again by what is written next, so a log at its limit stays as long as
-it is. They are not given back to the file system: that would move pages, in the very transactions that
-requests wait for, only to make the file grow again. By size, requests go one at a time and no more of them
-than it takes.
+What is written next reuses the free pages, so a log at its limit keeps its length. The pages are not returned
+to the file system: that would move pages in the transactions that requests wait for, only to let the file
+grow again. By size, requests are removed one at a time, and no more than necessary.
 
-What is too old is told by the order of the log, for which keep/age.py has the rules, and by a clock that is
-believed (keep/clock.py).
+The order of the log decides what is too old (age.py), by a clock that is trusted (clock.py).
 """
 
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import apsw
-from pydantic_core import to_json
 
-from service.audit.file.raw_value import fetch_all, fetch_one, shown, whole
 from service.audit.file.tail import Tail
-from service.audit.keep.age import Age, old_requests
+from service.audit.keep.age import Age, count_old_requests
 from service.audit.keep.removal import remove_if_unused, remove_labels_of
-from service.audit.write.record import utc_text
+from service.audit.prove.bases import actual_bases_sha256
+from service.audit.utc_text import utc_text
 
 STEP_ROWS = 200
-"""Requests that a step removes at most: some 3 ms."""
+"""The most requests that a step removes; it takes some 3 ms."""
 MAX_STEP_ROWS = 1_000
-"""The same where as many come in one commit."""
+"""The same if as many requests are written in one commit."""
 STEP_BYTES = 1024**2
-"""Length of the pages at which a step ends: each is written once more, as zeros."""
+"""Length of the freed pages at which a step ends. Each is written once more, as zeros."""
 _TURN_S = 10
-"""How long a worker leaves pruning to the one that did it last."""
+"""How long a worker leaves pruning to the worker that pruned last."""
 
-_PRUNED = """
-    SELECT id, writer, started_utc, follows_seq, lower(hex(follows_hash)), base_seq, lower(hex(base_hash))
-    FROM chain WHERE base_seq > 0 ORDER BY id
-"""
 _EVENTS = "SELECT chain, max(seq), hash FROM event WHERE id <= ? GROUP BY chain"
-_STATED = """
-    SELECT iif(json_valid(detail_json), json_extract(detail_json, '$.bases_sha256'), 'none')
-    FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1
-"""
 _PAGES = "PRAGMA page_count"
 _FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
@@ -53,7 +41,7 @@ _OLDEST = "SELECT id, received_utc, chain, seq, hash FROM request ORDER BY id LI
 
 
 class Limits(NamedTuple):
-    """What a log may hold; None is without limit."""
+    """The limits of a log; None is no limit."""
 
     keep_days: float | None = None
     max_bytes: int | None = None
@@ -63,11 +51,11 @@ class Limits(NamedTuple):
 
     @property
     def keep(self) -> timedelta | None:
-        """How long requests are kept."""
+        """How long requests are kept; None if without limit."""
         return None if self.keep_days is None else timedelta(days=min(self.keep_days, timedelta.max.days))
 
 
-class _Old(NamedTuple):
+class _OldRequest(NamedTuple):
     """One of the oldest requests."""
 
     id: int
@@ -78,7 +66,7 @@ class _Old(NamedTuple):
 
 
 def used_bytes(connection: apsw.Connection) -> int:
-    """The length of the pages that are in use."""
+    """The length of the pages in use."""
     return _used_pages(connection) * int(connection.pragma("page_size"))
 
 
@@ -86,19 +74,21 @@ def _used_pages(connection: apsw.Connection) -> int:
     return int(connection.execute(_PAGES).get) - int(connection.execute(_FREE_PAGES).get)
 
 
-def is_over(connection: apsw.Connection, limits: Limits, now: datetime, chain: int | None) -> bool:
-    """Whether there is something to prune, and it is this chain's turn, not another worker's.
+def needs_pruning(connection: apsw.Connection, limits: Limits, now: datetime, chain: int | None) -> bool:
+    """Whether there is something to prune, and this chain, not another worker, is to prune it.
 
-    ``now`` is a time that is believed.
+    ``now`` is a trusted time.
     """
     if connection.execute("SELECT id FROM request LIMIT 1").get is None:
         return False
-    if not _too_long(connection, limits) and not old_requests(connection, _age(limits, now), STEP_ROWS):
+    if not _is_too_large(connection, limits) and not count_old_requests(
+        connection, _age(limits, now), STEP_ROWS
+    ):
         return False
     last = connection.execute(_LAST_PRUNE).get
     if last is None or last[0] == chain:
         return True
-    # One that is dated in the future says nothing about whether another worker prunes at present.
+    # A prune event with a date in the future does not show that another worker is pruning.
     return not utc_text(now - timedelta(seconds=_TURN_S)) <= last[1] <= utc_text(now)
 
 
@@ -110,15 +100,15 @@ def prune_step(
     rows: int = STEP_ROWS,
     at_least: int = 0,
 ) -> int:
-    """Remove some of the oldest requests that are over the limits; how many it removed.
+    """Remove some of the oldest requests that are over the limits; returns how many.
 
-    At most ``rows``, and not more than STEP_BYTES hold once ``at_least`` are removed. The caller holds the
-    write lock, and commits.
+    It removes at most ``rows``, and stops after STEP_BYTES once ``at_least`` are removed. The caller holds
+    the write lock and commits.
     """
     age = _age(limits, now)
-    by_size = _too_long(connection, limits)
-    count = rows if by_size else old_requests(connection, age, rows)
-    oldest = [_Old(*row) for row in connection.execute(_OLDEST, (count,))] if count else []
+    by_size = _is_too_large(connection, limits)
+    count = rows if by_size else count_old_requests(connection, age, rows)
+    oldest = [_OldRequest(*row) for row in connection.execute(_OLDEST, (count,))] if count else []
     removed = _remove(connection, oldest, at_least, limits if by_size else Limits())
     if not removed:
         return 0
@@ -132,8 +122,8 @@ def prune_step(
     }
     if age is not None and not by_size:
         detail["last_old_utc"] = age.last_old_utc(request.received_utc for request in removed)
-    _move_bases(connection, removed)
-    tail.add_event("prune", {**detail, "bases_sha256": _found(connection)})
+    _advance_bases(connection, removed)
+    tail.add_event("prune", {**detail, "bases_sha256": actual_bases_sha256(connection)})
     return len(removed)
 
 
@@ -144,39 +134,18 @@ def _age(limits: Limits, now: datetime) -> Age | None:
     return Age(utc_text(now - limits.keep if limits.keep < now - first else first), utc_text(now))
 
 
-def bases_sha256(connection: apsw.Connection) -> tuple[str, str]:
-    """The hash over the bases of all chains that the last prune event states, and the one that is found.
-
-    It is the SHA-256 of the JSON text (chain.py) of ``[id, writer, started_utc, follows_seq, follows_hash,
-    base_seq, base_hash]`` of each chain that was pruned, in the order of the ids, hashes in hexadecimal.
-    """
-    stated = fetch_one(connection, _STATED)
-    return _digest([]) if stated is None else shown(stated), _found(connection)
-
-
-def _found(connection: apsw.Connection) -> str:
-    return _digest(
-        [
-            (id_, shown(writer), shown(started_utc), whole(follows_seq), follows, whole(seq), base)
-            for id_, writer, started_utc, follows_seq, follows, seq, base in fetch_all(connection, _PRUNED)
-        ]
-    )
-
-
-def _digest(bases: list[tuple[object, ...]]) -> str:
-    return sha256(to_json(bases)).hexdigest()
-
-
-def _too_long(connection: apsw.Connection, limits: Limits) -> bool:
+def _is_too_large(connection: apsw.Connection, limits: Limits) -> bool:
     return limits.max_bytes is not None and used_bytes(connection) > limits.max_bytes
 
 
-def _remove(connection: apsw.Connection, oldest: list[_Old], at_least: int, limits: Limits) -> list[_Old]:
-    """Remove the oldest requests, as many as a step and the limit of size ask for."""
+def _remove(
+    connection: apsw.Connection, oldest: list[_OldRequest], at_least: int, limits: Limits
+) -> list[_OldRequest]:
+    """Remove the oldest requests, up to the end of the step or the limit of size."""
     page_bytes: int = connection.pragma("page_size")
-    before, removed, touched = used_bytes(connection), [], set()
+    before, removed, facet_ids = used_bytes(connection), [], set()
     for request in oldest:
-        touched |= remove_labels_of(connection, request.id)
+        facet_ids |= remove_labels_of(connection, request.id)
         connection.execute("DELETE FROM request WHERE id = ?", (request.id,))
         removed.append(request)
         used = _used_pages(connection) * page_bytes
@@ -184,12 +153,12 @@ def _remove(connection: apsw.Connection, oldest: list[_Old], at_least: int, limi
             break
         if before - used >= STEP_BYTES and len(removed) >= at_least:
             break
-    remove_if_unused(connection, touched)
+    remove_if_unused(connection, facet_ids)
     return removed
 
 
-def _move_bases(connection: apsw.Connection, removed: list[_Old]) -> None:
-    """Have every chain begin behind what was removed of it, and remove the events among that."""
+def _advance_bases(connection: apsw.Connection, removed: list[_OldRequest]) -> None:
+    """Let every chain begin after what was removed of it, and remove the events up to there."""
     upto = removed[-1].id
     bases = {request.chain: (request.seq, request.hash) for request in removed}
     events: list[Any] = connection.execute(_EVENTS, (upto,)).fetchall()

@@ -1,4 +1,5 @@
-"""What proves that the log is as it was written.
+"""Proof that the log is as it was written.
 
-In comes the log's file, out goes what is wrong with it.
+In come a connection or the path of a log, and anchors. Out go reports of what was changed, removed or
+damaged.
 """

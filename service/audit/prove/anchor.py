@@ -1,7 +1,7 @@
-"""Anchors: the heads of a log's chains, kept where whoever can rewrite the log cannot reach.
+"""Anchors: the heads of a log's chains, kept where nobody who can rewrite the log can write.
 
-A chain proves that nothing before its last hash was changed. Only a copy of that hash kept elsewhere
-proves that the log was not cut short, nor rebuilt from the beginning.
+A chain proves that nothing before its last hash was changed. Only a copy of that hash, kept elsewhere, proves
+that the log was not cut short or rebuilt from the beginning.
 """
 
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ class Head(BaseModel):
 
 
 class Anchor(BaseModel):
-    """What ``head`` prints."""
+    """The heads of all chains at one time, as ``head`` writes them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +34,7 @@ class Anchor(BaseModel):
 
 
 def take_anchor(connection: apsw.Connection) -> Anchor:
-    """The heads as they are now."""
+    """The present heads of the chains."""
     heads = connection.execute("SELECT writer, head_seq, lower(hex(head_hash)) FROM chain ORDER BY id")
     return Anchor(
         log_id=connection.execute("SELECT log_id FROM log").get,
@@ -44,7 +44,7 @@ def take_anchor(connection: apsw.Connection) -> Anchor:
 
 
 def read_anchor(path: Path, log_id: str) -> Anchor:
-    """An anchor of this log from a file; raises AnchorUnusable."""
+    """Read an anchor of this log from a file; raises AnchorUnusable."""
     try:
         anchor = Anchor.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What is wrong with a log beside its chains: its schema, its indexes, and what hangs on nothing.
+"""Faults of a log outside its chains: in its schema, in its indexes, and rows that belong to no entry.
 
-No hash covers these, and yet they decide what a reader is shown: a view can leave rows out, an index can lack
-them, a trigger can drop what is written.
+No hash covers these, but they decide what a reader sees: a view can omit rows, an index can lack them, and a
+trigger can drop what is written.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from typing import NamedTuple
 import apsw
 
 from service.audit.file import schema
-from service.audit.file.raw_value import fetch_all, shown
+from service.audit.file.raw_value import as_text, fetch_all
 
 _LOGS = "SELECT count(*) FROM log"
-_LABEL_OF_NONE = """
+_STRAY_LABEL = """
     SELECT request FROM request_label WHERE request > (SELECT coalesce(max(id), 0) FROM request) LIMIT 1
 """
 _UNUSED_FACETS = """
@@ -22,15 +22,16 @@ _UNUSED_FACETS = """
 
 
 class Flaw(NamedTuple):
-    """One thing that is wrong."""
+    """One fault."""
 
     kind: str
-    """changed, removed or inserted, against what the migrations make; damaged, if it contradicts itself."""
+    """changed, removed or inserted, compared with what the migrations create; damaged, if the file
+    contradicts itself."""
     what: str
 
 
 def schema_flaws(connection: apsw.Connection) -> Iterator[Flaw]:
-    """Each table, view, index and trigger that is not as the migrations make it."""
+    """Each table, view, index and trigger that differs from what the migrations create."""
     expected = {(item.kind, item.name): item for item in schema.expected_items(schema.latest_number())}
     found = {(item.kind, item.name): item for item in schema.items(connection)}
     for key in sorted({*expected, *found}):
@@ -43,21 +44,21 @@ def schema_flaws(connection: apsw.Connection) -> Iterator[Flaw]:
 
 
 def row_flaws(connection: apsw.Connection) -> Iterator[Flaw]:
-    """Rows too many of what no entry accounts for."""
+    """Rows that belong to no entry, and a missing or second name of the log."""
     logs = connection.execute(_LOGS).get
     if logs != 1:
         yield Flaw("inserted" if logs else "removed", f"the log has {logs} names in table log, and not one")
-    for (request,) in fetch_all(connection, _LABEL_OF_NONE):
+    for (request,) in fetch_all(connection, _STRAY_LABEL):
         yield Flaw("inserted", f"there are labels of record {request}, which there is not")
 
 
-def damage(connection: apsw.Connection, table: str) -> Flaw | None:
-    """The first that SQLite finds wrong in a table: in its pages, or between it and its indexes."""
+def find_damage(connection: apsw.Connection, table: str) -> Flaw | None:
+    """The first fault that SQLite finds in a table: in its pages, or between the table and its indexes."""
     try:
         ((first, *_), *_) = fetch_all(connection, f"PRAGMA integrity_check({table})")
     except apsw.CorruptError as error:
         first = str(error)
-    return None if first == "ok" else Flaw("damaged", f"table {table}: {shown(first)}")
+    return None if first == "ok" else Flaw("damaged", f"table {table}: {as_text(first)}")
 
 
 def tables() -> list[str]:
@@ -67,5 +68,5 @@ def tables() -> list[str]:
 
 
 def unused_facets(connection: apsw.Connection) -> int:
-    """How many facets no request has; earlier versions left those of what they removed."""
+    """The number of facets of no request. Earlier versions left the facets of removed requests."""
     return int(connection.execute(_UNUSED_FACETS).get)

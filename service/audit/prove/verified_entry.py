@@ -1,16 +1,15 @@
-"""What verification reads of the log: its entries in order, each with its hash worked out anew."""
+"""The entries of the log in their order, each with its hash recomputed: what verification reads."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from heapq import merge
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import apsw
 
-from service.audit.file.facet import Facet, confidence_step
-from service.audit.file.raw_value import fetch_all, plain_bytes, texts, whole
-from service.audit.prove.chain import (
+from service.audit.chain import (
     LabelEntry,
     Position,
     bits,
@@ -19,29 +18,30 @@ from service.audit.prove.chain import (
     request_hash,
     request_text,
 )
+from service.audit.columns import LABEL_COLUMNS, RECORD_COLUMNS, RequestRow, covered_by, place_of
+from service.audit.file.facet import FACET_COLUMNS, Facet, confidence_step
+from service.audit.file.raw_value import as_bytes, as_integer, fetch_all, require_texts
 
-_REQUESTS = """
-    SELECT id, chain, seq, hash, salt, content_sha256, flags, key_name, request_id, received_utc, transport,
-           route, status, duration_ms, client, model_name, model_version, rows, request_cut_bytes,
-           CAST(request_json AS BLOB), typeof(request_json),
-           CAST(response_json AS BLOB), typeof(response_json)
+_RECORD = ", ".join(
+    f"CAST({column.name} AS BLOB)" if column.affinity == "ANY" else column.name for column in RECORD_COLUMNS
+)
+_REQUESTS = f"""
+    SELECT id, chain, seq, hash, salt, content_sha256, typeof(request_json), typeof(response_json), {_RECORD}
     FROM request WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
-"""
+"""  # noqa: S608 - no text from outside
 _EVENTS = """
     SELECT id, chain, seq, hash, kind, recorded_utc, request, detail_json FROM event
     WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
 """
-_LABELS = """
-    SELECT request, label, label_type, rows, min_confidence, max_confidence FROM request_label
+_LABELS = f"""
+    SELECT request, {LABEL_COLUMNS} FROM request_label
     WHERE request > ? AND request <= ? ORDER BY request, label, label_type
-"""
+"""  # noqa: S608 - no text from outside
 _REDACTION = """
     SELECT count(*) FROM event WHERE request = ? AND kind = 'redaction'
     AND iif(json_valid(detail_json), json_extract(detail_json, '$.content_sha256'), '') = lower(hex(?))
 """
-_FACET = """
-    SELECT id FROM facet WHERE (label, label_type, model_name, flagged, confidence_step) = (?, ?, ?, ?, ?)
-"""
+_FACET = f"SELECT id FROM facet WHERE ({FACET_COLUMNS}) = (?, ?, ?, ?, ?)"  # noqa: S608
 _STRAY_FACETS = """
     SELECT x.facet, x.received_utc, x.request, f.confidence_step, l.min_confidence, l.max_confidence
     FROM request_facet AS x LEFT JOIN facet AS f ON f.id = x.facet
@@ -52,13 +52,16 @@ _STRAY_FACETS = """
     ORDER BY x.facet, x.received_utc, x.request LIMIT ?
 """
 
+_covered_texts = [column for column in covered_by("entry") if column.affinity == "TEXT"]
+_required_texts = itemgetter(*(place_of(column.name) for column in _covered_texts if not column.is_nullable))
+_OPTIONAL_TEXTS = [place_of(column.name) for column in _covered_texts if column.is_nullable]
 
-_MARKED = "it was not redacted, and is marked so"
+_MARKED_REDACTED = "it was not redacted, and is marked so"
 _UNREADABLE = "a value of it is not of its column's type, or no UTF-8"
 
 
 class _Request(NamedTuple):
-    """A row of ``request`` as it is stored."""
+    """A row of ``request`` as the file holds it, with values of any type."""
 
     id: int
     chain: Any
@@ -66,41 +69,33 @@ class _Request(NamedTuple):
     hash: Any
     salt: Any
     content_sha256: Any
-    flags: Any
-    key_name: Any
-    request_id: Any
-    received_utc: Any
-    transport: Any
-    route: Any
-    status: Any
-    duration_ms: Any
-    client: Any
-    model_name: Any
-    model_version: Any
-    rows: Any
-    request_cut_bytes: Any
-    request: bytes
     request_type: str
-    response: bytes
     response_type: str
+    values: tuple[Any, ...]
+    """RECORD_COLUMNS in their order, bodies as bytes."""
+
+    @property
+    def record(self) -> RequestRow:
+        """The values by their names."""
+        return RequestRow(self.id, *self.values)
 
 
-class Checked(NamedTuple):
-    """A row of ``request`` or ``event`` with what its hash should be made of."""
+class VerifiedEntry(NamedTuple):
+    """A row of ``request`` or ``event`` with the input of its hash."""
 
     kind: str
     id: int
     chain: int
     seq: int
     hash: Any
-    """As it is stored."""
+    """As the file holds it."""
     parts: tuple[bytes, bytes] | tuple[str, str, int | None, str]
-    """For a record the text and the content's hash, for an event its columns."""
+    """For a record its text and the hash of its content; for an event its columns."""
     flaw: str = ""
-    """What is wrong although no hash need tell."""
+    """A fault that the hash need not show."""
     redacted: bool = False
     content: bytes = b""
-    """The content's hash."""
+    """The hash of the content."""
 
     def place_after(self, before: Position) -> Position:
         """The place that it would have in its chain."""
@@ -110,13 +105,13 @@ class Checked(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Some of the log's entries."""
+    """Consecutive entries of the log."""
 
     upto: int
-    """The id up to which it has all."""
-    entries: Iterator[Checked]
+    """The id up to which it is complete."""
+    entries: Iterator[VerifiedEntry]
     stray_labels: list[int]
-    """Ids of requests that are not there, and have labels."""
+    """Ids of requests that have labels and do not exist."""
 
 
 def read_chunk(connection: apsw.Connection, seen: int, last: int, rows: int) -> Chunk:
@@ -127,11 +122,13 @@ def read_chunk(connection: apsw.Connection, seen: int, last: int, rows: int) -> 
     found = fetch_all(connection, _LABELS, (seen, upto))
     labels = {id_: [row[1:] for row in of_one] for id_, of_one in groupby(found, key=lambda row: row[0])}
     facet_ids = _FacetIds(connection)
-    checked = [
-        _record(facet_ids, _Request._make(row), labels.pop(row[0], ())) for row in requests if row[0] <= upto
+    records = [
+        _record(facet_ids, _Request._make((*row[:8], row[8:])), labels.pop(row[0], ()))
+        for row in requests
+        if row[0] <= upto
     ]
     others = [_event(connection, row) for row in events if row[0] <= upto]
-    return Chunk(upto, merge(checked, others, key=lambda entry: entry.id), sorted(labels))
+    return Chunk(upto, merge(records, others, key=lambda entry: entry.id), sorted(labels))
 
 
 class FacetKey(NamedTuple):
@@ -145,7 +142,7 @@ class FacetKey(NamedTuple):
 def stray_facets(
     connection: apsw.Connection, after: FacetKey, rows: int
 ) -> tuple[FacetKey | None, FacetKey | None]:
-    """The first facet row that no label of a request accounts for, and where to go on, if there is more."""
+    """The first facet row of no label of a request, and where to go on if there are more rows."""
     key = None
     for *found, step, least, most in fetch_all(connection, _STRAY_FACETS, (*after, rows)):
         key = FacetKey(*found)
@@ -156,102 +153,109 @@ def stray_facets(
 
 def _is_between(step: Any, least: Any, most: Any) -> bool:
     try:
-        return confidence_step(least) <= whole(step) <= confidence_step(most)
+        return confidence_step(least) <= as_integer(step) <= confidence_step(most)
     except TypeError:
         return False
 
 
 class _FacetIds(dict[Facet, int | None]):
-    """The ids of facets, looked up when first asked for."""
+    """The ids of facets, each looked up at its first use."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         super().__init__()
         self.connection = connection
 
     def __missing__(self, facet: Facet) -> int | None:
-        found: int | None = self.connection.execute(_FACET, facet).get
-        self[facet] = found
-        return found
+        id_: int | None = self.connection.execute(_FACET, facet).get
+        self[facet] = id_
+        return id_
 
 
-def _record(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]) -> Checked:
-    flaw, parts = "", (b"", plain_bytes(row.content_sha256))
+def _record(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]) -> VerifiedEntry:
+    flaw, parts = "", (b"", as_bytes(row.content_sha256))
     try:
-        parts = _request_text(row), parts[1]
-        flaw = _flaw_of_body(row.request, row.request_type) or _flaw_of_body(row.response, row.response_type)
+        parts = _request_text(row.values), parts[1]
+        record = row.record
+        flaw = _flaw_of_body(record.request_json, row.request_type)
+        flaw = flaw or _flaw_of_body(record.response_json, row.response_type)
         if row.salt is None:
             flaw = flaw or _flaw_of_redaction(facet_ids.connection, row, labels)
         else:
-            flaw = flaw or _MARKED * (row.content_sha256 is not None)
-            parts = parts[0], _content(facet_ids, row, labels)
+            flaw = flaw or _MARKED_REDACTED * (row.content_sha256 is not None)
+            parts = parts[0], _content(facet_ids, row.salt, record, labels)
     except (TypeError, ValueError):
         flaw = _UNREADABLE
-    return Checked(
-        "record", row.id, whole(row.chain), whole(row.seq), row.hash, parts, flaw, row.salt is None, parts[1]
-    )
+    place = as_integer(row.chain), as_integer(row.seq), row.hash
+    return VerifiedEntry("record", row.id, *place, parts, flaw, row.salt is None, parts[1])
 
 
-def _request_text(row: _Request) -> bytes:
-    about = texts(row.request_id, row.received_utc, row.transport, row.route)
-    model = texts(row.model_name, row.model_version)
-    key_name = None if row.key_name is None else texts(row.key_name)[0]
-    rest = row.rows, row.request_cut_bytes, row.flags, key_name
-    return request_text((*about, row.status, bits(row.duration_ms), *model, *rest))
+def _request_text(values: Sequence[Any]) -> bytes:
+    require_texts(*_required_texts(values))
+    for place in _OPTIONAL_TEXTS:
+        if values[place] is not None:
+            require_texts(values[place])
+    return request_text(values)
 
 
-def _content(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]) -> bytes:
+def _content(facet_ids: _FacetIds, salt: Any, record: RequestRow, labels: Sequence[Sequence[Any]]) -> bytes:
     entries: list[LabelEntry] = []
     for *of, rows, least, most in labels:
-        label, type_ = texts(*of)
-        steps = _steps(facet_ids, row, Facet(label, type_, row.model_name, row.flags > 0, 0), least, most)
+        label, type_ = require_texts(*of)
+        first = Facet(label, type_, record.model_name, record.flags > 0, confidence_step(least))
+        steps = _steps(facet_ids, record, first, confidence_step(most))
         entries.append((label, type_, rows, bits(least), bits(most), steps))
-    client = None if row.client is None else texts(row.client)[0]
-    return content_hash(row.salt, row.request, row.response, client, entries)
+    if record.client is not None:
+        require_texts(record.client)
+    request: Any = record.request_json
+    response: Any = record.response_json
+    return content_hash(salt, request, response, record.client, entries)
 
 
 def _flaw_of_redaction(connection: apsw.Connection, row: _Request, labels: Sequence[Sequence[Any]]) -> str:
-    if row.request or row.response or row.client is not None or labels:
+    record = row.record
+    if labels or record.request_json or record.response_json or record.client is not None:
         return "its content was redacted, and it has some"
     if not connection.execute(_REDACTION, (row.id, row.content_sha256)).get:
         return "its content is gone, and no redaction is recorded"
     return ""
 
 
-def _steps(facet_ids: _FacetIds, row: _Request, first: Facet, least: float, most: float) -> list[int]:
-    there = "SELECT 1 FROM request_facet WHERE (facet, received_utc, request) = (?, ?, ?)"
+def _steps(facet_ids: _FacetIds, record: RequestRow, first: Facet, last_step: int) -> list[int]:
+    """The steps of the record's facets, from that of ``first`` to the last."""
+    exists = "SELECT 1 FROM request_facet WHERE (facet, received_utc, request) = (?, ?, ?)"
     return [
         step
-        for step in range(confidence_step(least), confidence_step(most) + 1)
+        for step in range(first.confidence_step, last_step + 1)
         if (facet := facet_ids[first._replace(confidence_step=step)])
-        and facet_ids.connection.execute(there, (facet, row.received_utc, row.id)).get
+        and facet_ids.connection.execute(exists, (facet, record.received_utc, record.id)).get
     ]
 
 
-def _flaw_of_body(body: bytes, type_: str) -> str:
+def _flaw_of_body(body: Any, type_: str) -> str:
     try:
-        body.decode()
+        bytes.decode(body)
         fits = type_ == "text"
     except UnicodeDecodeError:
         fits = type_ == "blob"
     return "" if fits else "a body is not of the type that it was written as"
 
 
-def _event(connection: apsw.Connection, row: Sequence[Any]) -> Checked:
-    id_, chain, seq, hash_, *stored, request, detail = row
+def _event(connection: apsw.Connection, row: Sequence[Any]) -> VerifiedEntry:
+    id_, chain, seq, hash_, *texts, request, detail = row
     flaw, kind, recorded_utc, detail_json = _UNREADABLE, "", "", ""
     with suppress(TypeError):
-        kind, recorded_utc, detail_json = texts(*stored, detail)
+        kind, recorded_utc, detail_json = require_texts(*texts, detail)
         flaw = ""
     if kind == "redaction":
         statement = "SELECT salt IS NOT NULL FROM request WHERE id = ?"
         if connection.execute(statement, (request,)).get:
             flaw = f"record {request} has the content that it removed"
-    parts = kind, recorded_utc, None if request is None else whole(request), detail_json
-    return Checked("event", id_, whole(chain), whole(seq), hash_, parts, flaw)
+    parts = kind, recorded_utc, None if request is None else as_integer(request), detail_json
+    return VerifiedEntry("event", id_, as_integer(chain), as_integer(seq), hash_, parts, flaw)
 
 
 def content_hashes(connection: apsw.Connection, request_id: str) -> list[tuple[int, bytes]]:
-    """The id and the content's hash of each request of that id that was not redacted."""
+    """The id and the hash of the content of each request with this request id that was not redacted."""
     statement = "SELECT id FROM request WHERE request_id = ? AND salt IS NOT NULL"
     return [
         (id_, one.content)

@@ -1,9 +1,9 @@
-"""Verification: every chain walked from its beginning, and the first thing wrong with each.
+"""Verification: walks every chain from its beginning and reports the first fault of each.
 
-All chains are walked at once, in the order of the ids, so each row is read once and nothing is kept but
-the place in each chain. It is done in short transactions, because a long one would keep the WAL from being
-reset: the log may be written, pruned and redacted meanwhile, and what is written after the start is left
-for the next time. Only SQLite's own check of a table against its indexes takes one that is as long as it is.
+All chains are walked together, in the order of the ids, so each row is read once and only the place in each
+chain is kept. The walk uses short transactions, because a long one prevents the WAL from restarting. The log
+may be written, pruned and redacted meanwhile; what is written after the start is left for the next run. Only
+SQLite's own check of a table against its indexes takes one long transaction.
 """
 
 from contextlib import closing
@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from service.audit.file.database import open_for_reading, refusing
-from service.audit.file.raw_value import fetch_all, fetch_one, plain_bytes, shown, whole
-from service.audit.keep.retention import bases_sha256
+from service.audit.chain import Position, Start, first_position
+from service.audit.file.database import errors_as_unusable, open_for_reading
+from service.audit.file.raw_value import as_bytes, as_integer, as_text, fetch_all, fetch_one
 from service.audit.prove.anchor import Anchor, read_anchor
-from service.audit.prove.chain import Position, Start, first_position
-from service.audit.prove.structure import damage, row_flaws, schema_flaws, tables, unused_facets
-from service.audit.prove.verified_entry import Checked, FacetKey, read_chunk, stray_facets
+from service.audit.prove.bases import actual_bases_sha256, stated_bases_sha256
+from service.audit.prove.structure import find_damage, row_flaws, schema_flaws, tables, unused_facets
+from service.audit.prove.verified_entry import FacetKey, VerifiedEntry, read_chunk, stray_facets
 
 _CHUNK_ROWS = 2_000
 
@@ -33,11 +33,11 @@ _CHAINS = """
 
 
 class Problem(NamedTuple):
-    """The first thing that is wrong with a chain, or something wrong beside the chains."""
+    """The first fault of a chain, or a fault outside the chains."""
 
     kind: str
-    """changed, removed, inserted, reordered; missing or different, against an anchor or another chain;
-    damaged, where the file contradicts itself."""
+    """changed, removed, inserted or reordered; missing or different, compared with an anchor or another
+    chain; damaged, if the file contradicts itself."""
     what: str
     writer: str | None = None
     seq: int | None = None
@@ -49,7 +49,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class Report:
-    """What a verification found."""
+    """The result of a verification."""
 
     log_id: str
     chains: int = 0
@@ -57,48 +57,48 @@ class Report:
     redacted: int = 0
     events: int = 0
     pruned: int = 0
-    """Entries that a checkpoint stands for."""
+    """Entries that were pruned, which the base of a chain stands for."""
     unused_facets: int = 0
-    """Facets that no request has."""
+    """Facets of no request."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there is no fault."""
         return not self.problems
 
 
-class _Walk:
-    """A chain, as far as it was walked."""
+class _ChainWalk:
+    """A chain, up to the entry that was walked last."""
 
     def __init__(self, start: Start, head: Position, base: Position) -> None:
         first = first_position(start)
         self.start, self.head, self.base = start, head, base
         self.place = base if base.seq else first
-        self.misbegun = base.seq == 0 and base != first
+        self.has_wrong_start = base.seq == 0 and base != first
         self.broken = False
-        self.known: dict[int, list[tuple[bytes, str]]] = {}
-        """Hashes that entries must have, and who says so."""
+        self.expected_hashes: dict[int, list[tuple[bytes, str]]] = {}
+        """Hashes that entries must have, by seq, each with its source."""
 
 
-def _walk(log_id: str, number: int, *row: Any) -> _Walk:
+def _walk(log_id: str, number: int, *row: Any) -> _ChainWalk:
     writer, started_utc, *follows = row[:4]
-    start = Start(log_id, number, shown(writer), shown(started_utc), *_position(*follows))
-    return _Walk(start, _position(*row[4:6]), _position(*row[6:]))
+    start = Start(log_id, number, as_text(writer), as_text(started_utc), *_position(*follows))
+    return _ChainWalk(start, _position(*row[4:6]), _position(*row[6:]))
 
 
 def _position(seq: Any, hash_: Any) -> Position:
-    return Position(whole(seq), plain_bytes(hash_))
+    return Position(as_integer(seq), as_bytes(hash_))
 
 
 def verify(path: Path, anchor: Path | None = None) -> Report:
     """Walk every chain of the log; raises AuditUnusable, or AnchorUnusable for one of another log."""
-    with closing(open_for_reading(path)) as connection, refusing(path):
+    with closing(open_for_reading(path)) as connection, errors_as_unusable(path):
         with connection:
             flaws = [Problem(*flaw) for flaw in schema_flaws(connection)]
         try:
             report = _Verification(connection, anchor).run()
-        except apsw.SQLError:  # What it asks for need not be there.
+        except apsw.SQLError:  # A table or column may be missing.
             if not flaws:
                 raise
             report = Report("")
@@ -110,7 +110,7 @@ class _Verification:
     def __init__(self, connection: apsw.Connection, anchor: Path | None) -> None:
         self._connection = connection
         with connection:
-            log_id = shown(fetch_one(connection, "SELECT log_id FROM log"))
+            log_id = as_text(fetch_one(connection, "SELECT log_id FROM log"))
             self._last: int = connection.execute(_LAST_ID).get
             self._walks = {row[0]: _walk(log_id, *row) for row in fetch_all(connection, _CHAINS)}
         self._anchor = None if anchor is None else read_anchor(anchor, log_id)
@@ -122,11 +122,11 @@ class _Verification:
         if self._anchor is not None:
             self._expect_anchor(self._anchor)
         for walk in self._walks.values():
-            self._compare(walk)
+            self._check_expected(walk)
         seen = -(2**63)
         while seen < self._last:
             with self._connection:
-                seen = self._chunk(seen)
+                seen = self._walk_chunk(seen)
         for walk in self._walks.values():
             self._check_end(walk)
         self._check_facets()
@@ -135,19 +135,21 @@ class _Verification:
             self._report.problems += [Problem(*flaw) for flaw in row_flaws(self._connection)]
             self._report.unused_facets = unused_facets(self._connection)
         for table in tables():
-            if flaw := damage(self._connection, table):
+            if flaw := find_damage(self._connection, table):
                 self._report.problems.append(Problem(*flaw))
         return self._report
 
-    def _expect_chain(self, number: int, walk: _Walk) -> None:
+    def _expect_chain(self, number: int, walk: _ChainWalk) -> None:
         before = self._walks.get(number - 1)
-        if walk.misbegun:
-            self._break(walk, Problem("changed", "how the chain began was changed", seq=0))
+        if walk.has_wrong_start:
+            self._report_fault(walk, Problem("changed", "how the chain began was changed", seq=0))
         elif before is not None:
-            says = f"chain {walk.start.writer}, which began after it,"
-            before.known.setdefault(walk.start.follows_seq, []).append((walk.start.follows_hash, says))
+            source = f"chain {walk.start.writer}, which began after it,"
+            before.expected_hashes.setdefault(walk.start.follows_seq, []).append(
+                (walk.start.follows_hash, source)
+            )
         elif walk.start.follows_seq:
-            self._break(walk, Problem("removed", "the chain before it was removed", seq=0))
+            self._report_fault(walk, Problem("removed", "the chain before it was removed", seq=0))
 
     def _expect_anchor(self, anchor: Anchor) -> None:
         by_writer = {walk.start.writer: walk for walk in self._walks.values()}
@@ -158,14 +160,14 @@ class _Verification:
                 self._report.problems.append(Problem("missing", what, head.writer, head.seq))
             elif walk.head.seq < head.seq:
                 what = f"the anchor has it, and the chain ends at entry {walk.head.seq}"
-                self._break(walk, Problem("missing", what, seq=head.seq))
+                self._report_fault(walk, Problem("missing", what, seq=head.seq))
             else:
-                walk.known.setdefault(head.seq, []).append((bytes.fromhex(head.hash), "the anchor"))
+                walk.expected_hashes.setdefault(head.seq, []).append((bytes.fromhex(head.hash), "the anchor"))
 
-    def _chunk(self, seen: int) -> int:
+    def _walk_chunk(self, seen: int) -> int:
         for number, *base in fetch_all(self._connection, "SELECT id, base_seq, base_hash FROM chain"):
             walk, place = self._walks.get(number), _position(*base)
-            if walk is not None and place.seq > walk.place.seq:  # It was pruned since the start.
+            if walk is not None and place.seq > walk.place.seq:  # It was pruned since the verification began.
                 walk.base = walk.place = place
         upto, entries, stray_labels = read_chunk(self._connection, seen, self._last, _CHUNK_ROWS)
         for entry in entries:
@@ -177,44 +179,46 @@ class _Verification:
                 what = f"{entry.kind} {entry.id} is of a chain that the log does not have"
                 self._report.problems.append(Problem("inserted", what, id=entry.id))
             elif not walk.broken:
-                self._follow(walk, entry)
+                self._check_entry(walk, entry)
         for id_ in stray_labels[:1]:
             self._report.problems.append(Problem("removed", f"record {id_} has labels, and is gone", id=id_))
         return upto
 
-    def _follow(self, walk: _Walk, entry: Checked) -> None:
+    def _check_entry(self, walk: _ChainWalk, entry: VerifiedEntry) -> None:
         expected, name = walk.place.seq + 1, f"{entry.kind} {entry.id}"
         if entry.seq == expected:
             place = entry.place_after(walk.place)
             if place.hash == entry.hash and not entry.flaw:
                 walk.place = place
-                self._compare(walk, entry.id)
+                self._check_expected(walk, entry.id)
             elif self._count(walk, expected) > 1:
-                self._break(walk, Problem("inserted", f"{name} or its twin was inserted", id=entry.id))
+                self._report_fault(walk, Problem("inserted", f"{name} or its twin was inserted", id=entry.id))
             else:
                 why = f": {entry.flaw}" if entry.flaw else ""
-                self._break(walk, Problem("changed", f"{name} was changed{why}", id=entry.id))
+                self._report_fault(walk, Problem("changed", f"{name} was changed{why}", id=entry.id))
         elif entry.seq < expected:
-            self._break(walk, Problem("inserted", f"{name} was inserted", seq=entry.seq, id=entry.id))
+            self._report_fault(walk, Problem("inserted", f"{name} was inserted", seq=entry.seq, id=entry.id))
         elif self._count(walk, expected):
             what = f"{name} was reordered: entry {expected} comes after it"
-            self._break(walk, Problem("reordered", what, id=entry.id))
+            self._report_fault(walk, Problem("reordered", what, id=entry.id))
         else:
-            self._break(walk, Problem("removed", f"removed, with what came up to {name}"))
+            self._report_fault(walk, Problem("removed", f"removed, with what came up to {name}"))
 
-    def _check_end(self, walk: _Walk) -> None:
+    def _check_end(self, walk: _ChainWalk) -> None:
         self._report.pruned += walk.base.seq
         if walk.place.seq < walk.head.seq:
-            self._break(walk, Problem("removed", "removed, with all that followed"))
+            self._report_fault(walk, Problem("removed", "removed, with all that followed"))
         elif walk.place.seq > max(walk.head.seq, walk.base.seq):
             what = f"the head of the chain was changed: it ends at entry {walk.place.seq}"
-            self._break(walk, Problem("changed", what, seq=walk.head.seq))
+            self._report_fault(walk, Problem("changed", what, seq=walk.head.seq))
         elif walk.place.seq == walk.head.seq and walk.place.hash != walk.head.hash:
-            self._break(walk, Problem("changed", "the hash of the head was changed", seq=walk.head.seq))
-        for seq in sorted(walk.known):
+            self._report_fault(
+                walk, Problem("changed", "the hash of the head was changed", seq=walk.head.seq)
+            )
+        for seq in sorted(walk.expected_hashes):
             if seq > walk.place.seq:
-                what = f"{walk.known[seq][0][1]} has seen it, and it is gone"
-                self._break(walk, Problem("missing", what, seq=seq))
+                what = f"{walk.expected_hashes[seq][0][1]} has seen it, and it is gone"
+                self._report_fault(walk, Problem("missing", what, seq=seq))
 
     def _check_facets(self) -> None:
         after: FacetKey | None = FacetKey(-1, "", 0)
@@ -226,27 +230,26 @@ class _Verification:
                 self._report.problems.append(Problem("inserted", what, id=stray.request))
 
     def _check_bases(self) -> None:
-        # Up to where chains were pruned is stated by the last prune event, which lies in a chain itself.
-        stated, found = bases_sha256(self._connection)
-        if stated != found:
+        # The last prune event, which lies in a chain itself, states how far the chains were pruned.
+        if stated_bases_sha256(self._connection) != actual_bases_sha256(self._connection):
             what = "the log was pruned further, or otherwise, than its last prune event states"
             self._report.problems.append(Problem("removed", what))
 
-    def _compare(self, walk: _Walk, id_: int | None = None) -> None:
-        for hash_, who in walk.known.pop(walk.place.seq, ()):
+    def _check_expected(self, walk: _ChainWalk, id_: int | None = None) -> None:
+        for hash_, source in walk.expected_hashes.pop(walk.place.seq, ()):
             if hash_ != walk.place.hash:
-                what = f"{who} has another hash for it"
-                self._break(walk, Problem("different", what, seq=walk.place.seq, id=id_))
+                what = f"{source} has another hash for it"
+                self._report_fault(walk, Problem("different", what, seq=walk.place.seq, id=id_))
 
-    def _count(self, walk: _Walk, seq: int) -> int:
+    def _count(self, walk: _ChainWalk, seq: int) -> int:
         statement = """
             SELECT (SELECT count(*) FROM request WHERE (chain, seq) = (:chain, :seq))
                  + (SELECT count(*) FROM event WHERE (chain, seq) = (:chain, :seq))
         """
         return int(self._connection.execute(statement, {"chain": walk.start.chain, "seq": seq}).get)
 
-    def _break(self, walk: _Walk, problem: Problem) -> None:
-        # What comes after the first is most often only its consequence.
+    def _report_fault(self, walk: _ChainWalk, problem: Problem) -> None:
+        # Later faults of a chain usually follow from the first.
         if not walk.broken:
             walk.broken = True
             seq = walk.place.seq + 1 if problem.seq is None else problem.seq

@@ -1,5 +1,5 @@
-"""Pages of the history for a worker, read by a process of their own.
+"""Reading: the history page by page, every request for export, rows by SQL.
 
-In come the filters of a query, out goes the page as JSON, or the reason why there is none. What is read, and
-how, is in history.py and reader.py, one folder up.
+In come filters, or a SELECT. Out go requests with their bodies as JSON; for a worker, pages as bytes of JSON,
+which a process of their own reads.
 """

@@ -1,8 +1,8 @@
-"""Recorded messages as the history shows them: with their tensors' values, in whatever form these were sent.
+"""Recorded messages of the Open Inference Protocol as JSON, in whatever form they were sent.
 
-The log has every message as it went over the wire, which is what its hash chain proves: protobuf over gRPC,
-raw tensors behind the JSON over HTTP. Read back, both are shown as the protocol's JSON. What cannot be read
-so, such as the beginning of a message that was refused, is left to be shown as the bytes that it is.
+The log holds every message as it was sent, because the hash chain proves exactly that: protobuf over gRPC, or
+raw tensors after the JSON over HTTP. Here both become the JSON of the protocol. A message that cannot be
+read, such as the beginning of one that was refused, is displayed as its bytes.
 """
 
 from functools import lru_cache
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _ABOUT = ("model_name", "model_version", "id")
 
 
-def show_message(transport: str, route: str, body: bytes, *, is_request: bool) -> JsonValue:
-    """A message of the protocol as its JSON; None where it is none, or is plain JSON already."""
+def display_message(transport: str, route: str, body: bytes, *, is_request: bool) -> JsonValue:
+    """A message of the protocol as JSON; None for any other body, and for a message that is plain JSON."""
     if not body:  # It was redacted.
         return None
     try:
@@ -33,15 +33,15 @@ def show_message(transport: str, route: str, body: bytes, *, is_request: bool) -
         if is_v2(route):
             return _of_http(body, "inputs" if is_request else "outputs")
     except Exception:
-        # Anybody can have anything recorded: nested deeper than Python's stack, numbers beyond its digits,
-        # values of any type where others belong. Whatever it is, whoever reads the log goes on.
+        # A client can have anything recorded: values nested deeper than Python's stack, numbers with too many
+        # digits, values of unexpected types. Readers of the log must not fail on them.
         return None
     return None
 
 
 @lru_cache
 def _protocol() -> "Protocol":
-    # Imported here, for most logs have no need of it.
+    # Imported here, because most logs do not need it.
     from service.wire.protocol import make_protocol
 
     return make_protocol()
@@ -61,7 +61,7 @@ def _of_grpc(body: bytes, side: str) -> JsonValue:
 
 def _tensor(tensor: Any, raw: bytes | None) -> dict[str, JsonValue]:
     if raw is None:
-        # At most one of the fields has values.
+        # At most one field has values.
         contents = [values for _, values in tensor.contents.ListFields()]
         data = [_plain(value) for values in contents for value in values]
     else:
@@ -71,7 +71,7 @@ def _tensor(tensor: Any, raw: bytes | None) -> dict[str, JsonValue]:
 
 
 def _of_http(body: bytes, side: str) -> JsonValue:
-    # A character is a byte there, so that the JSON's end is found in bytes.
+    # In Latin-1 a character is a byte, so the end of the JSON is an offset in bytes.
     _, end = JSONDecoder().raw_decode(body.decode("latin-1"))
     if end == len(body):
         return None
@@ -81,8 +81,8 @@ def _of_http(body: bytes, side: str) -> JsonValue:
         if size is not None:
             raw, end = body[end : end + size], end + size
             tensor["data"] = _data(tensor["name"], tensor["datatype"], tensor["shape"], raw)
-    shown: JsonValue = message
-    return shown if end == len(body) else None
+    displayed: JsonValue = message
+    return displayed if end == len(body) else None
 
 
 def _data(name: str, datatype: str, shape: list[int], raw: bytes) -> list[JsonValue]:
@@ -91,7 +91,7 @@ def _data(name: str, datatype: str, shape: list[int], raw: bytes) -> list[JsonVa
 
 
 def _plain(value: Any) -> JsonValue:
-    """A value as JSON has it: bytes as text, and what is missing as null."""
+    """A value as JSON: bytes as text, NaN as null."""
     if isinstance(value, bytes):
         return value.decode()
     return None if value != value else value

@@ -1,15 +1,15 @@
-"""What can be asked of the history, and the walks that answer it.
+"""The filters of the history, and the index walks that answer them.
 
-The order is newest first by time of receipt, the id deciding between equals. Each statement names the
-index that it walks, in that order and from the cursor on, so SQLite refuses to run it rather than sort or
-scan. Filters by label, model, flag and confidence choose facets (facet.py), and a page is merged from their
-walks: one seek for each facet, and one for each item.
+The order is newest first by the time of receipt, then by id. Each statement names the index that it walks, in
+that order and from the cursor on, so SQLite refuses the statement rather than sort or scan. Filters by label,
+model, flag and confidence select facets (facet.py). A page is merged from their walks: one seek for each
+facet, and one for each item.
 """
 
 from bisect import insort
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import apsw
 from pydantic import (
@@ -21,48 +21,25 @@ from pydantic import (
     Field,
 )
 
+from service.audit.columns import RequestRow, select_list
 from service.audit.file.facet import confidence_step
-from service.audit.file.kept_body import KeptBody
-from service.audit.write.record import utc_text
+from service.audit.utc_text import utc_text
 
 MAX_ITEMS = 200
-"""Of a page: where few match, each item lies on a page of the file of its own. Of five million predictions
-a thousand took up to 196 ms at the 95th percentile, over the 50 ms that ``make bench-history`` asks
-for; of one million this many take up to 22 ms."""
+"""The most items on a page. If few requests match, each item lies on its own page of the file. With five
+million predictions, a thousand items took up to 196 ms at the 95th percentile, more than the 50 ms that
+``make bench-history`` allows. With one million, this many take up to 22 ms."""
+
+_SELECTED = select_list("r")
 
 Bindings = dict[str, str | int | None]
-
-
-class RequestRow(NamedTuple):
-    """A row of ``request``."""
-
-    id: int
-    request_id: str
-    received_utc: str
-    transport: str
-    route: str
-    status: int
-    duration_ms: float
-    client: str | None
-    model_name: str
-    model_version: str
-    rows: int
-    request_json: KeptBody
-    request_cut_bytes: int
-    response_json: KeptBody
-    flags: int
-    key_name: str | None
-
-
-COLUMNS = ", ".join(f"r.{column}" for column in RequestRow._fields)
-"""What makes a RequestRow of ``request AS r``."""
 
 
 _CURSOR = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z~[0-9]{1,18}$"
 
 
-def _written_out(value: object) -> object:
-    # Pydantic takes "2026" for so many seconds after 1970.
+def _require_date(value: object) -> object:
+    # pydantic reads "2026" as seconds after 1970.
     if isinstance(value, str) and "-" not in value:
         raise ValueError("a date and time with its time zone is needed, such as 2026-07-04T09:30:00Z")
     return value
@@ -75,11 +52,11 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("the moment is out of range") from error
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_require_date), AfterValidator(_in_utc)]
 
 
 def _whole_percent(confidence: float) -> float:
-    # Steps of confidence are what the facets hold; a finer range would have to look at each prediction.
+    # The facets hold steps of confidence. A finer range would have to read every prediction.
     if confidence_step(confidence) % 2:
         raise ValueError("a confidence is asked for in steps of 0.01, such as 0.95")
     return confidence
@@ -93,14 +70,14 @@ Confidence = Annotated[
 
 
 class HistoryFilters(BaseModel):
-    """Which answered predictions, and how many; takes query parameters as the strings that they are."""
+    """Which answered predictions, and how many; accepts query parameters as strings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     limit: int = Field(default=100, ge=1, le=MAX_ITEMS)
     """Items on a page; a page of large batches ends earlier."""
     before: str | None = Field(default=None, pattern=_CURSOR)
-    """Where to go on: the `next_before` of the page before."""
+    """Where the page begins: the `next_before` of the page before it."""
     label: str | None = None
     """Requests with at least one row of this label, written plainly: `setosa`, `1`, `true`."""
     model: str | None = None
@@ -110,7 +87,7 @@ class HistoryFilters(BaseModel):
     until: Moment | None = None
     """Received before this moment."""
     request_id: str | None = None
-    """Requests with this id. It may be of several, where a client sent it more than once."""
+    """Requests with this id. There may be several, if a client sent the id more than once."""
     min_confidence: Confidence | None = None
     """Requests with at least one row, of the label if one is given, predicted with this confidence or
     more; in steps of 0.01."""
@@ -121,22 +98,22 @@ class HistoryFilters(BaseModel):
 
 
 _ANSWERED = "r.status = 200"
-"""Word for word as in the partial index, which SQLite uses for nothing else."""
+"""The same text as in the partial index; SQLite uses the index for no other condition."""
 
 _OF_REQUEST = """EXISTS (
     SELECT 1 FROM facet AS f CROSS JOIN request_facet AS l ON l.facet = f.id
     WHERE (l.received_utc, l.request) = (r.received_utc, r.id) AND {conditions}
 )"""
-"""For the few requests of one request id."""
+"""Used for the few requests with one request id."""
 
 
 def cursor_after(received_utc: str, id_: int) -> str:
-    """The ``before`` of the page that follows this item. It needs no item to be there any more."""
+    """The ``before`` of the page after this item, which may be removed in the meantime."""
     return f"{received_utc}~{id_}"
 
 
 def matching_requests(connection: apsw.Connection, filters: HistoryFilters) -> Iterator[RequestRow]:
-    """What the filters let through, newest first; at least one more than a page may have, if there is one."""
+    """The requests that match, newest first; at least one more than the limit of a page, if there is one."""
     bindings = _bindings(filters)
     if filters.request_id is None and facet_conditions(filters):
         statement = row_statement()
@@ -147,19 +124,19 @@ def matching_requests(connection: apsw.Connection, filters: HistoryFilters) -> I
 
 
 def facet_conditions(filters: HistoryFilters) -> list[str]:
-    """What the filters ask of ``facet AS f``; nothing if they need no facets."""
-    asked = (
+    """The conditions on ``facet AS f``; none if the filters need no facets."""
+    conditions = (
         (filters.label, "f.label = :label"),
         (filters.model, "f.model_name = :model"),
         (filters.flagged, "f.flagged = :flagged"),
         (filters.min_confidence, "f.confidence_step >= :first_step"),
         (filters.max_confidence, "f.confidence_step <= :last_step"),
     )
-    return [condition for value, condition in asked if value is not None]
+    return [condition for value, condition in conditions if value is not None]
 
 
 def walk_statement(filters: HistoryFilters) -> str:
-    """The walk by request id, or that by time alone."""
+    """The walk by request id, or by time alone."""
     index, conditions = "answered_request", [_ANSWERED, *_span(filters, "r.received_utc", "r.id")]
     if filters.request_id is not None:
         index = "request_by_request_id"
@@ -167,13 +144,13 @@ def walk_statement(filters: HistoryFilters) -> str:
         if chosen := facet_conditions(filters):
             conditions.append(_OF_REQUEST.format(conditions=" AND ".join(chosen)))
     return f"""
-        SELECT {COLUMNS} FROM request AS r INDEXED BY {index} WHERE {" AND ".join(conditions)}
+        SELECT {_SELECTED} FROM request AS r INDEXED BY {index} WHERE {" AND ".join(conditions)}
         ORDER BY r.received_utc DESC, r.id DESC LIMIT :limit + 1
     """  # noqa: S608 - no text from outside
 
 
 def facet_statement(filters: HistoryFilters) -> str:
-    """The facets that match, each with the cursor of its newest request in the span that is asked for."""
+    """The facets that match, each with the cursor of its newest request in the span of time."""
     return f"""
         SELECT f.id, ({_newest("f.id", _span(filters, "l.received_utc", "l.request"))})
         FROM facet AS f WHERE {" AND ".join(facet_conditions(filters))}
@@ -181,7 +158,7 @@ def facet_statement(filters: HistoryFilters) -> str:
 
 
 def next_statement(filters: HistoryFilters) -> str:
-    """The cursor of the request that comes after another in a facet."""
+    """The cursor of the request that follows another one in a facet."""
     span = [condition for condition in _span(filters, "l.received_utc", "l.request") if ":since" in condition]
     return _newest(":facet", [*span, "(l.received_utc, l.request) < (:seen_utc, :seen_id)"])
 
@@ -196,13 +173,13 @@ def _newest(facet: str, span: list[str]) -> str:
 
 def row_statement() -> str:
     """The row of one request."""
-    return f"SELECT {COLUMNS} FROM request AS r WHERE r.id = ?"  # noqa: S608 - no text from outside
+    return f"SELECT {_SELECTED} FROM request AS r WHERE r.id = ?"  # noqa: S608 - no text from outside
 
 
 def _of_facets(connection: apsw.Connection, filters: HistoryFilters, bindings: Bindings) -> Iterator[int]:
-    # The newest request of each facet that was not given yet, the newest of all last.
-    found: list[Any] = connection.execute(facet_statement(filters), bindings).fetchall()
-    heads = sorted((*_place(cursor), facet) for facet, cursor in found if cursor is not None)
+    # ``heads`` holds the newest remaining request of each facet, the newest of all last.
+    facets: list[Any] = connection.execute(facet_statement(filters), bindings).fetchall()
+    heads = sorted((*_place(cursor), facet) for facet, cursor in facets if cursor is not None)
     statement, last = next_statement(filters), 0
     while heads:
         received_utc, id_, facet = heads.pop()
@@ -221,12 +198,12 @@ def _place(cursor: str) -> tuple[str, int]:
 
 
 def _span(filters: HistoryFilters, received_utc: str, id_: str) -> list[str]:
-    asked = (
+    conditions = (
         (filters.since, f"{received_utc} >= :since"),
         (filters.until, f"{received_utc} < :until"),
         (filters.before, f"({received_utc}, {id_}) < (:before_utc, :before_id)"),
     )
-    return [condition for value, condition in asked if value is not None]
+    return [condition for value, condition in conditions if value is not None]
 
 
 def _bindings(filters: HistoryFilters) -> Bindings:

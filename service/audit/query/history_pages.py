@@ -1,8 +1,9 @@
-"""How many queries of the history a worker takes on, and what becomes of those beyond.
+"""Admission of history queries to a worker.
 
-Queries are read one at a time by the history's process (history_process.py), the others wait. Those beyond
-``MOST_AT_ONCE`` get 429. A 429 costs the worker half a millisecond too, and a client that asks again at once
-would keep the worker busy with them, so only so many leave in a second: until then their clients wait.
+The history process (history_process.py) reads one query at a time; the others wait. Queries beyond
+``MAX_CONCURRENT_QUERIES`` get 429. A 429 also costs the worker half a millisecond, and a client that retries
+at once would keep the worker busy with them. So at most ``REJECTIONS_PER_S`` rejections are sent per second,
+and the others wait.
 """
 
 import asyncio
@@ -13,51 +14,51 @@ from service.audit.query.history import HistoryFilters
 from service.audit.query.history_process import HistoryProcess, PageFailed, ProcessEnded
 from service.errors import DeadlineExceeded, Overloaded
 
-MOST_AT_ONCE = 8
-"""Queries that are read or wait."""
+MAX_CONCURRENT_QUERIES = 8
+"""Queries that are being read or wait."""
 REJECTIONS_PER_S = 50
-_LEAST_REJECTION_S = 0.25
-_MOST_REJECTION_S = 5.0
-"""After which a query is refused however many are: the rate is then that of the clients, each of which sends
-one in so many seconds."""
+_MIN_REJECTION_S = 0.25
+_MAX_REJECTION_S = 5.0
+"""A query is rejected after this time at the latest. The rate then follows from the clients, each of which
+sends one query in this time."""
 IDLE_S = 60.0
-"""After which the process is ended if nobody asked."""
+"""The process is ended after this time without queries."""
 _ATTEMPTS = 2
-"""A page is asked for once more of the next process where one ended."""
+"""A query is repeated once, in a new process, if the process ends."""
 
 
 class HistoryPages:
-    """The history as one worker gives it. It belongs to one event loop."""
+    """The pages of the history for one worker. It belongs to one event loop."""
 
     def __init__(self, path: Path, *, deadline_s: float, idle_s: float = IDLE_S) -> None:
-        """Take the log's file, and how long a query may take with all its waiting."""
+        """``deadline_s`` is the longest time of a query, with its wait."""
         self.process = HistoryProcess(path)
         self._deadline_s = deadline_s
         self._idle_s = idle_s
-        self._turn = asyncio.Lock()
-        self._at_once = 0
+        self._reading = asyncio.Lock()
+        self._in_progress = 0
         self._last_rejection = 0.0
         self._idle: asyncio.TimerHandle | None = None
 
     async def page(self, filters: HistoryFilters) -> bytes:
         """A page as JSON; raises Overloaded, DeadlineExceeded, or PageFailed, OSError, ProcessEnded."""
-        if self._at_once >= MOST_AT_ONCE:
+        if self._in_progress >= MAX_CONCURRENT_QUERIES:
             await self._reject()
-        self._at_once += 1
-        self._stop_idling()
+        self._in_progress += 1
+        self._cancel_end()
         try:
-            async with asyncio.timeout(self._deadline_s), self._turn:
+            async with asyncio.timeout(self._deadline_s), self._reading:
                 return await self._read(filters)
         except TimeoutError as error:
             raise DeadlineExceeded from error
         finally:
-            self._at_once -= 1
-            if not self._at_once:
+            self._in_progress -= 1
+            if not self._in_progress:
                 self._idle = asyncio.get_running_loop().call_later(self._idle_s, self.process.end)
 
     def close(self) -> None:
         """End the process."""
-        self._stop_idling()
+        self._cancel_end()
         self.process.end()
 
     async def _read(self, filters: HistoryFilters) -> bytes:
@@ -69,17 +70,17 @@ class HistoryPages:
             except (PageFailed, OSError):
                 raise
             except BaseException:
-                self.process.end()  # It may be stuck, and would give its answer to the next.
+                self.process.end()  # It may hang, and would send its answer to the next query.
                 raise
         raise ProcessEnded
 
     async def _reject(self) -> NoReturn:
         now = asyncio.get_running_loop().time()
-        due = max(self._last_rejection + 1 / REJECTIONS_PER_S, now + _LEAST_REJECTION_S)
-        self._last_rejection = min(due, now + _MOST_REJECTION_S)
+        due = max(self._last_rejection + 1 / REJECTIONS_PER_S, now + _MIN_REJECTION_S)
+        self._last_rejection = min(due, now + _MAX_REJECTION_S)
         await asyncio.sleep(self._last_rejection - now)
         raise Overloaded
 
-    def _stop_idling(self) -> None:
+    def _cancel_end(self) -> None:
         if self._idle is not None:
             self._idle.cancel()

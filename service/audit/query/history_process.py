@@ -1,11 +1,12 @@
 """The process that reads pages of the history: ``python -m service.audit.query.history_process SOCKET PATH``.
 
-A page takes some milliseconds of Python. In a thread of the worker it holds the interpreter for up to 5 ms
-each time the event loop lets go of it, which the loop does at every system call: one thread that reads pages
-all the time leaves a tenth of the predictions. The process has an interpreter of its own and a lower
-priority, so predictions come first where the processor is short.
+A page takes some milliseconds of Python. A thread of the worker would hold the interpreter for up to 5 ms
+each time that the event loop releases it, which is at every system call: with one thread that reads pages all
+the time, a tenth of the predictions per second remain. This process has an interpreter of its own and a lower
+priority, so predictions come first if the processor is short.
 
-It lives as long as the worker's end of the socket is open, so it ignores the signals that mean the service.
+It lives as long as the worker's end of the socket is open, so it ignores the signals that are meant for the
+service.
 """
 
 import asyncio
@@ -22,21 +23,21 @@ from socket import socket, socketpair
 from threading import Thread
 
 from service.audit.ipc.channel import Channel
-from service.audit.ipc.framing import Inbox, framed
+from service.audit.ipc.framing import FrameReader, frame
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 
 NICENESS = 10
-"""A tenth of the weight of a worker, as the kernel shares out the processor."""
+"""Gives the process a tenth of the kernel's scheduling weight of a worker."""
 
 _ROOT = Path(__file__).parents[3]
-"""Where this very ``service`` lies, whatever the working folder has under that name."""
+"""The folder of this ``service`` package; the working folder may hold another one."""
 
 _logger = logging.getLogger(__name__)
 
 
 class ProcessEnded(Exception):
-    """The process ended before it gave an answer."""
+    """The process ended before it answered."""
 
 
 class PageFailed(Exception):
@@ -44,7 +45,7 @@ class PageFailed(Exception):
 
 
 class HistoryProcess:
-    """The process, started when it is first asked and again after it ended. It belongs to one event loop."""
+    """The process, started for the first query and again after it has ended. It belongs to one event loop."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
@@ -54,30 +55,30 @@ class HistoryProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs, if one does."""
+        """The pid of the process, if it runs."""
         return None if self._running is None else self._running.pid
 
     async def ask(self, filters: HistoryFilters) -> bytes:
-        """A page as JSON; one at a time.
+        """A page as JSON; one query at a time.
 
-        Raises PageFailed, or ProcessEnded. A caller that is cancelled has to end the process: its answer
-        would be taken for the next one's.
+        Raises PageFailed or ProcessEnded. A caller that is cancelled has to end the process, because the next
+        query would get its answer.
         """
         channel = self._channel or self._start()
         self._answer = asyncio.get_running_loop().create_future()
-        channel.send(framed(pickle.dumps(filters)))
+        channel.send(frame(pickle.dumps(filters)))
         return await self._answer
 
     def end(self) -> None:
-        """End the process, if it runs. What it was asked is not answered; it is waited for in a thread."""
+        """End the process, if it runs; its query fails. A thread waits for the end."""
         running, self._running = self._running, None
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
         if running is not None:
             running.kill()
-            # The end of a process that waits for a disk may take as long as the disk does. It holds up
-            # neither the loop nor, as a thread of the loop's own would, the end of the worker.
+            # A process that waits for a disk may take long to end. A daemon thread delays neither the loop
+            # nor, as the loop's own threads would, the end of the worker.
             Thread(target=running.wait, name="history-end", daemon=True).start()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ProcessEnded())
@@ -85,7 +86,7 @@ class HistoryProcess:
     def _start(self) -> Channel:
         ours, self._running = _start(self._path)
         self._channel = Channel(ours, self._receive)
-        self._channel.attend(asyncio.get_running_loop())
+        self._channel.attach(asyncio.get_running_loop())
         return self._channel
 
     def _receive(self) -> None:
@@ -94,7 +95,7 @@ class HistoryProcess:
         with suppress(BlockingIOError):
             try:
                 for is_page, content in self._channel.receive():
-                    if self._answer.done():  # Whoever asked has given up, and is about to end the process.
+                    if self._answer.done():  # The caller was cancelled, and ends the process.
                         continue
                     if is_page:
                         self._answer.set_result(content)
@@ -110,7 +111,7 @@ def _start(path: Path) -> tuple[socket, subprocess.Popen[bytes]]:
     with theirs:
         command = [sys.executable, "-P", "-m", "service.audit.query.history_process", str(theirs.fileno())]
         paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        running = subprocess.Popen(  # noqa: S603 - this Python, and what is of its own making
+        running = subprocess.Popen(  # noqa: S603 - this Python, with arguments made here
             [*command, str(path)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             pass_fds=[theirs.fileno()],
@@ -120,21 +121,21 @@ def _start(path: Path) -> tuple[socket, subprocess.Popen[bytes]]:
 
 
 def serve(worker: socket, reader: AuditReader) -> None:
-    """Answer what comes over the socket, until its other end is closed."""
-    inbox = Inbox(worker)
+    """Answer the queries that come over the socket until its other end is closed."""
+    queries = FrameReader(worker)
     while True:
         try:
-            for query in inbox.receive():
-                worker.sendall(framed(_answer(reader, query)))
+            for query in queries.receive():
+                worker.sendall(frame(_answer(reader, query)))
         except (EOFError, ConnectionError):
             return
 
 
 def _answer(reader: AuditReader, query: bytes) -> tuple[bool, bytes]:
     try:
-        filters: HistoryFilters = pickle.loads(query)  # noqa: S301 - of its own making
+        filters: HistoryFilters = pickle.loads(query)  # noqa: S301 - made by this code
         return True, reader.history(filters).model_dump_json().encode()
-    except Exception:  # Whatever it is, the worker says so, and the next page may be read.
+    except Exception:  # The worker reports it; the next query may succeed.
         return False, traceback.format_exc().encode()
 
 

@@ -1,4 +1,4 @@
-"""What state the log is in, for ``python -m service.audit status``."""
+"""The state of the log, for ``python -m service.audit status``."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,12 @@ import apsw
 from pydantic import BaseModel, ConfigDict
 
 from service.audit.file import schema
+from service.audit.file.side_files import wal_bytes
 from service.audit.keep.retention import used_bytes
 
 
 class LogStatus(BaseModel):
-    """A log's size, its contents and its chains."""
+    """The size of a log, its content and its chains."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,16 +33,15 @@ class LogStatus(BaseModel):
 
 
 def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
-    """The state of the log of that connection, of one moment."""
+    """The state of the log of the connection."""
     by_status = _counts(connection, "SELECT status, count(*) FROM request GROUP BY status")
-    wal = path.with_name(f"{path.name}-wal")
     return LogStatus(
         path=str(path),
         log_id=connection.execute("SELECT log_id FROM log").get,
         schema_number=schema.schema_number(connection),
         file_bytes=path.stat().st_size,
         used_bytes=used_bytes(connection),
-        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        wal_bytes=wal_bytes(path),
         requests=sum(by_status.values()),
         by_status=by_status,
         oldest_utc=connection.execute("SELECT received_utc FROM request ORDER BY id LIMIT 1").get,
@@ -54,5 +54,5 @@ def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
 
 
 def _counts(connection: apsw.Connection, statement: str) -> dict[str, int]:
-    found: list[Any] = connection.execute(statement).fetchall()
-    return {str(name): count for name, count in found}
+    counts: list[Any] = connection.execute(statement).fetchall()
+    return {str(name): count for name, count in counts}

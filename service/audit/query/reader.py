@@ -1,12 +1,13 @@
 """The reader: the history of answered predictions page by page, and every request for the export.
 
-A connection is opened for each read, which takes 0.2 ms: threads share nothing, nothing is left to close,
-and a log that was replaced is simply read. A read sees all that was committed before it, and holds up no
+Each read opens a connection of its own, which takes 0.2 ms: threads share nothing, nothing has to be closed,
+and a log that was replaced is simply read. A read sees everything that was committed before it, and delays no
 writer.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,51 +16,59 @@ import apsw
 from pydantic import BaseModel, ConfigDict, JsonValue, SkipValidation
 from pydantic_core import to_json
 
-from service.audit.file.database import open_for_reading, refusing
-from service.audit.file.kept_body import KeptBody, body_bytes, length_bytes, show
-from service.audit.query.display import show_message
-from service.audit.query.history import (
-    COLUMNS,
-    Bindings,
-    HistoryFilters,
-    RequestRow,
-    cursor_after,
-    matching_requests,
-)
-from service.audit.write.record import ANSWERED, LabelSummary, utc_text
+from service.audit.columns import ANSWERED, LABEL_COLUMNS, BodyValue, RequestRow, select_list
+from service.audit.file.database import errors_as_unusable, open_for_reading
+from service.audit.file.kept_body import body_bytes, length_bytes, to_json_value
+from service.audit.query.display import display_message
+from service.audit.query.history import Bindings, HistoryFilters, cursor_after, matching_requests
+from service.audit.utc_text import utc_text
 from service.errors import AuditUnusable, StartError
-from service.model.label import label_from
+from service.model.label import Label, label_from
 
 __all__ = ["AuditReader", "HistoryFilters", "HistoryPage", "LoggedRequest"]
 
 PAGE_LIMIT_BYTES = 4 * 1024**2
-"""Length of the bodies at which a page ends, whatever its limit."""
+"""A page ends when its bodies have this length, whatever its limit."""
+
+_SELECTED = select_list("r")
 
 _CHUNK_ROWS = 1_000
-"""Ids that the export reads in one transaction: while one is open, no checkpoint can reset the WAL."""
+"""Ids that the export reads in one transaction. While it is open, the WAL cannot restart."""
 
 _RECORDS = f"""
-    SELECT {COLUMNS} FROM request AS r WHERE r.id > :seen AND r.id <= :upto
+    SELECT {_SELECTED} FROM request AS r WHERE r.id > :seen AND r.id <= :upto
     AND (:since IS NULL OR r.received_utc >= :since) AND (:until IS NULL OR r.received_utc < :until)
     AND (:label IS NULL OR EXISTS (SELECT 1 FROM request_label WHERE request = r.id AND label = :label))
     ORDER BY r.id
 """  # noqa: S608 - no text from outside
-_LAST_RECORDS = f"SELECT {COLUMNS} FROM request AS r ORDER BY r.id DESC LIMIT :rows"  # noqa: S608
+_LAST_RECORDS = f"SELECT {_SELECTED} FROM request AS r ORDER BY r.id DESC LIMIT :rows"  # noqa: S608
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM request"
 _NEXT = "SELECT min(id) FROM request WHERE id > ?"
-_LABELS = """
-    SELECT request, label, label_type, rows, min_confidence, max_confidence FROM request_label
-    WHERE request IN (SELECT value FROM json_each(?))
-"""
+_LABELS = f"""
+    SELECT request, {LABEL_COLUMNS} FROM request_label WHERE request IN (SELECT value FROM json_each(?))
+"""  # noqa: S608 - no text from outside
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSummary:
+    """The rows of one record that got the same label.
+
+    The filters read these: one small row for each request and label, however many rows the request had.
+    """
+
+    label: Label
+    rows: int
+    min_confidence: float
+    max_confidence: float
 
 
 class LoggedRequest(BaseModel):
-    """One request as the log has it."""
+    """One recorded request."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=(), use_attribute_docstrings=True)
 
     id: int
-    """Its place in the log."""
+    """Its number in the log, in the order of commit."""
     request_id: str
     received_utc: datetime
     transport: str
@@ -68,20 +77,19 @@ class LoggedRequest(BaseModel):
     duration_ms: float
     client: str | None
     key_name: str | None
-    """Of the API key that was sent."""
+    """Name of the API key that was sent."""
     model_name: str
     model_version: str
     rows: int
     predictions: tuple[LabelSummary, ...]
-    """For each label of the answer: how many rows got it, and how confidently."""
+    """For each label of the response: the number of rows that got it, with the range of their confidence."""
     flags: int
-    """Values of the request that were unlike all that the training table held."""
+    """Number of values of the request outside what the training table held."""
     request: SkipValidation[JsonValue]
-    """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is no text.
-    A message of the Open Inference Protocol is shown as JSON, also where it was sent as protobuf or in
-    binary."""
+    """The body as it was sent: its value if it is JSON, else its text; `{"base64": ...}` if it is not text. A
+    message of the Open Inference Protocol is shown as JSON even if it was sent as protobuf or in binary."""
     request_cut_bytes: int
-    """How much is missing at the end of `request`; only the body of a refused request is ever cut."""
+    """Number of bytes that were cut from the end of `request`. Only bodies of refused requests are cut."""
     response: SkipValidation[JsonValue]
 
 
@@ -92,11 +100,11 @@ class HistoryPage(BaseModel):
 
     items: tuple[LoggedRequest, ...]
     next_before: str | None
-    """What `before` must be for the next page; nothing if this is the last."""
+    """The value of `before` for the next page; null on the last page."""
 
 
 class AuditReader:
-    """The log as it can be read, from any thread, while others write it."""
+    """Reads the log, from any thread, while others write it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -105,7 +113,7 @@ class AuditReader:
         """A page of answered predictions; raises AuditUnusable."""
         rows: list[RequestRow] = []
         body_bytes, cursor, more = 0, "", False
-        with self._connection() as connection, connection:  # One snapshot for all of a page's statements.
+        with self._connection() as connection, connection:  # One snapshot for all statements of a page.
             for row in matching_requests(connection, filters):
                 if len(rows) == filters.limit or body_bytes >= PAGE_LIMIT_BYTES:
                     more = True
@@ -124,11 +132,12 @@ class AuditReader:
         label: str | None = None,
         after: int = 0,
     ) -> Iterator[LoggedRequest]:
-        """Every request that is logged by now, oldest first, one at a time; raises AuditUnusable.
+        """Every request that is recorded by now, oldest first, one at a time; raises AuditUnusable.
 
-        ``since`` is included, ``until`` is not; ``label`` wants one row of it; ``after`` is an id.
+        ``since`` is inclusive, ``until`` exclusive. ``label`` selects requests with at least one row of that
+        label. ``after`` is an id.
         """
-        asked = {
+        filters = {
             "since": None if since is None else utc_text(since),
             "until": None if until is None else utc_text(until),
             "label": label,
@@ -137,21 +146,21 @@ class AuditReader:
             last: int = connection.execute(_LAST_ID).get
             seen = after
             while seen < last:
-                bindings: Bindings = {**asked, "seen": seen, "upto": min(seen + _CHUNK_ROWS, last)}
+                bindings: Bindings = {**filters, "seen": seen, "upto": min(seen + _CHUNK_ROWS, last)}
                 for row in _rows(connection, _RECORDS, bindings):
                     yield from _logged_requests(connection, [row])
                 seen = min(seen + _CHUNK_ROWS, last)
                 first: int | None = connection.execute(_NEXT, (seen,)).get
-                seen = last if first is None else max(seen, first - 1)  # Ids that were pruned are passed.
+                seen = last if first is None else max(seen, first - 1)  # Skips ids that were pruned.
 
     def last_records(self, count: int) -> list[LoggedRequest]:
-        """The requests that were logged last, oldest first; raises AuditUnusable."""
+        """The newest requests, oldest first; raises AuditUnusable."""
         with self._connection() as connection:
             rows = [*_rows(connection, _LAST_RECORDS, {"rows": count})]
             return [*_logged_requests(connection, rows[::-1])]
 
     def last_id(self) -> int:
-        """The id of the request that was logged last, 0 if there is none; raises AuditUnusable."""
+        """The id of the newest request, 0 if there is none; raises AuditUnusable."""
         with self._connection() as connection:
             last: int = connection.execute(_LAST_ID).get
             return last
@@ -159,11 +168,11 @@ class AuditReader:
     @contextmanager
     def _connection(self) -> Iterator[apsw.Connection]:
         try:
-            with closing(open_for_reading(self.path)) as connection, refusing(self.path):
+            with closing(open_for_reading(self.path)) as connection, errors_as_unusable(self.path):
                 yield connection
         except StartError:
             raise
-        except Exception as error:  # So that whoever reads need know of one.
+        except Exception as error:  # Callers handle one kind of error.
             raise AuditUnusable(self.path, f"it could not be read: {error!r}") from error
 
 
@@ -172,7 +181,7 @@ def _rows(connection: apsw.Connection, statement: str, bindings: Bindings) -> It
 
 
 def _logged_requests(connection: apsw.Connection, rows: Sequence[RequestRow]) -> Iterator[LoggedRequest]:
-    # The labels of all in one statement: a page of a thousand spent a third of its time on a thousand.
+    # One statement for the labels of all rows: a thousand statements took a third of the time of a page.
     of_request: dict[int, list[Sequence[Any]]] = {row.id: [] for row in rows}
     for request, *label in connection.execute(_LABELS, (to_json([*of_request]).decode(),)):
         of_request[request].append(label)
@@ -185,31 +194,23 @@ def _logged_requests(connection: apsw.Connection, rows: Sequence[RequestRow]) ->
 
 
 def _logged_request(row: RequestRow, labels: Sequence[Sequence[Any]]) -> LoggedRequest:
-    return LoggedRequest(
-        id=row.id,
-        request_id=row.request_id,
-        received_utc=datetime.fromisoformat(row.received_utc),
-        transport=row.transport,
-        route=row.route,
-        status=row.status,
-        duration_ms=row.duration_ms,
-        client=row.client,
-        key_name=row.key_name,
-        model_name=row.model_name,
-        model_version=row.model_version,
-        rows=row.rows,
-        predictions=tuple(LabelSummary(label_from(text, type_), *counts) for text, type_, *counts in labels),
-        flags=row.flags,
-        request=_shown(row, row.request_json, is_request=True),
-        request_cut_bytes=row.request_cut_bytes,
-        response=_shown(row, row.response_json, is_request=False),
+    return LoggedRequest.model_validate(
+        row._asdict()
+        | {
+            "received_utc": datetime.fromisoformat(row.received_utc),
+            "predictions": tuple(
+                LabelSummary(label_from(text, type_), *counts) for text, type_, *counts in labels
+            ),
+            "request": _displayed(row, row.request_json, is_request=True),
+            "response": _displayed(row, row.response_json, is_request=False),
+        }
     )
 
 
-def _shown(row: RequestRow, body: KeptBody, *, is_request: bool) -> JsonValue:
-    # Of what was refused only the request is a message: the refusal is JSON.
+def _displayed(row: RequestRow, body: BodyValue, *, is_request: bool) -> JsonValue:
+    # Of a refused request only the request is a message of the protocol: the refusal is JSON.
     if is_request or row.status == ANSWERED:
-        message = show_message(row.transport, row.route, body_bytes(body), is_request=is_request)
+        message = display_message(row.transport, row.route, body_bytes(body), is_request=is_request)
         if message is not None:
             return message
-    return show(body)
+    return to_json_value(body)

@@ -1,4 +1,4 @@
-"""Rows of the log for whoever analyses it, safely beside those who write it."""
+"""Rows of the log for analysis, read safely while the log is written."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -13,14 +13,14 @@ Value = str | bytes | int | float | None
 
 
 def read_rows(statement: str, values: Sequence[Value], path: Path) -> Iterator[dict[str, Value]]:
-    """The rows that a SELECT gives, of one moment, by the names of their columns."""
+    """The rows of a SELECT as of one moment, each by the names of its columns."""
     with closing(open_for_reading(path)) as connection, connection:
         try:
             cursor = connection.execute(statement, values)
             names = [name for name, *_ in cursor.get_description()]
             for row in cursor:
                 yield dict(zip(names, row, strict=True))
-        except apsw.ExecutionCompleteError:  # A SELECT without rows has no names to give.
+        except apsw.ExecutionCompleteError:  # A SELECT without rows has no description.
             return
         except (apsw.Error, UnicodeDecodeError) as error:
-            raise AuditMisuse(f"The log {path} cannot be asked {statement!r}: {error}") from error
+            raise AuditMisuse(f"The log {path} cannot run {statement!r}: {error}") from error

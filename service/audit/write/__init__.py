@@ -1,4 +1,4 @@
-"""Writing: from a record that is appended in a worker to its commit by the process that writes.
+"""Writing: from a record that a worker appends to its commit by the worker's writer process.
 
-In come records, deadlines and gaps; out go outcomes, each once.
+In come records, with deadlines, and in relaxed mode what was dropped. Out go outcomes, one for each record.
 """

@@ -1,11 +1,10 @@
-"""When to stay awake for a record, and for its outcome.
+"""Busy-waiting for a record and for its outcome, where sleeping costs more.
 
-To wake a process that sleeps takes some 0.05 ms to 0.1 ms, a tenth of what one client waits for a recorded
-answer, and what it does next is slower for it. So where records come one at a time and each soon after the
-commit before it, the committer asks for the next without going to sleep, for as long as such a client takes,
-and the worker that sent it turns its loop until the outcome is there. They do so with a processor to spare
-only: on a single one, or within a quota of less than two, each would take the time of the one that it waits
-for.
+Waking a sleeping process takes 0.05 to 0.1 ms, a tenth of the time of a recorded request of a single client,
+and the process runs slower right after it. So if records come one at a time, each soon after the commit
+before it, the committer polls for the next one as long as such a client takes, and the worker polls its event
+loop until the outcome is there. This needs a processor to spare. With a single processor, or a quota of less
+than two, each would take the processor from the process that it waits for.
 """
 
 import asyncio
@@ -14,72 +13,75 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-AWAKE_S = 0.0005
-"""How long the next record is waited for awake: twice what a client on the same machine takes to ask."""
-OUTCOME_AWAKE_S = 0.002
-"""How long the outcome of a record is waited for awake: several times what a disk takes that is worth it."""
+RECORD_WAIT_S = 0.0005
+"""How long the committer polls for the next record: twice what a client on the same machine takes to send
+it."""
+OUTCOME_WAIT_S = 0.002
+"""How long a worker polls for the outcome of a record: several times what a fast disk takes."""
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
-class Succession:
-    """Whether the next record, or the next outcome, is expected within moments."""
+class BusyWaitPolicy:
+    """Decides from the last wait whether it is worthwhile to poll in the next one."""
 
-    def __init__(self, *, is_awaited: bool, within_s: float = AWAKE_S) -> None:
-        self._pays = is_awaited and processors() >= 2
+    def __init__(self, *, is_awaited: bool, within_s: float = RECORD_WAIT_S) -> None:
+        self._is_possible = is_awaited and processors() >= 2
         self._within_s = within_s
-        self.is_quick = False
+        self.is_worthwhile = False
 
-    def follow(self, records: int, waited_s: float) -> None:
-        """Take into account that so many came, after waiting for them so long."""
-        self.is_quick = self._pays and records == 1 and waited_s < self._within_s
+    def observe(self, records: int, waited_s: float) -> None:
+        """Take into account how many records came after how long a wait."""
+        self.is_worthwhile = self._is_possible and records == 1 and waited_s < self._within_s
 
 
-class Awake:
-    """Turns a worker's loop while one record is on its way, instead of letting it sleep."""
+class OutcomeBusyWait:
+    """Keeps a worker's event loop from sleeping while a single record is in flight."""
 
     def __init__(self, *, is_awaited: bool, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._outcomes = Succession(is_awaited=is_awaited, within_s=OUTCOME_AWAKE_S)
+        self._outcomes = BusyWaitPolicy(is_awaited=is_awaited, within_s=OUTCOME_WAIT_S)
         self._sent = 0.0
-        self._is_alone = False
-        """Whether the one record that was sent last is still on its way, and no other."""
+        self._is_single = False
+        """Whether the record that was sent last is in flight, and no other is."""
 
-    def sent(self, loop: asyncio.AbstractEventLoop, outstanding: int) -> None:
-        """Something was sent, and so many have no outcome yet."""
-        self._is_alone = outstanding == 1
+    def sent(self, loop: asyncio.AbstractEventLoop, pending: int) -> None:
+        """Something was sent; this many records have no outcome yet."""
+        self._is_single = pending == 1
         self._sent = self._clock()
-        if not self._is_alone:
-            self._outcomes.follow(outstanding, 0)
-        elif self._outcomes.is_quick:
-            loop.call_soon(self._turn, loop, self._sent)
+        if not self._is_single:
+            self._outcomes.observe(pending, 0)
+        elif self._outcomes.is_worthwhile:
+            loop.call_soon(self._poll, loop, self._sent)
 
     def settled(self) -> None:
-        """An outcome has come."""
-        if self._is_alone:
-            self._outcomes.follow(1, self._clock() - self._sent)
-        self._is_alone = False
+        """An outcome was received."""
+        if self._is_single:
+            self._outcomes.observe(1, self._clock() - self._sent)
+        self._is_single = False
 
-    def _turn(self, loop: asyncio.AbstractEventLoop, sent: float) -> None:
-        # A turn reads what has come for anybody; another process that waits for the processor gets it.
-        if self._is_alone and sent == self._sent and self._clock() < sent + OUTCOME_AWAKE_S:
+    def _poll(self, loop: asyncio.AbstractEventLoop, sent: float) -> None:
+        # Each turn of the loop serves all connections, and gives the processor to a process that waits for
+        # it.
+        if self._is_single and sent == self._sent and self._clock() < sent + OUTCOME_WAIT_S:
             os.sched_yield()
-            loop.call_soon(self._turn, loop, sent)
+            loop.call_soon(self._poll, loop, sent)
 
 
 def processors(cgroup: Path = _CGROUPS) -> float:
-    """How many processors this process may use at once."""
+    """The number of processors that this process may use at the same time."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(allowed, *_quotas(cgroup), float("inf"))
 
 
 def _quotas(cgroup: Path) -> list[float]:
-    # Version 2 of control groups, and version 1.
-    texts = (
+    # Control groups of version 2 and of version 1.
+    version_1 = cgroup / "cpu"
+    quotas = (
         _text(cgroup / "cpu.max"),
-        (f"{_text(cgroup / 'cpu' / 'cpu.cfs_quota_us')} {_text(cgroup / 'cpu' / 'cpu.cfs_period_us')}"),
+        f"{_text(version_1 / 'cpu.cfs_quota_us')} {_text(version_1 / 'cpu.cfs_period_us')}",
     )
-    pairs = [text.split() for text in texts]
+    pairs = [quota.split() for quota in quotas]
     return [int(pair[0]) / int(pair[1]) for pair in pairs if len(pair) == 2 and pair[0].isdecimal()]
 
 

@@ -1,16 +1,17 @@
-"""The committer: what has come from the worker goes into the log, group by group, and the worker is told.
+"""The committer: writes what the worker sends, group by group, and reports the outcomes.
 
-    socket -> all that came during the last commit -> one transaction -> how many are written
+    socket -> all messages that arrived during the last commit -> one transaction -> the number of records
+    written
 
-It is alone in its process, so that neither it nor the worker's event loop ever waits for the other to let go
-of the interpreter: as a thread of the worker it took a third of the worker's requests.
+It runs in a process of its own, so that neither the committer nor the worker's event loop waits for the other
+to release the interpreter. As a thread of the worker it cost a third of the worker's requests.
 
-A commit with ``synchronous=FULL`` costs a flush of the disk, some 0.2 ms at best, whatever it holds. So it
-commits everything that came while the previous commit was under way: the more requests wait, the more share
-one flush (group commit).
+A commit with ``synchronous=FULL`` costs a flush of the disk, at best 0.2 ms, whatever it holds. So the
+committer writes everything that arrived during the previous commit: the more requests are pending, the more
+share one flush (group commit).
 
-In relaxed mode nobody waits. What cannot be written is tried again; how much was dropped the worker says, and
-the log states it as soon as it can be written (gap.py).
+In relaxed mode no caller waits. Records that cannot be written are tried again. The worker reports how many
+were dropped, and the log states it as soon as it can be written (gap.py).
 """
 
 import logging
@@ -25,66 +26,68 @@ from typing import Any, Literal
 
 import apsw
 
-from service.audit.file.logfile import LogFile
-from service.audit.ipc.framing import Inbox, framed
-from service.audit.prove.watch import Watch
-from service.audit.write.busy_wait import AWAKE_S, Succession
-from service.audit.write.gap import Statement
-from service.audit.write.record import Identity, Packed
+from service.audit.columns import PackedRecord, RecordIdentity
+from service.audit.ipc.framing import FrameReader, frame
+from service.audit.write.busy_wait import RECORD_WAIT_S, BusyWaitPolicy
+from service.audit.write.gap import GapEvent
+from service.audit.write.logfile import LogFile
+from service.audit.write.watch import Watch
 
 Mode = Literal["strict", "relaxed"]
 
 _TRIAL_INTERVAL_S = 1.0
-"""How often a log that could not be written is tried. A worker that is not ready gets no requests, so
-without trials it would never find out that the disk has room again."""
+"""How often a log that could not be written is tried again. A worker that is not ready gets no requests, so
+without trials it would never notice that the disk has space again."""
 
 _RETENTION_INTERVAL_S = 1.0
-"""How often an idle committer looks whether the log is over its limits."""
+"""How often an idle committer checks whether the log is over its limits."""
 _STEP_INTERVAL_S = 0.005
-"""How long it waits for records between two steps of pruning."""
+"""How long the committer waits for records between two steps of pruning."""
 _GATHERING_S = 0.01
-"""How long records gather in relaxed mode, where nobody waits for them."""
+"""How long records gather in relaxed mode, where no caller waits."""
 
-_FAULTS_OF_A_RECORD = (TypeError, ValueError, OverflowError, apsw.ConstraintError, apsw.TooBigError)
-"""What a record that cannot be written as it is raises, as against a log that cannot be written."""
+_RECORD_ERRORS = (TypeError, ValueError, OverflowError, apsw.ConstraintError, apsw.TooBigError)
+"""Errors of a record that cannot be written, as against those of a log that cannot be written."""
 
 
 class Committer:
-    """Commits what comes over the socket until the worker closes its end."""
+    """Commits the records that come over the socket until the worker closes its end."""
 
     def __init__(self, worker: socket, file: LogFile, mode: Mode) -> None:
         self._worker = worker
-        self._inbox = Inbox(worker)
+        self._reader = FrameReader(worker)
         self._file = file
         self._mode = mode
         self._woken, self._waker = os.pipe()
         self._selector = DefaultSelector()
         for source in (worker, self._woken):
             self._selector.register(source, EVENT_READ)
-        self._kept: list[Packed] = []
-        """In relaxed mode, what could not be written and is tried again."""
+        self._retry: list[PackedRecord] = []
+        """In relaxed mode: records that could not be written and are tried again."""
         self._ended = False
         self._failing = False
         self._over_limits = False
-        self._succession = Succession(is_awaited=mode == "strict")
-        self._probe: Packed | None = None
-        """One of the records that could not be written, with which it is tried whether others can."""
-        self._gap: Statement | None = None
-        """What the log is to state."""
-        self._unsure: list[Identity] = []
-        """In relaxed mode, what the process before this one was sent and did not say is written."""
-        self._unsure_gap: Statement | None = None
-        """The same of a gap."""
+        self._busy_wait = BusyWaitPolicy(is_awaited=mode == "strict")
+        self._probe: PackedRecord | None = None
+        """A record that could not be written. Trials use it to find out whether records can be written
+        again."""
+        self._gap: GapEvent | None = None
+        """The gap that the log has to state."""
+        self._uncertain: list[RecordIdentity] = []
+        """In relaxed mode: records that the process before this one was sent and did not report as
+        written."""
+        self._uncertain_gap: GapEvent | None = None
+        """The gap that it was sent and did not report as written."""
 
     def run(self) -> None:
-        """Return when all that the worker sent is written, or cannot be."""
+        """Return when everything that the worker sent is written, or cannot be written."""
         watch = Watch(self._file.path, self._file, wake=self._wake)
         try:
             while not self._ended:
                 group = self._next_group()
-                if not self._look_for_unsure():
-                    self._kept = group  # Outcomes are told in the order in which records came.
-                elif group or self._gap or ((self._failing or self._file.doubted) and not self._ended):
+                if not self._resolve_uncertain():
+                    self._retry = group  # Outcomes are reported in the order of the records.
+                elif group or self._gap or ((self._failing or self._file.is_suspect) and not self._ended):
                     self._commit(group)
                 if not (self._failing or self._ended):
                     self._keep_limits(len(group))
@@ -95,120 +98,120 @@ class Committer:
             os.close(self._woken)
             os.close(self._waker)
 
-    def _next_group(self) -> list[Packed]:
-        # Sleeps until there is something to write, and takes all that there is. While the log cannot be
-        # written it also wakes up without records, for a trial.
-        group, self._kept = self._kept, []
+    def _next_group(self) -> list[PackedRecord]:
+        # Sleeps until there is something to write, and takes everything that has arrived. While the log
+        # cannot be written, it also wakes up without records, for a trial.
+        group, self._retry = self._retry, []
         began = monotonic()
-        if not (self._succession.is_quick and self._stay_awake(group, began + AWAKE_S)):
-            self._take_what_comes(group, self._patience_s())
-        self._succession.follow(len(group), monotonic() - began)
+        if not (self._busy_wait.is_worthwhile and self._wait_busily(group, began + RECORD_WAIT_S)):
+            self._receive_all(group, self._timeout_s())
+        self._busy_wait.observe(len(group), monotonic() - began)
         if self._mode == "relaxed" and group and not self._failing:
             until = monotonic() + _GATHERING_S
             while not self._ended and (left := until - monotonic()) > 0:
-                self._take_what_comes(group, left)
+                self._receive_all(group, left)
         return group
 
-    def _take_what_comes(self, group: list[Packed], patience_s: float | None) -> None:
+    def _receive_all(self, group: list[PackedRecord], timeout_s: float | None) -> None:
         while not self._ended:
-            readable = [key.fileobj for key, _ in self._selector.select(patience_s)]
+            readable = [key.fileobj for key, _ in self._selector.select(timeout_s)]
             if self._woken in readable:
                 os.read(self._woken, 64)
             if self._worker not in readable:
                 return
             self._receive(group)
-            patience_s = 0  # Once more: what came meanwhile shares the commit.
+            timeout_s = 0  # Once more: what arrived meanwhile shares the commit.
 
-    def _stay_awake(self, group: list[Packed], until: float) -> bool:
-        """Whether something came until then."""
+    def _wait_busily(self, group: list[PackedRecord], until: float) -> bool:
+        """Whether something arrived until then."""
         while monotonic() < until:
             if self._receive(group):
                 return True
             os.sched_yield()
         return False
 
-    def _receive(self, group: list[Packed]) -> bool:
-        """Whether something had come."""
+    def _receive(self, group: list[PackedRecord]) -> bool:
+        """Whether something had arrived."""
         try:
-            for message in self._inbox.receive(MSG_DONTWAIT):
-                self._take(group, *message)
+            for message in self._reader.receive(MSG_DONTWAIT):
+                self._on_message(group, *message)
         except BlockingIOError:
             return False
         except EOFError:
             self._ended = True
         return True
 
-    def _take(self, group: list[Packed], kind: str, gap: Any, *about: Any) -> None:
-        statement = gap and Statement(*gap)
+    def _on_message(self, group: list[PackedRecord], kind: str, gap: Any, *content: Any) -> None:
+        event = gap and GapEvent(*gap)
         if kind == "records":
-            self._gap = statement or self._gap
-            group += about[0]
+            self._gap = event or self._gap
+            group += content[0]
         else:  # The first message after another process ended.
-            self._unsure_gap = statement
-            self._unsure, is_suspect = about
+            self._uncertain_gap = event
+            self._uncertain, is_suspect = content
             self._failing = self._failing or is_suspect
 
     def _wake(self) -> None:
         os.write(self._waker, b"!")
 
-    def _patience_s(self) -> float | None:
-        if self._failing or self._gap or self._unsure or self._unsure_gap:
+    def _timeout_s(self) -> float | None:
+        if self._failing or self._gap or self._uncertain or self._uncertain_gap:
             return _TRIAL_INTERVAL_S
         if self._over_limits:
             return _STEP_INTERVAL_S
         return _RETENTION_INTERVAL_S if self._file.limits else None
 
-    def _look_for_unsure(self) -> bool:
-        """Whether nothing is unsure any more."""
-        if not (self._unsure or self._unsure_gap):
+    def _resolve_uncertain(self) -> bool:
+        """Whether the outcome of every record that another process was sent is known."""
+        if not (self._uncertain or self._uncertain_gap):
             return True
         try:
-            held, is_stated = self._file.look_up(self._unsure, self._unsure_gap)
+            held, is_stated = self._file.find_records(self._uncertain, self._uncertain_gap)
         except Exception as error:
-            self._note_failure(error, failing=True)  # It is looked for again.
+            self._report_failure(error, failing=True)  # It is tried again.
             return False
-        self._tell("found", held)
+        self._send("found", held)
         if is_stated:
-            self._tell_stated(self._unsure_gap)
+            self._report_gap(self._uncertain_gap)
         else:
-            self._gap = self._unsure_gap
-        self._unsure, self._unsure_gap = [], None
+            self._gap = self._uncertain_gap
+        self._uncertain, self._uncertain_gap = [], None
         return True
 
-    def _commit(self, group: list[Packed]) -> None:
+    def _commit(self, group: list[PackedRecord]) -> None:
         gap = self._gap
         try:
             if group or gap:
                 self._file.write(group, gap)
             else:
-                self._file.try_to_write(self._probe)
+                self._file.try_write(self._probe)
         except Exception as error:
-            at_fault = isinstance(error, _FAULTS_OF_A_RECORD)
-            if at_fault and len(group) > 1:  # One of them; its neighbours must not suffer for it.
+            is_record_error = isinstance(error, _RECORD_ERRORS)
+            if is_record_error and len(group) > 1:  # One of them is wrong; the others are written without it.
                 for record in group:
                     self._commit([record])
                 return
-            self._note_failure(error, failing=not at_fault)
-            self._give_up(group, error, again=not (at_fault or self._ended))
+            self._report_failure(error, failing=not is_record_error)
+            self._give_up(group, error, again=not (is_record_error or self._ended))
         else:
-            self._note_success()  # First: whoever got an answer finds the log writable.
-            self._tell("written", len(group))
+            self._report_success()  # Before the outcome: a caller that got it finds the log writable.
+            self._send("written", len(group))
             if gap:
                 self._gap = None
-                self._tell_stated(gap)
-            self._file.bound_wal()  # Nobody waits for that.
+                self._report_gap(gap)
+            self._file.limit_wal()  # No caller waits for this.
 
-    def _tell_stated(self, gap: Statement | None) -> None:
+    def _report_gap(self, gap: GapEvent | None) -> None:
         if gap is not None:
-            self._tell("stated", gap.gap_id)
+            self._send("stated", gap.gap_id)
 
-    def _give_up(self, group: list[Packed], error: Exception, *, again: bool) -> None:
+    def _give_up(self, group: list[PackedRecord], error: Exception, *, again: bool) -> None:
         if group and again:
             self._probe = group[0]
         if again and self._mode == "relaxed":
-            self._kept += group
+            self._retry += group
         else:
-            self._tell("failed", len(group), _pickled(error))
+            self._send("failed", len(group), _pickled(error))
 
     def _keep_limits(self, just_written: int) -> None:
         if not self._file.limits:
@@ -216,37 +219,37 @@ class Committer:
         try:
             self._over_limits = self._file.prune_step(just_written)
         except Exception as error:
-            # Whether records can be written is for records to tell.
+            # This does not decide whether the log counts as writable. The next record does.
             self._over_limits = False
-            self._tell(
+            self._send(
                 "log", logging.WARNING, f"the audit log {self._file.path} could not be pruned: {error}"
             )
 
-    def _note_failure(self, error: Exception, *, failing: bool) -> None:
+    def _report_failure(self, error: Exception, *, failing: bool) -> None:
         path = self._file.path
         if not failing:
             reason = "".join(traceback.format_exception(error)).rstrip()
-            self._tell("log", logging.ERROR, f"a record cannot be written to the audit log {path}\n{reason}")
+            self._send("log", logging.ERROR, f"a record cannot be written to the audit log {path}\n{reason}")
             return
         if not self._failing:
-            self._tell("log", logging.ERROR, f"the audit log {path} cannot be written: {error}")
+            self._send("log", logging.ERROR, f"the audit log {path} cannot be written: {error}")
         self._failing = True
-        self._tell("failing", True)  # Each time: the worker takes a process that says nothing for hung.
+        self._send("failing", True)  # Each time: the worker takes a silent process for hung.
 
-    def _note_success(self) -> None:
+    def _report_success(self) -> None:
         self._probe = None
         if self._failing:
             self._failing = False
-            self._tell("log", logging.WARNING, f"the audit log {self._file.path} is written again")
-            self._tell("failing", False)
+            self._send("log", logging.WARNING, f"the audit log {self._file.path} is written again")
+            self._send("failing", False)
 
-    def _tell(self, *message: Any) -> None:
-        with suppress(ConnectionError):  # It is gone; what it had sent is written all the same.
-            self._worker.sendall(framed(message))
+    def _send(self, *message: Any) -> None:
+        with suppress(ConnectionError):  # The worker is gone; what it sent is written all the same.
+            self._worker.sendall(frame(message))
 
 
 def _pickled(error: Exception) -> bytes:
     try:
         return pickle.dumps(error)
-    except Exception:  # An exception may hold anything.
+    except Exception:  # An exception may hold a value that cannot be pickled.
         return pickle.dumps(RuntimeError(repr(error)))

@@ -1,7 +1,7 @@
-"""Gaps: what relaxed mode dropped, counted until the log has stated it.
+"""Gaps: the records that relaxed mode dropped, counted until the log states them.
 
-A gap is forgotten only once its commit is confirmed. It has an id, by which the process that writes next
-finds out whether the one before it, which died without a word, had stated it.
+A gap is forgotten only when its commit is confirmed. It has an id, by which the next writer process finds out
+whether the one before it committed the gap before it ended.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from uuid import uuid4
 
 
 class Gap(NamedTuple):
-    """Records that were dropped, and the span of time in which their requests came."""
+    """The number of dropped records, and the first and the last time of receipt of their requests."""
 
     records: int
     first_received_utc: str
@@ -23,8 +23,8 @@ class Gap(NamedTuple):
         )
 
 
-class Statement(NamedTuple):
-    """A gap as it is stated, once, under an id."""
+class GapEvent(NamedTuple):
+    """A gap with its id, as one event of the log states it."""
 
     gap_id: str
     records: int
@@ -32,45 +32,45 @@ class Statement(NamedTuple):
     last_received_utc: str
 
     def detail(self) -> dict[str, object]:
-        """What the log states."""
+        """The detail of the event."""
         return self._asdict()
 
 
 class GapCounter:
-    """What was dropped, and is not known to be stated."""
+    """The dropped records that the log is not known to state."""
 
     def __init__(self) -> None:
         self._open: Gap | None = None
-        self.sent: Statement | None = None
-        """The statement that is on its way; the next waits for it."""
+        self.sent: GapEvent | None = None
+        """The event that is in flight. The next one is sent after it is confirmed."""
 
     def __bool__(self) -> bool:
         return self._open is not None or self.sent is not None
 
     @property
     def is_due(self) -> bool:
-        """Whether there is a statement to send."""
+        """Whether there is an event to send."""
         return self._open is not None and self.sent is None
 
     @property
     def records(self) -> int:
-        """Records that are not known to be stated."""
+        """The number of records that the log is not known to state."""
         return sum(gap.records for gap in (self._open, self.sent) if gap is not None)
 
     def add(self, received_utc: str) -> None:
-        """Count a record that was dropped, whose request came at that moment."""
+        """Count a dropped record by the time of receipt of its request."""
         gap = Gap(1, received_utc, received_utc)
         self._open = gap if self._open is None else self._open | gap
 
-    def to_state(self) -> Statement | None:
-        """What is to be sent now, if anything is."""
+    def next_event(self) -> GapEvent | None:
+        """The event to send now, if any; it counts as sent."""
         if self._open is None or self.sent is not None:
             return None
-        self.sent = Statement(uuid4().hex, *self._open)
+        self.sent = GapEvent(uuid4().hex, *self._open)
         self._open = None
         return self.sent
 
-    def stated(self, gap_id: str) -> None:
-        """The log has it."""
+    def confirm(self, gap_id: str) -> None:
+        """Forget the gap: the log states it."""
         if self.sent is not None and self.sent.gap_id == gap_id:
             self.sent = None

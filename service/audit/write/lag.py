@@ -1,22 +1,22 @@
-"""How long records have waited for their commit, from nothing but the counts that the writer keeps."""
+"""How long records have waited for their commit, computed from the counts of the audit log alone."""
 
 from collections import deque
 
 
 class Lag:
-    """The wait of the oldest record that is not committed, known to the interval at which it is asked for.
+    """The wait of the oldest pending record, exact to the interval of the calls.
 
-    Each time some were appended it keeps how many and when, until as many are settled: one pair for each time
-    it is asked while records wait, none otherwise, and nothing for a record.
+    Each call keeps the number of appended records and the time, until as many records are settled. So it
+    costs one pair for each call while records are pending, and nothing for a record.
     """
 
     def __init__(self) -> None:
         self._marks: deque[tuple[int, float]] = deque()
-        """Appended so far, at that moment."""
+        """The number of appended records, and when it was reached."""
         self._appended = 0
 
     def seconds(self, appended: int, settled: int, now: float) -> float:
-        """The wait, at the moment ``now``, of the first of the appended that is not among the settled."""
+        """The wait at the moment ``now`` of the oldest record that is appended and not settled."""
         if appended > self._appended:
             self._appended = appended
             self._marks.append((appended, now))

@@ -1,7 +1,8 @@
-"""The end of a process that writes for a worker that is gone.
+"""Ends a writer process whose worker is gone.
 
-It writes what it was sent and ends by itself, within moments. This is for where it cannot: its disk stalls,
-or others keep the log locked. It may hold a lock itself, which must not outlive the worker for long.
+Such a process writes what it was sent and ends by itself. This module ends it if it cannot, because its disk
+stalls or another process keeps the log locked. It may hold the write lock, which must not outlive the worker
+for long.
 """
 
 import ctypes
@@ -14,22 +15,22 @@ from threading import Thread
 from time import sleep
 
 END_WITHIN_S = 4.0
-"""From the worker's end to this process's, at most."""
+"""The longest time from the end of the worker to the end of this process."""
 
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with(worker: socket) -> None:
-    """End this process some time after the socket's other end was closed, whatever it is doing then."""
+def exit_after(worker: socket) -> None:
+    """End this process END_WITHIN_S after the other end of the socket is closed, whatever it is doing."""
     if sys.platform == "linux":
-        # One that is stopped (SIGSTOP) would not notice. What is not stopped does not notice the signal.
+        # Wakes a process that is stopped (SIGSTOP). The signal has no effect on one that runs.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
-    Thread(target=_end_after, args=(worker.fileno(),), name="audit-alone", daemon=True).start()
+    Thread(target=_exit_after, args=(worker.fileno(),), name="audit-orphan", daemon=True).start()
 
 
-def _end_after(worker: int) -> None:
-    gone = select.poll()
-    gone.register(worker, 0)  # Asks for nothing, and is told of the other end's closing all the same.
-    gone.poll()
+def _exit_after(worker: int) -> None:
+    closed = select.poll()
+    closed.register(worker, 0)  # No events are asked for. poll() reports that the other end is closed anyway.
+    closed.poll()
     sleep(END_WITHIN_S)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""What was appended and has no outcome yet, in the order in which the outcomes come."""
+"""The records that were appended and have no outcome yet, in the order in which the outcomes come."""
 
 import asyncio
 from collections import deque
@@ -6,79 +6,79 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from service.audit.write.record import Identity
+from service.audit.columns import RecordIdentity
 from service.errors import AuditUnavailable, DeadlineExceeded
 
-_IN_FLIGHT = 2
-"""Messages that are on their way at once: one that is being committed, and the next, so that the process
-never waits. More would only wake it up for less each time, which costs more than writing a record."""
+_MAX_MESSAGES_IN_FLIGHT = 2
+"""One message that is being committed, and the next, so that the writer process never waits. More messages
+would be smaller, and to wake the process for each costs more than to write a record."""
 
 
-class _Waiting(NamedTuple):
+class _Pending(NamedTuple):
     written: asyncio.Future[None] | None
-    """Nothing in relaxed mode: nobody waits."""
-    identity: Identity
+    """None in relaxed mode, where no caller waits."""
+    identity: RecordIdentity
     deadline: float
     """By the clock ``time.monotonic``."""
 
 
-class Outstanding:
-    """The records that wait, and how many of them each message took along."""
+class PendingRecords:
+    """The pending records, and the number of records in each message that is in flight."""
 
     def __init__(self) -> None:
-        self._waiting: deque[_Waiting] = deque()
+        self._records: deque[_Pending] = deque()
         self._in_flight: deque[int] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._records)
 
-    def identities(self, count: int) -> list[Identity]:
-        """What so many, those that have waited longest, are known by."""
-        return [waiting.identity for waiting in islice(self._waiting, count)]
+    def identities(self, count: int) -> list[RecordIdentity]:
+        """The identities of the oldest ``count`` records."""
+        return [record.identity for record in islice(self._records, count)]
 
     @property
-    def is_on_its_way(self) -> bool:
-        """Whether some are with whoever is to answer."""
+    def has_in_flight(self) -> bool:
+        """Whether a message is in flight."""
         return len(self._in_flight) > 0
 
     @property
-    def has_room(self) -> bool:
-        """Whether another message is to be sent before one has come back."""
-        return len(self._in_flight) < _IN_FLIGHT
+    def may_send(self) -> bool:
+        """Whether another message may be sent before an outcome comes."""
+        return len(self._in_flight) < _MAX_MESSAGES_IN_FLIGHT
 
-    def add(self, written: asyncio.Future[None] | None, identity: Identity, deadline: float) -> None:
-        """Have one more wait."""
-        self._waiting.append(_Waiting(written, identity, deadline))
+    def add(self, written: asyncio.Future[None] | None, identity: RecordIdentity, deadline: float) -> None:
+        """Add a record behind the others."""
+        self._records.append(_Pending(written, identity, deadline))
 
     def expire(self, now: float) -> None:
-        """Have nobody wait beyond their deadline; the records stay, and get their outcome."""
-        for waiting in self._waiting:
-            if waiting.deadline <= now and waiting.written is not None and not waiting.written.done():
-                waiting.written.set_exception(DeadlineExceeded())
+        """Raise DeadlineExceeded for callers whose deadline passed; the records stay pending."""
+        for record in self._records:
+            if record.deadline <= now and record.written is not None and not record.written.done():
+                record.written.set_exception(DeadlineExceeded())
 
     def sent(self, records: int) -> None:
-        """A message took so many along."""
+        """A message with this many records was sent."""
         if records:
             self._in_flight.append(records)
 
-    def lose_sight(self) -> None:
-        """No message comes back: whoever was to answer has ended."""
+    def forget_in_flight(self) -> None:
+        """No outcome comes for the messages in flight: the writer process has ended."""
         self._in_flight.clear()
 
     def settle(self, records: int, error: Exception | None = None) -> None:
-        """So many, those that have waited longest, are written, or are not because of the error."""
-        self._count_back(records)
+        """The oldest ``records`` are written, or failed with the error."""
+        self._remove_from_flight(records)
         for _ in range(records):
-            future = self._waiting.popleft().written
-            if future is None or future.done():  # Its caller was cancelled, or has given up.
+            future = self._records.popleft().written
+            if future is None or future.done():  # Its caller was cancelled or its deadline passed.
                 continue
-            with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+            with suppress(RuntimeError):  # The loop is closed: no caller waits.
                 if error is None:
                     future.set_result(None)
                 else:
                     future.set_exception(AuditUnavailable.because(error))
 
-    def _count_back(self, records: int) -> None:
+    def _remove_from_flight(self, records: int) -> None:
         while records and self._in_flight:
             first = self._in_flight.popleft()
             if first > records:

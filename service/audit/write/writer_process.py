@@ -1,9 +1,9 @@
 """The process that writes the log of one worker: ``python -m service.audit.write.writer_process``.
 
-It lives as long as the worker's end of the socket is open: a worker that stops closes it and waits, one that
-is killed has it closed by the system, and either way what was sent is written first. So it takes no signal
-that means the service: SIGINT from a terminal, SIGTERM from a supervisor that asks every process. Where it
-cannot write, it ends some seconds after the worker all the same (write/alone.py).
+It lives as long as the worker's end of the socket is open. A worker that stops closes its end and waits; the
+kernel closes that of a killed worker. Either way, what was sent is written first. So the process ignores the
+signals that are meant for the service: SIGINT from a terminal, SIGTERM from a supervisor that signals every
+process. If it cannot write, it still ends some seconds after the worker (orphaned.py).
 """
 
 import json
@@ -19,21 +19,21 @@ from pathlib import Path
 from socket import socket, socketpair
 from typing import NamedTuple, Protocol
 
-from service.audit.file.logfile import LogFile
-from service.audit.ipc.framing import framed
+from service.audit.ipc.framing import frame
 from service.audit.keep.retention import Limits
 from service.audit.write.committer import Committer, Mode
-from service.audit.write.orphaned import end_with
+from service.audit.write.logfile import LogFile
+from service.audit.write.orphaned import exit_after
 from service.system.memory import tune_memory
 
 _ROOT = Path(__file__).parents[3]
-"""Where this very ``service`` lies, whatever the working folder has under that name."""
+"""The folder of this ``service`` package; the working folder may hold another one."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Options(NamedTuple):
-    """What the process is told when it is started."""
+    """The arguments of the process."""
 
     path: str
     mode: Mode
@@ -42,37 +42,37 @@ class Options(NamedTuple):
     limits: Limits
 
 
-class WriterEnd(Protocol):
-    """Whoever commits what comes over a socket."""
+class Writer(Protocol):
+    """Commits the records that come over a socket: a process, or a thread in tests."""
 
     def start(self) -> socket:
-        """Begin, and give this end of the socket."""
+        """Start the writer and return the worker's end of the socket."""
 
     def kill(self) -> None:
-        """End it, whatever it is doing."""
+        """End the writer, whatever it is doing."""
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it has ended, or was never begun, within that time; 0 does not wait."""
+        """Whether the writer has ended, or was never started, within that time; 0 does not block."""
 
 
 class WriterProcess:
-    """The process, started as often as need be."""
+    """The writer process, which may be started again after it has ended."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> socket:
-        """Start it, where the one before has ended, and give the worker's end; raises OSError.
+        """Start the process and return the worker's end of the socket; raises OSError.
 
-        The first that comes over it is ``opened``, or ``unusable`` with the error.
+        The process before must have ended. The first message is ``opened``, or ``unusable`` with the error.
         """
-        self._tell_how_it_ended()
+        self._log_exit()
         ours, theirs = socketpair()
         with theirs, _closed_on_error(ours):
             command = [sys.executable, "-P", "-m", "service.audit.write.writer_process", str(theirs.fileno())]
             paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-            self._running = subprocess.Popen(  # noqa: S603 - this Python, and what is of its own making
+            self._running = subprocess.Popen(  # noqa: S603 - this Python, with arguments made here
                 [*command, json.dumps(self._options)],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 pass_fds=[theirs.fileno()],
@@ -81,19 +81,19 @@ class WriterProcess:
         return ours
 
     def kill(self) -> None:
-        """End it, whatever it is doing."""
+        """End the writer, whatever it is doing."""
         if self._running is not None:
             self._running.kill()
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it has ended, or was never begun, within that time; 0 does not wait."""
+        """Whether the writer has ended, or was never started, within that time; 0 does not block."""
         if self._running is None or self._running.poll() is not None:
             return True
         with suppress(subprocess.TimeoutExpired):
             self._running.wait(timeout_s)
         return self._running.returncode is not None
 
-    def _tell_how_it_ended(self) -> None:
+    def _log_exit(self) -> None:
         if self._running is not None and (code := self._running.returncode):
             how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
             _logger.warning("the process that wrote the audit log %s ended %s", self._options.path, how)
@@ -110,13 +110,13 @@ def _closed_on_error(end: socket) -> Iterator[None]:
 
 
 def serve(worker: socket, options: Options) -> None:
-    """Open the log and commit what comes over the socket, until its other end is closed."""
+    """Open the log and commit what comes over the socket until its other end is closed."""
     try:
         file = LogFile(Path(options.path), options.busy_timeout_ms, options.sync, Limits(*options.limits))
     except Exception as error:
-        worker.sendall(framed(("unusable", pickle.dumps(error))))
+        worker.sendall(frame(("unusable", pickle.dumps(error))))
         return
-    worker.sendall(framed(("opened",)))
+    worker.sendall(frame(("opened",)))
     tune_memory()
     Committer(worker, file, options.mode).run()
 
@@ -125,8 +125,8 @@ def main() -> None:
     """Serve the worker that started this process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with socket(fileno=int(sys.argv[1])) as worker, suppress(BrokenPipeError):  # It was killed at its start.
-        end_with(worker)
+    with socket(fileno=int(sys.argv[1])) as worker, suppress(BrokenPipeError):
+        exit_after(worker)
         serve(worker, Options(*json.loads(sys.argv[2])))
 
 

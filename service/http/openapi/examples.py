@@ -26,8 +26,8 @@ from service.errors import (
     RowsInvalid,
     ScopeMissing,
 )
-from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, Contract, Feature, Value
-from service.model.contract_view import shown
+from service.model.contract import Contract, Feature, Value
+from service.model.contract_view import view_of
 from service.model.label import Label, label_text
 from service.model.published import Lineage
 from service.native.messages import Health
@@ -112,7 +112,7 @@ def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
         "model_name": model,
         "model_version": VERSION,
         "classes": [*target.classes],
-        "contract": shown(Contract(features=tuple(features), target=target)).model_dump(mode="json"),
+        "contract": view_of(Contract(features=tuple(features), target=target)).model_dump(mode="json"),
         "lineage": _lineage(model).model_dump(mode="json"),
         "runtime": "ONNX Runtime 1.32.0",
         "max_batch_rows": max_batch_rows,
@@ -191,9 +191,7 @@ def _value(feature: Feature) -> Value:
 
 
 def _number(feature: Feature) -> Value:
-    largest = LARGEST_NUMBER if feature.type == "float" else LARGEST_EXACT_INTEGER
-    lowest = -largest if feature.minimum is None else max(feature.minimum, -largest)
-    highest = largest if feature.maximum is None else min(feature.maximum, largest)
+    lowest, highest = feature.limits
     low = lowest if feature.observed_minimum is None else feature.observed_minimum
     high = highest if feature.observed_maximum is None else feature.observed_maximum
     middle = min(max(low / 2 + high / 2, lowest), highest)

@@ -18,7 +18,7 @@ const listed = (values = []) =>
   values.length > 8 ? `${values.slice(0, 8).join(", ")}, … (${values.length})` : values.join(", ");
 
 // The status is 0 if there was no answer; `json` is undefined if the answer is not JSON.
-async function ask(path, headers = {}) {
+async function get(path, headers = {}) {
   const key = tabKey.get();
   try {
     const answer = await fetch(path, { headers: { ...headers, ...(key && { "X-API-Key": key }) }, cache: "no-store" });
@@ -77,7 +77,7 @@ function showModel(info) {
 }
 
 async function showHealth() {
-  const { json } = await ask("health");
+  const { json } = await get("health");
   const badge = element("status");
   badge.className = `badge ${json?.status ?? ""}`;
   badge.textContent = json?.status ?? "unknown";
@@ -85,7 +85,7 @@ async function showHealth() {
 }
 
 async function showModelAndHealth() {
-  const info = await ask("model/info");
+  const info = await get("model/info");
   if (info.status === 200) {
     showModel(info.json);
     await showHealth();
@@ -104,9 +104,9 @@ function showExample(api) {
 }
 
 async function start() {
-  const api = await ask("docs.json");
+  const api = await get("docs.json");
   showExample(api);
-  const home = await ask(location.pathname, { accept: "application/json" });
+  const home = await get(location.pathname, { accept: "application/json" });
   fill("routes", home.status === 200 ? Object.entries(home.json.routes) : [[`Not available: ${home.reason}`]]);
   if (api.json?.components.securitySchemes && tabKey.get() === "") lock("");
   else await showModelAndHealth();
@@ -121,7 +121,7 @@ async function follow(event) {
     return element("key").focus();
   }
   const path = event.currentTarget.getAttribute("href");
-  const answer = await ask(path);
+  const answer = await get(path);
   if (rejectsKey(answer)) return;
   put("answer-path", `GET /${path}`);
   put("answer-text", answer.status === 0 ? answer.reason

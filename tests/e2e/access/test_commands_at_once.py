@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.access.keyring import Keyring, make_key, read_keys, write_keys
+from service.access.keyring import Keyring, make_key, read_keys
+from tests.support.key_files import write_keys
 from tests.support.servers import PROJECT
 
 NOBODY = 65534

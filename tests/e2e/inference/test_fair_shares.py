@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from load_tests.bench.http_load import ONE_ROW, request_bytes, send_request
-from service.model.contract_view import ShownContract
+from service.model.contract_view import ContractView
 from tests.support.iris_rows import SETOSA, VIRGINICA
 from tests.support.servers import Serve, Server, children
 from tests.support.transports import Transports
@@ -34,7 +34,7 @@ def server(serve: Serve, iris: str) -> Server:
 @pytest.fixture(scope="module")
 def transports(server: Server) -> Iterator[Transports]:
     info = httpx.get(f"{server.url}/model/info", timeout=30).json()
-    contract = ShownContract.model_validate(info["contract"])
+    contract = ContractView.model_validate(info["contract"])
     with closing(Transports(server, contract, "iris_classifier")) as transports:
         yield transports
 

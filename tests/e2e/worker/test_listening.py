@@ -75,7 +75,7 @@ def starts(port: int, folder: Path) -> list[Start]:
             f"serve --host 127.0.0.1 --port {own}",
             {"TABENTO_GRPC_PORT": str(own)},
             f"TABENTO_GRPC_PORT={own} cannot be used: Address already in use. "
-            "Set another, or 0 to do without",
+            "Set another port, or 0 to disable gRPC",
         ),
         Start("no workers", "serve --api-workers 0", {}, "--api-workers=0 cannot be used"),
     ]
@@ -129,7 +129,7 @@ def test_of_services_that_start_at_once_on_one_port_one_serves_and_the_other_say
             for line in process.stdout:
                 said.append(line)
                 text = "".join(said)
-                if "cannot listen" in text and "Completed async startup" in text:
+                if "cannot listen" in text and "] Serving " in text:
                     for each in running:
                         each.terminate()
 

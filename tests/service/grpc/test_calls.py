@@ -8,6 +8,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from service.oip.served_model import SERVER_VERSION
 from service.wire.protocol import METHODS, SERVICE
 from tests.support.animals import CONTRACT, DOG
 from tests.support.grpc_calls import (
@@ -37,7 +38,7 @@ def test_the_methods_say_what_is_served(channel: grpc.Channel) -> None:
         assert [tensor.name for tensor in metadata.inputs] == [*DOG]
         assert json.loads(metadata.properties["classes"]) == [False, True]
     server = method(channel, "ServerMetadata")(MESSAGES["ServerMetadataRequest"]())
-    assert (server.name, server.version) == ("tabento", "0.1.0")
+    assert (server.name, server.version) == ("tabento", SERVER_VERSION)
 
 
 def test_reflection_gives_all_that_it_takes_to_make_a_call(channel: grpc.Channel) -> None:

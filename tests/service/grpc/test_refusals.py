@@ -78,7 +78,7 @@ def with_output(name: str) -> Any:
 @pytest.mark.parametrize(
     ("request_", "said", "expected"),
     [
-        (b"\xff", "no ModelInferRequest", "INVALID_ARGUMENT inference-invalid"),
+        (b"\xff", "not a ModelInferRequest", "INVALID_ARGUMENT inference-invalid"),
         (b"", "Model '' is not served", "NOT_FOUND model-unknown"),
         (changed(model_name="cats"), "Model 'cats' is not served", "NOT_FOUND model-unknown"),
         (changed(model_version="2"), "version '2'", "NOT_FOUND model-unknown"),

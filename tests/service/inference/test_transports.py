@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.model.contract import Contract, Feature, Value
-from service.model.contract_view import ShownContract
+from service.model.contract_view import ContractView
 from tests.support import animals
 from tests.support.servers import Server, metric
 from tests.support.transports import Row, Transports, datatype
@@ -48,7 +48,7 @@ def animals_transports(animals_server: Server) -> Iterator[Transports]:
 @pytest.fixture(scope="module")
 def iris_transports(iris_server: Server) -> Iterator[Transports]:
     info = httpx.get(f"{iris_server.url}/model/info", timeout=30).json()
-    contract = ShownContract.model_validate(info["contract"])
+    contract = ContractView.model_validate(info["contract"])
     with closing(Transports(iris_server, contract, "iris_classifier")) as transports:
         yield transports
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import psutil
 
+from service.audit.chain import SALT_BYTES
+from service.audit.columns import PackedRecord
 from service.audit.file.entry import Entry, make_entry
-from service.audit.prove.chain import SALT_BYTES
 from service.audit.query.reader import AuditReader, LoggedRequest
 from service.audit.write.audit_log import AuditLog
-from service.audit.write.record import AuditRecord, Packed, pack
+from service.audit.write.record import AuditRecord, pack
 from tests.support.servers import children
 
 PROJECT = Path(__file__).parents[3]
@@ -48,6 +49,17 @@ REFUSED = replace(
     predictions=(),
 )
 
+HARD = replace(
+    ANSWERED,
+    request_id='quote " slash \\ / tab \t del \x7f line \u2028 größe \U0001f984',
+    duration_ms=-0.0,
+    client=None,
+    request=b"\xff\x00",
+    predictions=[("1", 0.29), (1, 0.5), (True, 1.0), ("ä", 0.57), ("ä", 0.999)],
+    rows=5,
+    flags=2,
+    key_name="robot",
+)
 HOLD_THE_LOCK = """
 import sys, apsw
 connection = apsw.Connection(sys.argv[1])
@@ -71,7 +83,7 @@ def entries(records: Iterable[AuditRecord]) -> list[Entry]:
     return [make_entry(pack(record), os.urandom(SALT_BYTES)) for record in records]
 
 
-def packed(records: Iterable[AuditRecord]) -> list[Packed]:
+def packed(records: Iterable[AuditRecord]) -> list[PackedRecord]:
     """The records as the log's file takes them."""
     return [pack(record) for record in records]
 

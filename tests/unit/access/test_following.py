@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.access.keyring import Key, Keyring, make_key, write_keys
+from service.access.keyring import Key, Keyring, make_key
 from service.errors import KeysUnusable
+from tests.support.key_files import write_keys
 
 MADE = [make_key(f"key-{n}", ["predict"]) for n in range(4)]
 TEXTS = [text.encode() for text, _ in MADE]
@@ -104,7 +105,7 @@ def test_after_every_event_the_keys_are_those_of_the_file_or_of_the_last_that_co
         expected = list(range(len(MADE)))
         for kind, numbers in course:
             happen(file, kind, numbers)
-            keyring.look()
+            keyring.refresh()
             if kind not in unreadable:
                 expected = numbers
             assert valid(keyring) == expected, kind
@@ -126,7 +127,7 @@ def test_a_revocation_is_seen_whatever_went_before_it_while_the_file_was_being_r
 
         def look_all_the_time() -> None:
             while not done.is_set():
-                keyring.look()
+                keyring.refresh()
 
         reader = threading.Thread(target=look_all_the_time)
         reader.start()
@@ -139,7 +140,7 @@ def test_a_revocation_is_seen_whatever_went_before_it_while_the_file_was_being_r
             done.set()
             reader.join()
         # One look more: what was read while the file changed must not have been taken for what it is now.
-        keyring.look()
+        keyring.refresh()
         assert valid(keyring) == []
 
 
@@ -150,9 +151,9 @@ def test_a_file_that_has_long_been_the_same_is_read_again_when_it_is_written_wit
     write_keys(file, keys([0]))
     keyring = Keyring(file)
     time.sleep(3.1)
-    keyring.look()
+    keyring.refresh()
     happen(file, "written with its old times", [1])
-    keyring.look()
+    keyring.refresh()
     assert valid(keyring) == [1]
 
 
@@ -169,7 +170,7 @@ def test_a_file_that_was_just_written_is_read_again_though_its_stamp_is_the_same
         mapped[:] = other.read_bytes()
         after = file.stat()
         assert (before.st_ctime_ns, before.st_mtime_ns) == (after.st_ctime_ns, after.st_mtime_ns)
-        keyring.look()
+        keyring.refresh()
     assert valid(keyring) == [1]
 
 
@@ -212,12 +213,12 @@ def test_a_file_is_read_once_its_rights_are_mended() -> None:
         write_keys(file, [])
         file.chmod(0)
         with bound_by_rights():
-            keyring.look()
-            keyring.look()
+            keyring.refresh()
+            keyring.refresh()
         assert valid(keyring) == [0]
         file.chmod(0o644)
         with bound_by_rights():
-            keyring.look()
+            keyring.refresh()
         assert valid(keyring) == []
 
 
@@ -225,7 +226,7 @@ def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> Non
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path in (pipe, Path("/dev/zero"), tmp_path):
-        with pytest.raises(KeysUnusable, match="no regular file"):
+        with pytest.raises(KeysUnusable, match="not a regular file"):
             Keyring(path)
 
 
@@ -237,10 +238,10 @@ def test_what_cannot_be_read_is_said_once_and_so_is_its_end(
     keyring = Keyring(file)
     file.write_text("broken")
     for _ in range(3):
-        keyring.look()
+        keyring.refresh()
     write_keys(file, keys([1]))
     for _ in range(3):
-        keyring.look()
+        keyring.refresh()
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2
     assert "The keys stay as they were." in said[0]

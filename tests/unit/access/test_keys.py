@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from service.access.authorization import authorize
-from service.access.keyring import Keyring, make_key, read_keys, write_keys
+from service.access.keyring import Keyring, make_key, read_keys
 from service.errors import KeyInvalid, KeysUnusable, ScopeMissing
 from service.routes import ANY_KEY, SCOPES, Scope
+from tests.support.key_files import write_keys
 from tests.support.servers import PROJECT
 
 
@@ -79,10 +80,10 @@ def test_a_revoked_key_stops_working_and_a_broken_file_changes_nothing(tmp_path:
     file = tmp_path / "keys.json"
     keys, text = keyring(file, "predict")
     file.write_text("broken")
-    keys.look()
+    keys.refresh()
     assert keys.find(text) is not None
     write_keys(file, [])
-    keys.look()
+    keys.refresh()
     assert keys.find(text) is None
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.access.keyring import Key, Keyring, make_key, write_keys
+from service.access.keyring import Key, Keyring, make_key
+from tests.support.key_files import write_keys
 
 MANY = 10_000
 characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
@@ -85,7 +86,7 @@ def test_the_event_loop_goes_on_while_many_keys_are_read(
         keyring = Keyring(file)
         write_keys(file, [make_key("another", ["read"])[1]])
         file.write_bytes(many[0].read_bytes() + b"\n")
-        reading = asyncio.ensure_future(asyncio.to_thread(keyring.look))
+        reading = asyncio.ensure_future(asyncio.to_thread(keyring.refresh))
         longest = 0.0
         while not reading.done():
             started = time.perf_counter()

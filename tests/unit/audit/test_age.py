@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.audit.file.logfile import LogFile
 from service.audit.keep.clock import Clock
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
 from tests.support.audit.logs import ANSWERED, command, packed, read, request_ids, write
-from tests.unit.audit.test_retention import LONG, recent, wait_for
+from tests.support.audit.retained_logs import LONG, recent, wait_for
 
 KEEP_DAYS = 10.0
 DAY = timedelta(days=1)

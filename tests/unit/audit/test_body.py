@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from service.audit.file.kept_body import first_bytes, keep, length_bytes, show
+from service.audit.file.kept_body import first_bytes, length_bytes, to_column, to_json_value
 
 
 @given(st.one_of(st.binary(), st.text().map(str.encode)))
 def test_a_body_is_kept_without_loss(body: bytes) -> None:
-    kept = keep(body)
+    kept = to_column(body)
 
     assert (kept if isinstance(kept, bytes) else kept.encode()) == body
     assert length_bytes(kept) == len(body)
@@ -32,7 +32,7 @@ def test_bytes_that_are_no_text_are_cut_near_the_limit(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "shown"),
+    ("body", "to_json_valuen"),
     [
         (b'{"a": [1, 2.5, null, true, "\xc3\xa4"]}', {"a": [1, 2.5, None, True, "ä"]}),
         (b"5.1", 5.1),
@@ -48,5 +48,5 @@ def test_bytes_that_are_no_text_are_cut_near_the_limit(body: bytes) -> None:
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_a_body_is_shown_as_json_or_text_or_base64(body: bytes, shown: JsonValue) -> None:
-    assert show(keep(body)) == shown
+def test_a_body_is_to_json_valuen_as_json_or_text_or_base64(body: bytes, to_json_valuen: JsonValue) -> None:
+    assert to_json_value(to_column(body)) == to_json_valuen

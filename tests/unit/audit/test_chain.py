@@ -3,31 +3,16 @@
 import hashlib
 import json
 import struct
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
-from service.audit.file.database import open_for_reading
-from service.audit.prove.anchor import take_anchor
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.errors import AnchorUnusable
-from tests.support.audit.logs import ANSWERED, REFUSED, command, numbered, write
-
-HARD = replace(
-    ANSWERED,
-    request_id='quote " slash \\ / tab \t del \x7f line \u2028 größe \U0001f984',
-    duration_ms=-0.0,
-    client=None,
-    request=b"\xff\x00",
-    predictions=[("1", 0.29), (1, 0.5), (True, 1.0), ("ä", 0.57), ("ä", 0.999)],
-    rows=5,
-    flags=2,
-    key_name="robot",
-)
+from tests.support.audit.log_files import rows, statements
+from tests.support.audit.logs import HARD, REFUSED, command, numbered, write
 
 
 def log_of_all_kinds(db: Path) -> None:
@@ -35,29 +20,6 @@ def log_of_all_kinds(db: Path) -> None:
     write(db, *numbered(4), REFUSED)
     write(db, HARD, *numbered(6, first=10))
     write(db, *numbered(3, first=20))
-
-
-def statements(db: Path, *sql: str) -> None:
-    connection = apsw.Connection(str(db))
-    for statement in sql:
-        connection.execute(statement)
-    connection.close()
-
-
-def rows(db: Path, sql: str) -> list[dict[str, Any]]:
-    connection = apsw.Connection(str(db))
-    cursor = connection.execute(sql)
-    found = [dict(zip((name for name, *_ in cursor.get_description()), row, strict=True)) for row in cursor]
-    connection.close()
-    return found
-
-
-def anchor(db: Path) -> Path:
-    connection = open_for_reading(db)
-    file = db.with_suffix(".anchor")
-    file.write_text(take_anchor(connection).model_dump_json())
-    connection.close()
-    return file
 
 
 def text(array: list[Any]) -> bytes:
@@ -139,7 +101,9 @@ def test_a_log_may_be_written_while_it_is_verified(tmp_path: Path) -> None:
         ('{"log_id": "0", "taken_utc": "2026-07-04T09:00:00Z", "heads": []}', "it is of another log, 0,"),
     ],
 )
-def test_what_is_no_anchor_of_the_log_is_refused(tmp_path: Path, content: str | None, reason: str) -> None:
+def test_a_file_that_is_no_anchor_of_the_log_is_refused(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
     write(tmp_path / "audit.db")
     if content is not None:
         (tmp_path / "anchor").write_text(content)

@@ -10,8 +10,8 @@ from threading import Thread
 import pytest
 
 from service.audit.query.reader import AuditReader
+from tests.support.audit.log_files import statements
 from tests.support.audit.logs import ANSWERED, PROJECT, REFUSED, command, numbered, write
-from tests.unit.audit.test_chain import statements
 
 
 def test_following_from_the_end_on_tells_only_what_comes(tmp_path: Path) -> None:
@@ -169,13 +169,31 @@ def test_a_name_that_is_no_text_is_told_in_a_sentence(tmp_path: Path, name: str)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["erase"], [], ["export", "--since", "yesterday"], ["redact"]], ids=str
+    ("arguments", "sentence"),
+    [
+        (["erase"], "No such command 'erase'. See `python -m service.audit --help`."),
+        (["export", "--since", "yesterday"], "a date and time with its time zone is needed"),
+        (["prune", "--keep-days", "nan"], "Invalid value for '--keep-days': 'nan'"),
+        (["redact"], "Missing option '--request-id'. See `python -m service.audit redact --help`."),
+    ],
+    ids=str,
 )
-def test_a_wrong_call_is_refused(arguments: list[str]) -> None:
+def test_a_wrong_call_is_refused_in_one_line(arguments: list[str], sentence: str) -> None:
     done = command(*arguments)
 
-    assert done.returncode == 2
-    assert done.stderr.startswith("usage: python -m service.audit")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_needs_no_log_and_a_call_without_a_command_shows_it() -> None:
+    shown = command("--db", "absent.db", "export", "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("Usage: python -m service.audit export")
+
+    without = command()
+    assert (without.returncode, without.stdout) == (2, "")
+    assert without.stderr.startswith("Usage: python -m service.audit")
 
 
 def test_tail_of_no_lines_follows_only_what_comes(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AuditUnusable, match="no file that can be opened or made"):
+    with pytest.raises(AuditUnusable, match="no file that can be opened or created"):
         open_for_writing(tmp_path / "none" / "audit.db")
 
 
@@ -159,7 +159,7 @@ def test_a_file_that_may_only_be_read_is_refused(public_folder: Path) -> None:
 
 
 def test_a_folder_that_may_only_be_read_is_refused(public_folder: Path) -> None:
-    with as_nobody(), pytest.raises(AuditUnusable, match="no file that can be opened or made"):
+    with as_nobody(), pytest.raises(AuditUnusable, match="no file that can be opened or created"):
         open_for_writing(public_folder / "audit.db")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audit.query.display import show_message
+from service.audit.query.display import display_message
 from tests.support.animals import CONTRACT, DOG
 from tests.support.transports import infer_request
 
@@ -16,7 +16,7 @@ GRPC, V2 = "/inference.GRPCInferenceService/ModelInfer", "/v2/models/animals/inf
 def test_a_message_is_shown_with_its_values() -> None:
     for is_raw in (True, False):
         message = infer_request(CONTRACT, [DOG], "animals", is_raw=is_raw, id="dog-1").SerializeToString()
-        shown = json.loads(json.dumps(show_message("grpc", GRPC, message, is_request=True)))
+        shown = json.loads(json.dumps(display_message("grpc", GRPC, message, is_request=True)))
         assert (shown["model_name"], shown["id"]) == ("animals", "dog-1")
         assert shown["inputs"][0] == {"name": "length", "datatype": "FP64", "shape": [1, 1], "data": [1.5]}
         assert shown["inputs"][1]["data"] == [None]
@@ -25,9 +25,9 @@ def test_a_message_is_shown_with_its_values() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{}", b'{"inputs": []}', b"\xff", b"[1]x", b'{"inputs": [1]}x'])
 def test_a_body_that_is_no_binary_request_is_left(body: bytes) -> None:
-    assert show_message("http", V2, body, is_request=True) is None
-    assert show_message("http", "/predict", body, is_request=True) is None
-    assert show_message("grpc", GRPC, b"", is_request=True) is None
+    assert display_message("http", V2, body, is_request=True) is None
+    assert display_message("http", "/predict", body, is_request=True) is None
+    assert display_message("grpc", GRPC, b"", is_request=True) is None
 
 
 @given(cut=st.integers(0, 400), changed=st.integers(0, 400), to=st.integers(0, 255))
@@ -36,4 +36,4 @@ def test_whatever_is_in_the_log_is_shown_or_left(cut: int, changed: int, to: int
     message[changed % len(message)] = to
     for transport, route in (("grpc", GRPC), ("http", V2)):
         for is_request in (True, False):
-            json.dumps(show_message(transport, route, bytes(message[:cut]), is_request=is_request))
+            json.dumps(display_message(transport, route, bytes(message[:cut]), is_request=is_request))

@@ -17,16 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.audit.file.database import open_for_reading, open_for_writing
-from service.audit.file.logfile import LogFile
 from service.audit.keep.erasure import erase
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord
 from service.errors import AuditNotErased
+from tests.support.audit.log_files import older_log
 from tests.support.audit.logs import ANSWERED, NINE, command, packed, read, write
-from tests.unit.audit.test_upgrade import older_log
 
 SMALL, LONG = 200, 20_000
 """Bytes of a body: on a page with others; on pages of its own."""
@@ -120,7 +120,7 @@ def test_a_reader_is_waited_for_so_long_and_the_next_call_erases(
     with reader(db):
         done = command("--db", db, *arguments, "--wait", 0.5)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"What was removed from the audit log {db} is recorded as removed, but can")
+    assert done.stderr.startswith(f"The data is removed from the audit log {db}, but can still be read")
     assert done.stderr.count("\n") == 1
     assert found_in_files(db, {3})
 

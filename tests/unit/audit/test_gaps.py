@@ -10,10 +10,10 @@ import apsw
 import psutil
 import pytest
 
-from service.audit.file.logfile import LogFile
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
-from service.audit.write.gap import GapCounter, Statement
+from service.audit.write.gap import GapCounter, GapEvent
+from service.audit.write.logfile import LogFile
 from tests.support.audit.logs import numbered, packed, read, writing
 
 KILLS = 6
@@ -64,26 +64,26 @@ def test_whenever_the_writer_is_killed_each_record_is_logged_or_stated_as_lost_o
 def test_a_gap_is_counted_until_it_is_stated() -> None:
     gap = GapCounter()
     gap.add("2026-07-04T09:00:01.000000Z")
-    first = gap.to_state()
+    first = gap.next_event()
     assert first is not None
     gap.add("2026-07-04T09:00:03.000000Z")
     gap.add("2026-07-04T09:00:02.000000Z")
-    assert gap.to_state() is None
+    assert gap.next_event() is None
     assert (gap.records, gap.sent, gap.is_due) == (3, first, False)
 
-    gap.stated("another")
+    gap.confirm("another")
     assert gap.sent == first
-    gap.stated(first.gap_id)
-    second = gap.to_state()
+    gap.confirm(first.gap_id)
+    second = gap.next_event()
     assert second is not None
     assert second[1:] == (2, "2026-07-04T09:00:02.000000Z", "2026-07-04T09:00:03.000000Z")
-    gap.stated(second.gap_id)
+    gap.confirm(second.gap_id)
     assert not gap
 
 
 def test_the_next_writer_finds_out_what_the_one_before_had_stated_and_written(tmp_path: Path) -> None:
     records = packed([*numbered(3), *numbered(1), *numbered(1)])
-    gap = Statement("a" * 32, 2, "2026-07-04T09:00:01.000000Z", "2026-07-04T09:00:02.000000Z")
+    gap = GapEvent("a" * 32, 2, "2026-07-04T09:00:01.000000Z", "2026-07-04T09:00:02.000000Z")
     before = LogFile(tmp_path / "audit.db")
     before.write(records[:4], gap)
     before.close()
@@ -91,6 +91,6 @@ def test_the_next_writer_finds_out_what_the_one_before_had_stated_and_written(tm
     after = LogFile(tmp_path / "audit.db")
     lost = packed(numbered(1, first=9))[0][:2]
     asked = [records[0][:2], lost, records[3][:2], records[4][:2]]
-    assert after.look_up(asked, gap) == ([True, False, True, False], True)
-    assert after.look_up([], gap._replace(gap_id="b" * 32)) == ([], False)
+    assert after.find_records(asked, gap) == ([True, False, True, False], True)
+    assert after.find_records([], gap._replace(gap_id="b" * 32)) == ([], False)
     after.close()

@@ -1,6 +1,8 @@
+"""Pages of the history: order, filters, ends, and the index walks of their statements."""
+
 from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,6 @@ import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from service.audit.file.database import open_for_reading
 from service.audit.query.history import (
@@ -25,8 +26,8 @@ from service.audit.query.reader import PAGE_LIMIT_BYTES, AuditReader
 from service.audit.write.record import AuditRecord
 from service.errors import AuditUnusable
 from service.model.label import Label, label_text
+from tests.support.audit.log_files import statements
 from tests.support.audit.logs import ANSWERED, NINE, REFUSED, numbered, request_ids, write
-from tests.unit.audit.test_chain import statements
 
 LABELS = ("setosa", "versicolor", "1", 1, True)
 MODELS = ("iris_logistic_regression", "iris_random_forest")
@@ -133,7 +134,7 @@ def test_pages_stay_as_they_are_while_records_arrive(tmp_path: Path) -> None:
     assert page.next_before is None
 
 
-def test_the_last_page_says_so_even_when_it_is_full(tmp_path: Path) -> None:
+def test_the_last_page_has_no_cursor_even_if_it_is_full(tmp_path: Path) -> None:
     write(tmp_path / "audit.db", *numbered(4))
     first = AuditReader(tmp_path / "audit.db").history(HistoryFilters(limit=2))
     last = AuditReader(tmp_path / "audit.db").history(HistoryFilters(limit=2, before=first.next_before))
@@ -196,50 +197,6 @@ def test_a_page_with_a_text_that_is_not_utf8_is_refused_with_a_reason(tmp_path: 
         AuditReader(tmp_path / "audit.db").history(HistoryFilters())
 
 
-def test_filters_are_made_of_query_parameters() -> None:
-    filters = HistoryFilters.model_validate(
-        {
-            "limit": "5",
-            "before": "2026-07-04T09:00:00.000000Z~17",
-            "label": "1",
-            "since": "2026-07-04T11:00:00+02:00",
-            "until": "2026-07-04T09:00:00.000001Z",
-        }
-    )
-
-    assert (filters.limit, filters.before, filters.label) == (5, "2026-07-04T09:00:00.000000Z~17", "1")
-    assert filters.since == NINE
-    assert filters.since.tzinfo is UTC
-
-
-@pytest.mark.parametrize(
-    ("asked", "reason"),
-    [
-        ({"limit": "0"}, "greater than or equal to 1"),
-        ({"limit": "201"}, "less than or equal to 200"),
-        ({"limit": "many"}, "valid integer"),
-        ({"before": "17"}, "should match pattern"),
-        ({"before": f"2026-07-04T09:00:00.000000Z~{2**63}"}, "should match pattern"),
-        ({"since": "yesterday"}, "a date and time with its time zone is needed"),
-        ({"since": "2026"}, "a date and time with its time zone is needed"),
-        ({"since": "2026-07-04"}, "should have timezone info"),
-        ({"since": "2026-07-04T09:00:00"}, "should have timezone info"),
-        ({"since": datetime(2026, 7, 4)}, "should have timezone info"),
-        ({"since": "2026-07-04T09:00:00 02:00"}, "valid datetime"),
-        ({"since": "0001-01-01T00:00:00+14:00"}, "out of range"),
-        ({"min_confidence": "0.955"}, "in steps of 0.01"),
-        ({"min_confidence": "nan"}, "finite number"),
-        ({"max_confidence": "1.01"}, "less than or equal to 1"),
-        ({"flagged": "maybe"}, "valid boolean"),
-        ({"colour": "red"}, "Extra inputs are not permitted"),
-    ],
-    ids=str,
-)
-def test_filters_that_make_no_sense_are_refused(asked: dict[str, object], reason: str) -> None:
-    with pytest.raises(ValidationError, match=reason):
-        HistoryFilters.model_validate(asked)
-
-
 EVERY_FILTER: dict[str, Any] = {
     "label": "setosa",
     "model": MODELS[0],
@@ -283,7 +240,7 @@ def test_no_combination_of_filters_sorts_or_scans_what_grows(varied_log: AuditRe
     connection.close()
 
 
-def test_a_page_takes_a_seek_for_each_item(tmp_path: Path) -> None:
+def test_a_page_takes_one_seek_for_each_item(tmp_path: Path) -> None:
     records = numbered(200)
     spread = [
         replace(record, predictions=[(f"label-{number % 40}", number / 200)])

@@ -11,7 +11,7 @@ from time import monotonic
 import psutil
 import pytest
 
-from service.audit.query.history_pages import MOST_AT_ONCE, REJECTIONS_PER_S, HistoryPages
+from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES, REJECTIONS_PER_S, HistoryPages
 from service.audit.query.history_process import NICENESS, PageFailed
 from service.audit.query.reader import AuditReader, HistoryFilters
 from service.errors import DeadlineExceeded, Overloaded
@@ -74,7 +74,7 @@ def test_a_page_is_what_the_reader_reads_and_newer_records_are_on_the_next(tmp_p
 
 def test_pages_are_read_by_one_process_of_a_lower_priority(db: Path) -> None:
     async def ask(pages: HistoryPages) -> None:
-        await asyncio.gather(*[pages.page(HistoryFilters()) for _ in range(MOST_AT_ONCE)])
+        await asyncio.gather(*[pages.page(HistoryFilters()) for _ in range(MAX_CONCURRENT_QUERIES)])
         process = await process_of(pages)
         assert process.nice() == psutil.Process().nice() + NICENESS
         assert children(psutil.Process(), "history_process") == [process]
@@ -86,7 +86,7 @@ def test_queries_beyond_a_number_are_refused_and_those_that_wait_are_answered(db
     async def ask(pages: HistoryPages) -> None:
         process = await process_of(pages)
         process.send_signal(signal.SIGSTOP)
-        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MOST_AT_ONCE)]
+        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MAX_CONCURRENT_QUERIES)]
         await asyncio.sleep(0)
         for _ in range(3):
             with pytest.raises(Overloaded):
@@ -102,7 +102,7 @@ def test_refusals_leave_at_a_bounded_rate_however_many_ask_again_at_once(db: Pat
     async def ask(pages: HistoryPages) -> None:
         process = await process_of(pages)
         process.send_signal(signal.SIGSTOP)
-        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MOST_AT_ONCE)]
+        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MAX_CONCURRENT_QUERIES)]
         await asyncio.sleep(0)
         started, refused = monotonic(), 0
 

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from service.audit.__main__ import main
-from service.audit.file.logfile import LogFile
 from service.audit.keep.export import export
 from service.audit.keep.redaction import redact
 from service.audit.prove.verify import verify
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
+from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord
 from service.wire.protocol import make_protocol
 from tests.support.audit.logs import ANSWERED, packed

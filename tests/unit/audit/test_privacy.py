@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 import service.audit
 from service.audit.file.database import open_for_reading, open_for_writing
-from service.audit.file.logfile import LogFile
 from service.audit.keep.export import as_cell
+from service.audit.write.logfile import LogFile
 from service.errors import AuditMisuse, AuditUnusable
+from tests.support.audit.log_files import older_log
 from tests.support.audit.logs import ANSWERED, command, numbered, packed, write
-from tests.unit.audit.test_upgrade import older_log
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_refused_and_nothing_is_changed(tmp_path: Path, s
     db = tmp_path / "audit.db"
     write(db, ANSWERED)
 
-    with pytest.raises(AuditMisuse, match="cannot be asked"):
+    with pytest.raises(AuditMisuse, match="cannot run"):
         [*service.audit.read(statement, db=db)]
     with pytest.raises(AuditUnusable, match="no such file"):
         [*service.audit.read("SELECT 1", db=tmp_path / "none.db")]

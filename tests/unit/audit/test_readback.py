@@ -13,15 +13,15 @@ from time import monotonic
 import apsw
 import pytest
 
-from service.audit.file.logfile import LogFile
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.readback import read_back
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
 from service.errors import AuditUnavailable, AuditUnusable
+from tests.support.audit.failing_logs import append_all, wait_until_writable
 from tests.support.audit.logs import numbered, packed, read, request_ids
-from tests.unit.audit.test_recovery import append_all, wait_until_writable
 
 NOTICED_WITHIN_S = 10
 """A second where nothing else runs."""

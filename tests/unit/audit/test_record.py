@@ -1,11 +1,23 @@
+"""A record's columns, its labels and its moments."""
+
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audit.write.record import by_label, utc_text
+from service.audit.columns import COLUMNS, RECORD_COLUMNS, REQUEST_COLUMNS
+from service.audit.file.database import open_for_writing
+from service.audit.file.entry import by_label
+from service.audit.keep.export import TABLE
+from service.audit.query.reader import LoggedRequest
+from service.audit.utc_text import utc_text
+from service.audit.write.record import pack
 from service.model.label import Label, label_from, label_text, label_type
+from tests.support.audit.logs import ANSWERED
 
 LABELS = st.one_of(st.text(), st.integers(), st.booleans())
 
@@ -47,3 +59,39 @@ def test_a_moment_is_written_in_utc() -> None:
 def test_a_moment_without_time_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         utc_text(datetime(2026, 7, 4, 9, 30))
+
+
+def test_a_packed_record_has_the_columns_in_the_order_of_the_table(tmp_path: Path) -> None:
+    named = {"request_json": "request", "response_json": "response"}
+    record = replace(ANSWERED, flags=2, key_name="robot")
+    packed = pack(record)
+    with closing(open_for_writing(tmp_path / "audit.db")) as connection:
+        table = connection.execute(
+            "SELECT name, type, \"notnull\" FROM pragma_table_info('request')"
+        ).fetchall()
+
+    assert [name for name, *_ in table] == [*REQUEST_COLUMNS]
+    assert [(c.name, c.affinity, not c.is_nullable) for c in RECORD_COLUMNS] == [
+        (name, type_, bool(is_required)) for name, type_, is_required in table[1 : len(COLUMNS)]
+    ]
+    assert packed[len(RECORD_COLUMNS) :] == (record.predictions,)
+    for column, value in zip(RECORD_COLUMNS, packed, strict=False):
+        if column.name == "request_cut_bytes":
+            assert value == 0
+        elif column.name == "received_utc":
+            assert value == utc_text(record.received_utc)
+        else:
+            assert value == getattr(record, named.get(column.name, column.name)), column.name
+
+
+def test_every_column_of_a_record_is_displayed() -> None:
+    displayed = {
+        f"{field}_json" if field in ("request", "response") else field for field in LoggedRequest.model_fields
+    }
+
+    assert displayed == {column.name for column in COLUMNS} | {"predictions"}
+    assert " ".join(TABLE) == (
+        "id request_id received_utc transport route status duration_ms client key_name model_name "
+        "model_version label rows min_confidence max_confidence flags request_json request_cut_bytes "
+        "response_json"
+    )

@@ -1,53 +1,15 @@
 """What happens when the log cannot be written, and afterwards."""
 
 import asyncio
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 
 import apsw
-import psutil
 import pytest
 
 from service.audit.write.audit_log import AuditLog
-from service.audit.write.record import AuditRecord
 from service.errors import AuditUnavailable, AuditUnusable
+from tests.support.audit.failing_logs import append_all, full_disk, wait_until_writable
 from tests.support.audit.logs import locked, numbered, read, request_ids
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file of the writers may grow, nor be written beyond its first kilobyte: the kernel refuses it."""
-    writers = [child.pid for child in psutil.Process().children()]
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for pid in writers:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_024, hard))
-    try:
-        yield
-    finally:
-        for pid in writers:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def append_all(log: AuditLog, records: list[AuditRecord]) -> list[type]:
-    """Append at once; the types of the outcomes."""
-
-    async def append() -> list[BaseException | None]:
-        return await asyncio.gather(*(log.append(record) for record in records), return_exceptions=True)
-
-    return [type(outcome) for outcome in asyncio.run(append())]
-
-
-def wait_until_writable(log: AuditLog) -> None:
-    async def wait() -> None:
-        deadline = monotonic() + 10
-        while not log.writable:
-            assert monotonic() < deadline
-            await asyncio.sleep(0.02)
-
-    asyncio.run(wait())
 
 
 def test_a_full_disk_fails_the_whole_group_and_is_recovered_from_without_requests(

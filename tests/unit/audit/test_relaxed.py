@@ -12,14 +12,14 @@ import apsw
 import pytest
 
 from service.audit.file.database import BUSY_TIMEOUT_MS
-from service.audit.ipc.framing import Inbox, framed
+from service.audit.ipc.framing import FrameReader, frame
 from service.audit.keep.retention import Limits
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
 from service.audit.write.writer_process import Options, WriterProcess
+from tests.support.audit.failing_logs import full_disk, wait_until_writable
 from tests.support.audit.logs import ANSWERED, NINE, locked, numbered, read, request_ids, writing
-from tests.unit.audit.test_recovery import full_disk, wait_until_writable
 
 
 def append_all(log: AuditLog, records: list[AuditRecord]) -> float:
@@ -193,7 +193,7 @@ class MuteWriter:
     @staticmethod
     def _pass_on(worker: socket, process: socket) -> None:
         with worker, process:
-            worker.sendall(framed(next(Inbox(process).receive())))
+            worker.sendall(frame(next(FrameReader(process).receive())))
             while sent := worker.recv(65536):
                 process.sendall(sent)
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -12,33 +11,16 @@ import apsw
 import pytest
 
 from service.audit.file.database import open_for_reading
-from service.audit.file.logfile import LogFile
 from service.audit.keep.retention import Limits, used_bytes
 from service.audit.prove.verify import verify
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 from service.audit.write.audit_log import AuditLog
-from service.audit.write.record import AuditRecord
-from tests.support.audit.logs import ANSWERED, numbered, packed, read, request_ids, write
+from service.audit.write.logfile import LogFile
+from tests.support.audit.log_files import rows
+from tests.support.audit.logs import ANSWERED, packed, read, request_ids, write
+from tests.support.audit.retained_logs import recent, wait_for
 from tests.support.audit.writer_thread import open_here
-from tests.unit.audit.test_chain import rows
-
-LONG = b'"' + b"x" * 4_000 + b'"'
-
-
-def recent(count: int, ago: timedelta = timedelta(0)) -> list[AuditRecord]:
-    now = datetime.now(UTC) - ago
-    return [
-        replace(record, received_utc=now + timedelta(milliseconds=number), response=LONG)
-        for number, record in enumerate(numbered(count))
-    ]
-
-
-def wait_for(log: AuditLog, records: int) -> None:
-    deadline = monotonic() + 15
-    while len(read(log.path)) > records:
-        assert monotonic() < deadline
-        asyncio.run(asyncio.sleep(0.05))
 
 
 def used(db: Path) -> int:
@@ -141,8 +123,8 @@ def test_what_cannot_be_pruned_does_not_stop_the_writing(
 
 def test_the_wal_stays_bounded_while_readers_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = 1024**2
-    monkeypatch.setattr("service.audit.file.logfile.WAL_LIMIT_BYTES", limit)
-    monkeypatch.setattr("service.audit.file.logfile._RESTART_INTERVAL_S", 0.0)
+    monkeypatch.setattr("service.audit.write.logfile.WAL_LIMIT_BYTES", limit)
+    monkeypatch.setattr("service.audit.write.logfile._RESTART_INTERVAL_S", 0.0)
     log = open_here(tmp_path / "audit.db")
     asyncio.run(log.append(recent(1)[0]))
     stop = Event()

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from service.audit.file import schema
 from service.audit.file.database import open_for_writing
 from service.errors import AuditUnusable
+from tests.support.audit.log_files import older_log, statements
 from tests.support.audit.logs import ANSWERED, write
-from tests.unit.audit.test_chain import statements
-from tests.unit.audit.test_upgrade import older_log
 
 RELEASED = {
     1: "e1eed2bd81a3d4f2134e6976323c536854cb2a6da36b0e461a10d01243c3717a",

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.audit.file.database import open_for_reading
-from service.audit.file.logfile import LogFile
 from service.audit.keep.retention import STEP_BYTES, Limits, prune_step, used_bytes
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
 from tests.support.audit.logs import command, numbered, packed, read, request_ids, write
 
 PAGE_BYTES = 4_096

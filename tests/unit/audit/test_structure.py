@@ -7,8 +7,8 @@ import apsw
 import pytest
 
 from service.audit.prove.verify import Report, verify
+from tests.support.audit.log_files import statements
 from tests.support.audit.logs import command, numbered, write
-from tests.unit.audit.test_chain import statements
 
 DROP_GAPS = "CREATE VIEW gap AS SELECT id, recorded_utc, 0 AS records FROM event WHERE kind = 'none'"
 

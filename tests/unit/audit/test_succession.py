@@ -8,10 +8,16 @@ from typing import cast
 import pytest
 
 from service.audit.write.audit_log import AuditLog
-from service.audit.write.busy_wait import AWAKE_S, OUTCOME_AWAKE_S, Awake, Succession, processors
+from service.audit.write.busy_wait import (
+    OUTCOME_WAIT_S,
+    RECORD_WAIT_S,
+    BusyWaitPolicy,
+    OutcomeBusyWait,
+    processors,
+)
 from tests.support.audit.logs import numbered, read, request_ids, writing
 
-SOON = AWAKE_S / 2
+SOON = RECORD_WAIT_S / 2
 
 with_two_processors = pytest.mark.skipif(processors() < 2, reason="it takes two processors")
 
@@ -19,25 +25,25 @@ with_two_processors = pytest.mark.skipif(processors() < 2, reason="it takes two 
 @with_two_processors
 @pytest.mark.parametrize(
     ("records", "waited_s", "quick"),
-    [(1, SOON, True), (2, SOON, False), (0, SOON, False), (1, 2 * AWAKE_S, False)],
+    [(1, SOON, True), (2, SOON, False), (0, SOON, False), (1, 2 * RECORD_WAIT_S, False)],
 )
 def test_the_next_is_expected_after_one_that_came_alone_and_soon(
     records: int, waited_s: float, *, quick: bool
 ) -> None:
-    succession = Succession(is_awaited=True)
-    assert not succession.is_quick
-    succession.follow(records, waited_s)
-    assert succession.is_quick == quick
+    succession = BusyWaitPolicy(is_awaited=True)
+    assert not succession.is_worthwhile
+    succession.observe(records, waited_s)
+    assert succession.is_worthwhile == quick
 
 
 @with_two_processors
 def test_it_is_not_expected_any_more_once_it_did_not_come_or_where_nobody_waits_for_it() -> None:
-    succession, relaxed = Succession(is_awaited=True), Succession(is_awaited=False)
+    succession, relaxed = BusyWaitPolicy(is_awaited=True), BusyWaitPolicy(is_awaited=False)
     for one in (succession, relaxed):
-        one.follow(1, SOON)
-    succession.follow(1, 2 * AWAKE_S)
-    assert not succession.is_quick
-    assert not relaxed.is_quick
+        one.observe(1, SOON)
+    succession.observe(1, 2 * RECORD_WAIT_S)
+    assert not succession.is_worthwhile
+    assert not relaxed.is_worthwhile
 
 
 @pytest.mark.parametrize(
@@ -104,29 +110,29 @@ class Loop:
 @with_two_processors
 def test_a_worker_stays_awake_for_the_outcome_of_a_record_alone_but_not_for_long() -> None:
     loop = Loop()
-    awake = Awake(is_awaited=True, clock=lambda: loop.now_s)
+    awake = OutcomeBusyWait(is_awaited=True, clock=lambda: loop.now_s)
 
-    def send(outstanding: int = 1, turns: int = 1_000) -> int:
-        awake.sent(cast(asyncio.AbstractEventLoop, loop), outstanding)
+    def send(pending: int = 1, turns: int = 1_000) -> int:
+        awake.sent(cast(asyncio.AbstractEventLoop, loop), pending)
         return loop.turns(turns)
 
     assert send() == 0  # How long an outcome takes is not known yet.
     awake.settled()
-    assert send() == OUTCOME_AWAKE_S / 0.0005
+    assert send() == OUTCOME_WAIT_S / 0.0005
     awake.settled()
     assert send() == 0  # The last took too long.
     awake.settled()
     assert send(turns=2) == 2
     awake.settled()
     assert loop.turns() == 1  # It has come.
-    assert send(outstanding=2) == 0
+    assert send(pending=2) == 0
     awake.settled()
     assert send() == 0  # The last was not alone.
 
 
 def test_a_worker_does_not_stay_awake_where_nobody_waits() -> None:
     loop = Loop()
-    awake = Awake(is_awaited=False, clock=lambda: loop.now_s)
+    awake = OutcomeBusyWait(is_awaited=False, clock=lambda: loop.now_s)
     for _ in range(3):
         awake.sent(cast(asyncio.AbstractEventLoop, loop), 1)
         assert loop.turns() == 0

@@ -1,10 +1,7 @@
 """Logs that were tampered with: whatever is changed, removed, inserted, moved or cut off is found."""
 
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -13,15 +10,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from service.audit.file.database import open_for_writing
-from service.audit.file.logfile import LogFile
-from service.audit.file.tail import ChainHead, Tail
-from service.audit.keep.redaction import redact
-from service.audit.keep.retention import Limits, prune_step
-from service.audit.prove.chain import Start, first_position
-from service.audit.prove.verify import Report, verify
-from tests.support.audit.logs import ANSWERED, NINE, REFUSED, entries, numbered, write
-from tests.unit.audit.test_chain import HARD, anchor, rows
+from service.audit.prove.verify import verify
+from tests.support.audit.log_files import rows
+from tests.support.audit.logs import numbered, write
+from tests.support.audit.tampering import check, copied, pruned_and_redacted
 
 TABLES = {
     "request": "id request_id received_utc transport route status duration_ms client model_name "
@@ -52,39 +44,7 @@ TAMPERING = settings(
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of several writers, pruned at its beginning and redacted, in order."""
-    db = tmp_path_factory.mktemp("original") / "audit.db"
-    write(db, *numbered(12), REFUSED)
-    write(db, HARD, *numbered(6, first=20))
-    file = LogFile(db, 5_000)
-    with file.transaction() as (connection, tail):
-        assert prune_step(connection, tail, Limits(keep_days=0.0), datetime(2030, 1, 1, tzinfo=UTC), 5) == 5
-    assert redact(file, "r-21", "asked for by the person") == 1
-    file.close()
-    write(db, *numbered(4, first=30))
-    report = verify(db, anchor(db))
-    assert report.problems == []
-    assert (report.chains, report.records, report.events, report.pruned, report.redacted) == (4, 19, 2, 5, 1)
-    return db
-
-
-@contextmanager
-def copied(original: Path) -> Iterator[apsw.Connection]:
-    """A connection to a copy of the log."""
-    copy = original.with_name("copy.db")
-    for name in (copy.name, f"{copy.name}-wal", f"{copy.name}-shm"):
-        copy.with_name(name).unlink(missing_ok=True)
-    shutil.copy(original, copy)
-    connection = apsw.Connection(str(copy))
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def check(connection: apsw.Connection, original: Path, *, with_anchor: bool = False) -> Report:
-    path = Path(connection.filename)
-    return verify(path, original.with_suffix(".anchor") if with_anchor else None)
+    return pruned_and_redacted(tmp_path_factory.mktemp("original"))
 
 
 def keys(connection: apsw.Connection, table: str) -> list[tuple[object, ...]]:
@@ -99,7 +59,7 @@ def where(table: str) -> str:
     return f"({key[table]}) = (?, ?, ?)" if table in key else "rowid = ?"
 
 
-def test_every_column_of_the_log_is_tried(tmp_path: Path) -> None:
+def test_every_column_of_the_log_is_tampered_with(tmp_path: Path) -> None:
     write(tmp_path / "audit.db")
     found = rows(
         tmp_path / "audit.db",
@@ -250,122 +210,3 @@ def test_the_first_of_reordered_records_is_named(tmp_path: Path) -> None:
 
     (problem, *_) = verify(db).problems
     assert (problem.kind, problem.seq, problem.id) == ("reordered", 3, 3)
-
-
-@pytest.mark.parametrize("count", [1, 2, 4])
-def test_a_log_cut_short_with_its_head_is_found_by_the_anchor(original: Path, count: int) -> None:
-    with copied(original) as connection:
-        last = connection.execute("SELECT max(id) FROM request").get
-        for table, key in (("request_facet", "request"), ("request_label", "request"), ("request", "id")):
-            connection.execute(f"DELETE FROM {table} WHERE {key} > ?", (last - count,))
-        if count == 4:
-            connection.execute("DELETE FROM chain WHERE id = 4")
-        else:
-            connection.execute(
-                """UPDATE chain SET (head_seq, head_hash) =
-                   (SELECT seq, hash FROM request WHERE chain = 4 ORDER BY id DESC LIMIT 1) WHERE id = 4"""
-            )
-        assert check(connection, original).ok
-        (problem,) = check(connection, original, with_anchor=True).problems
-
-    assert (problem.kind, problem.seq) == ("missing", 4)
-
-
-def test_a_log_rebuilt_under_the_same_names_is_found_by_the_anchor(tmp_path: Path) -> None:
-    db = tmp_path / "audit.db"
-    write(db, *numbered(3))
-    kept = anchor(db)
-    (log,), (chain,) = rows(db, "SELECT * FROM log"), rows(db, "SELECT * FROM chain")
-    db.unlink()
-    connection = open_for_writing(db)
-    connection.execute("UPDATE log SET log_id = ?", (log["log_id"],))
-    start = Start(log["log_id"], 1, chain["writer"], chain["started_utc"], 0, b"")
-    first = first_position(start)
-    connection.execute("INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*start[1:], *first, *first))
-    tail = Tail(connection, ChainHead(1, chain["writer"], first), {})
-    tail.add_records(entries(numbered(3)))
-    tail.finish()
-    connection.close()
-
-    assert verify(db).ok
-    (problem,) = verify(db, kept).problems
-    assert (problem.kind, problem.seq) == ("different", 3)
-
-
-def test_pruned_further_than_was_stated_is_found(original: Path) -> None:
-    with copied(original) as connection:
-        connection.execute("DELETE FROM request_facet WHERE request = 6")
-        connection.execute("DELETE FROM request_label WHERE request = 6")
-        connection.execute(
-            "UPDATE chain SET (base_seq, base_hash) = (SELECT seq, hash FROM request WHERE id = 6)"
-            " WHERE id = 1"
-        )
-        connection.execute("DELETE FROM request WHERE id = 6")
-        (problem,) = check(connection, original).problems
-
-    assert "pruned further" in str(problem)
-
-
-def test_content_that_is_gone_without_a_redaction_is_found(original: Path) -> None:
-    with copied(original) as connection:
-        connection.execute(
-            """UPDATE request SET salt = NULL, client = NULL, request_json = '', response_json = ''
-               WHERE id = 13"""
-        )
-        (problem,) = check(connection, original).problems
-
-    assert "no redaction is recorded" in str(problem)
-
-
-def test_content_that_is_back_after_a_redaction_is_found(tmp_path: Path) -> None:
-    db = tmp_path / "audit.db"
-    write(db, *numbered(2))
-    before = shutil.copy(db, tmp_path / "before.db")
-    file = LogFile(db, 5_000)
-    redact(file, "r-1", None)
-    file.close()
-    connection = apsw.Connection(str(db))
-    connection.execute("ATTACH ? AS before", (str(before),))
-    for table in ("request", "request_label", "request_facet"):
-        connection.execute(f"REPLACE INTO main.{table} SELECT * FROM before.{table}")
-    connection.close()
-
-    (problem,) = verify(db).problems
-    assert "has the content that it removed" in str(problem)
-
-
-def test_an_old_anchor_holds_after_pruning_and_redaction(tmp_path: Path) -> None:
-    db = tmp_path / "audit.db"
-    write(db, *numbered(20))
-    kept = anchor(db)
-    file = LogFile(db, 5_000)
-    with file.transaction() as (connection, tail):
-        prune_step(connection, tail, Limits(keep_days=1.0), datetime(2030, 1, 1, tzinfo=UTC), 15)
-    redact(file, "r-18", None)
-    file.close()
-    assert verify(db, kept).ok
-    file = LogFile(db, 5_000)
-    with file.transaction() as (connection, tail):
-        prune_step(connection, tail, Limits(keep_days=1.0), datetime(2030, 1, 1, tzinfo=UTC), 15)
-    file.close()
-
-    report = verify(db, kept)
-    assert (report.ok, report.records, report.pruned) == (True, 0, 20)
-
-
-def test_only_what_was_asked_for_is_redacted(tmp_path: Path) -> None:
-    db = tmp_path / "audit.db"
-    secret = ANSWERED.request.replace(b"1.4", b"8765.4321")
-    write(db, *numbered(3))
-    from dataclasses import replace
-
-    write(db, replace(ANSWERED, request_id="theirs", request=secret, received_utc=NINE))
-    assert b"8765.4321" in db.read_bytes()
-    file = LogFile(db, 5_000)
-    assert redact(file, "theirs", None) == 1
-    assert redact(file, "theirs", None) == 0
-    file.close()
-
-    assert b"8765.4321" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert [row["client"] for row in rows(db, "SELECT client FROM request")] == ["192.0.2.7"] * 3 + [None]
-    assert verify(db).ok

@@ -13,6 +13,7 @@ from service.audit.prove.verify import verify
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 from service.errors import AuditMisuse, AuditUnusable
+from tests.support.audit.log_files import older_log
 from tests.support.audit.logs import PROJECT, numbered, read, request_ids, write
 
 START = """
@@ -21,33 +22,6 @@ from pathlib import Path
 from service.audit.write.audit_log import AuditLog
 AuditLog.open(Path(sys.argv[1])).close()
 """
-
-
-def older_log(db: Path) -> None:
-    """A log as schema 1 had it: three answers, of which one is a batch, and a refusal."""
-    connection = apsw.Connection(str(db))
-    connection.pragma("journal_mode", "WAL")
-    connection.pragma("application_id", schema.APPLICATION_ID)
-    connection.execute(
-        """CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_utc TEXT NOT NULL)
-           STRICT"""
-    )
-    connection.execute("INSERT INTO migration VALUES (1, 'requests', '2026-07-01T00:00:00.000000Z')")
-    connection.execute(schema.MIGRATIONS[0].sql)
-    for number in range(1, 5):
-        received_utc = f"2026-07-04T09:00:0{number}.000000Z"
-        status = 422 if number == 4 else 200
-        row = (f"r-{number}", received_utc, "http", "/predict", status, 1.5, None, "iris", "1", 1)
-        connection.execute(
-            f"INSERT INTO request VALUES (NULL, {', '.join('?' * 13)})", (*row, '{"a": 1}', 0, b"\xff")
-        )
-        if status == 200:
-            least = 0.5 if number == 2 else 0.9
-            connection.execute(
-                "INSERT INTO request_label VALUES (?, 'setosa', 'text', ?, ?, 0.9, ?)",
-                (number, 2 if number == 2 else 1, least, received_utc),
-            )
-    connection.close()
 
 
 def test_an_older_log_is_upgraded_with_a_copy_beside_it(tmp_path: Path) -> None:

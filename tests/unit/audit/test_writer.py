@@ -1,3 +1,5 @@
+"""Appending: when it returns, what shares a commit, and what remains of a writer that ends."""
+
 import asyncio
 import os
 import resource
@@ -13,15 +15,12 @@ import apsw
 import psutil
 import pytest
 
-from service.audit.file.kept_body import REFUSED_BODY_LIMIT_BYTES
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
 from service.errors import AuditUnavailable
 from tests.support.audit.logs import (
     ANSWERED,
-    NINE,
-    REFUSED,
     appender,
     locked,
     numbered,
@@ -45,7 +44,7 @@ def commits(db: Path) -> int:
     return sum(wal[at + 4 : at + 8] != bytes(4) for at in range(32, len(wal), frame_bytes))
 
 
-def test_a_record_is_there_for_another_process_when_append_returns(tmp_path: Path) -> None:
+def test_another_process_reads_a_record_when_append_has_returned(tmp_path: Path) -> None:
     async def append_and_count() -> str:
         await log.append(ANSWERED)
         command = [sys.executable, "-c", COUNT, str(log.path)]
@@ -93,7 +92,7 @@ def test_a_killed_process_loses_no_acknowledged_record(tmp_path: Path) -> None:
     write(tmp_path / "audit.db", ANSWERED)
 
 
-def test_a_cancelled_waiter_leaves_its_neighbours_and_its_record(tmp_path: Path) -> None:
+def test_a_cancelled_append_disturbs_no_other_and_keeps_its_record(tmp_path: Path) -> None:
     async def cancel_one() -> list[object]:
         with locked(log.path):
             tasks = [asyncio.create_task(log.append(record)) for record in numbered(10)]
@@ -123,7 +122,7 @@ def test_a_record_outlives_the_loop_that_appended_it(tmp_path: Path) -> None:
     assert request_ids(read(log.path)) == ["r-1"]
 
 
-def test_closing_writes_what_is_queued(tmp_path: Path) -> None:
+def test_closing_writes_the_pending_records(tmp_path: Path) -> None:
     async def close_at_once() -> None:
         tasks = [asyncio.create_task(log.append(record)) for record in numbered(50)]
         await asyncio.sleep(0)
@@ -136,7 +135,7 @@ def test_closing_writes_what_is_queued(tmp_path: Path) -> None:
     assert len(read(log.path)) == 50
 
 
-def test_a_closed_log_takes_nothing(tmp_path: Path) -> None:
+def test_a_closed_log_refuses_records_and_starts_no_process(tmp_path: Path) -> None:
     before = psutil.Process().children()
     log = AuditLog.open(tmp_path / "audit.db")
     log.close()
@@ -159,7 +158,7 @@ def test_an_idle_log_sleeps(tmp_path: Path) -> None:
     log.close()
 
 
-def test_a_writer_that_is_killed_fails_what_waits_and_is_replaced(
+def test_pending_records_of_a_killed_writer_fail_and_it_is_replaced(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = AuditLog.open(tmp_path / "audit.db")
@@ -235,83 +234,6 @@ def test_a_group_larger_than_a_socket_holds_is_written_whole(tmp_path: Path) -> 
     log.close()
 
     assert [len(str(request.request)) for request in read(log.path)] == [200_000] * 50
-
-
-def test_an_answer_is_logged_as_it_went_over_the_wire(tmp_path: Path) -> None:
-    predictions = [("setosa", 0.9), ("setosa", 0.7), ("virginica", 0.5)]
-    write(tmp_path / "audit.db", replace(ANSWERED, rows=3, predictions=predictions, client=None))
-
-    (request,) = read(tmp_path / "audit.db")
-    assert request.model_dump() == {
-        "id": 1,
-        "request_id": "r-1",
-        "received_utc": NINE,
-        "transport": "http",
-        "route": "/predict",
-        "status": 200,
-        "duration_ms": 1.25,
-        "client": None,
-        "key_name": None,
-        "model_name": "iris_logistic_regression",
-        "model_version": "3",
-        "rows": 3,
-        "predictions": (
-            {"label": "setosa", "rows": 2, "min_confidence": 0.7, "max_confidence": 0.9},
-            {"label": "virginica", "rows": 1, "min_confidence": 0.5, "max_confidence": 0.5},
-        ),
-        "flags": 0,
-        "request": {"petal_length": 1.4, "petal_width": None},
-        "request_cut_bytes": 0,
-        "response": {"prediction": "setosa", "confidence": 0.97},
-    }
-
-
-def test_a_refused_body_is_cut_and_an_answered_one_is_not(tmp_path: Path) -> None:
-    long = b'"' + b"x" * 100_000 + b'"'
-    write(tmp_path / "audit.db", replace(REFUSED, request=long), replace(ANSWERED, request=long))
-
-    refused, answered = read(tmp_path / "audit.db")
-    assert refused.request == long[:REFUSED_BODY_LIMIT_BYTES].decode()
-    assert refused.request_cut_bytes == len(long) - REFUSED_BODY_LIMIT_BYTES
-    assert answered.request == "x" * 100_000
-    assert answered.request_cut_bytes == 0
-
-
-def test_a_body_is_text_for_sql_unless_it_is_no_utf_8(tmp_path: Path) -> None:
-    write(tmp_path / "audit.db", REFUSED, replace(REFUSED, request=b"\xff\x00"))
-
-    connection = apsw.Connection(str(tmp_path / "audit.db"))
-    bodies = connection.execute("SELECT request_json FROM request ORDER BY id").fetchall()
-    connection.close()
-    assert bodies == [('{"petal_length": "long"}',), (b"\xff\x00",)]
-
-
-def test_a_batch_of_many_rows_is_one_small_row_a_label(tmp_path: Path) -> None:
-    predictions = [(label, 0.5) for label in ("setosa", "virginica") for _ in range(5_000)]
-    write(tmp_path / "audit.db", replace(ANSWERED, rows=10_000, predictions=predictions))
-
-    connection = apsw.Connection(str(tmp_path / "audit.db"))
-    assert connection.execute("SELECT count(*), sum(rows) FROM request_label").get == (2, 10_000)
-    connection.close()
-
-
-def test_ids_are_never_given_twice(tmp_path: Path) -> None:
-    write(tmp_path / "audit.db", *numbered(3))
-    connection = apsw.Connection(str(tmp_path / "audit.db"))
-    connection.execute("DELETE FROM request_facet; DELETE FROM request_label; DELETE FROM request")
-    connection.close()
-    write(tmp_path / "audit.db", *numbered(2, first=4))
-
-    assert [request.id for request in read(tmp_path / "audit.db")] == [4, 5]
-
-
-@pytest.mark.parametrize("count", [1, 3, 4, 5, 63, 64, 65, 84, 85, 149])
-def test_groups_of_any_size_are_written_whole_and_in_order(tmp_path: Path, count: int) -> None:
-    write(tmp_path / "audit.db", *numbered(count))
-
-    requests = read(tmp_path / "audit.db")
-    assert request_ids(requests) == request_ids(numbered(count))
-    assert all(len(request.predictions) == 1 for request in requests)
 
 
 def test_a_record_that_cannot_be_written_fails_alone(

@@ -151,11 +151,11 @@ def test_a_column_may_have_any_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("about", "sentence"),
     [
-        ({"type": "boolean", "minimum": 0}, "no minimum or maximum"),
-        ({"type": "category", "observed_maximum": 1}, "no minimum or maximum"),
-        ({"type": "float", "categories": ("a",)}, "no categories"),
-        ({"type": "integer", "closed": True}, "no categories"),
-        ({"type": "category", "closed": True}, "names no categories"),
+        ({"type": "boolean", "minimum": 0}, "cannot have a minimum or maximum"),
+        ({"type": "category", "observed_maximum": 1}, "cannot have a minimum or maximum"),
+        ({"type": "float", "categories": ("a",)}, "cannot have categories"),
+        ({"type": "integer", "closed": True}, "cannot have categories"),
+        ({"type": "category", "closed": True}, "has no categories"),
         ({"type": "float", "minimum": 2, "maximum": 1}, "minimum above its maximum"),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_feature_that_contradicts_itself_is_refused_by_name(about: dict[str, A
 
 
 def test_features_of_the_same_name_are_refused() -> None:
-    with pytest.raises(ValidationError, match="named twice: a"):
+    with pytest.raises(ValidationError, match="duplicate features: a"):
         contract(Feature(name="a", type="float"), Feature(name="a", type="float"))
 
 

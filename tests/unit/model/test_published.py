@@ -19,8 +19,8 @@ from service.model.published import (
     ESTIMATOR_FILE,
     GOLDEN_FILE,
     load_model,
-    newest,
     read_contract,
+    resolve_tag,
 )
 from tests.support.iris_rows import SETOSA, VIRGINICA
 from tests.support.servers import PROJECT
@@ -40,12 +40,12 @@ def test_a_published_model_is_loaded_with_its_contract_and_lineage(
 
 def test_the_newest_version_is_meant_where_none_is_named(publish_picky: Callable[[str], str]) -> None:
     first, second = publish_picky("versions"), publish_picky("versions")
-    assert newest("versions") == second
-    assert newest(first) == first
+    assert resolve_tag("versions") == second
+    assert resolve_tag(first) == first
 
 
 @pytest.mark.usefixtures("store")
-@pytest.mark.parametrize("use", [newest, read_contract, load_model])
+@pytest.mark.parametrize("use", [resolve_tag, read_contract, load_model])
 def test_a_model_that_is_not_there_is_named_with_the_way_to_it(use: Callable[[str], object]) -> None:
     with pytest.raises(ModelNotPublished, match=r"no model 'nowhere'.*python -m training.*--arg model=NAME"):
         use("nowhere")

@@ -89,7 +89,7 @@ def test_a_number_too_large_for_a_float_breaks_the_contract(messages: Messages) 
 def test_a_refusal_lists_the_first_findings_and_says_that_there_are_more() -> None:
     many = Messages(CONTRACT, max_batch_rows=1000)
     with pytest.raises(
-        RowsInvalid, match=r"At least 100 values break the contract \(the first 100 are given\)"
+        RowsInvalid, match=r"At least 100 values break the contract \(the first 100 are listed\)"
     ) as refused:
         rows_of(many.parse_batch(json.dumps({"instances": [{}] * 200}).encode()))
     assert len(refused.value.findings) == MAX_FINDINGS

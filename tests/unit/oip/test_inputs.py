@@ -74,7 +74,7 @@ def test_one_tensor_may_have_all_features_where_they_are_numbers() -> None:
     rows = [(1.5, None, 4, None, True, False), (2.0, 3.5, 2, 7, False, None)]
     assert read([nested], contract=NUMERIC) == read([flat], contract=NUMERIC) == rows
     assert "not an input" in refused([nested])
-    assert "beside" in refused([nested, *of_row(ROW)[:6]], NUMERIC)
+    assert "must be the only input" in refused([nested, *of_row(ROW)[:6]], NUMERIC)
     assert "'length' is missing" in refused([nested, *of_row(ROW)[1:6]], NUMERIC)
     assert "[n, 6]" in refused([{**nested, "shape": [3, 4]}], NUMERIC)
 
@@ -115,12 +115,12 @@ def test_one_tensor_may_have_all_features_where_they_are_numbers() -> None:
         ("length", {"name": "w" * 10_000}, "Input '" + "w" * 64 + "...' is not an input"),
         ("length", {"name": "legs"}, "Input 'legs' is given twice"),
         ("length", {"name": None}, "an input has no name"),
-        ("length", {"parameters": [1]}, "Input 'length' has parameters that are no JSON object"),
+        ("length", {"parameters": [1]}, "Input 'length' has parameters that are not a JSON object"),
         ("length", {"parameters": {"binary_data_size": 8}}, "has both data and a binary_data_size"),
         (
             "length",
             {"parameters": {"shared_memory_region": "r"}},
-            "shared_memory_region, which is not served",
+            "shared_memory_region, which is not supported",
         ),
     ],
 )

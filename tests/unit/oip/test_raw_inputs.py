@@ -1,4 +1,4 @@
-"""Tensors as raw bytes behind the JSON, and whatever else comes in their place."""
+"""Tensors as raw bytes after the JSON, and invalid ones."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -80,11 +80,11 @@ def test_what_is_wrong_with_raw_bytes_is_said_with_the_tensors_name(
 def test_a_size_that_is_not_that_of_what_is_there_is_refused() -> None:
     one = Contract(features=(Feature(name="x", type="float"),), target=TARGET)
     for size, raw, said in (
-        (8, b"1234", "but 4 bytes are left behind the JSON"),
-        (10**30, b"12345678", "but 8 bytes are left behind the JSON"),
+        (8, b"1234", "but 4 bytes are left after the JSON"),
+        (10**30, b"12345678", "but 8 bytes are left after the JSON"),
         (-1, b"", "is not a number of bytes"),
         (8.0, b"12345678", "is not a number of bytes"),
-        (8, b"12345678more", "4 bytes behind its JSON belong to no input"),
+        (8, b"12345678more", "4 bytes after its JSON belong to no input"),
     ):
         assert said in refused([in_raw("x", "FP64", b"", size=size)], one, raw)
 

@@ -203,8 +203,8 @@ class TestOverrides:
             ('{"target": {"type": "text"}}', "target.type: Extra inputs"),
             ('{"features": {"y": {}, "z": {}}}', "'y' is no feature of the table\n  - 'z' is no feature"),
             ('{"features": {"label": {}}}', "'label' is no feature"),
-            ('{"features": {"letter": {"minimum": 0}}}', "'letter' is a category: it has no minimum"),
-            ('{"features": {"x": {"closed": true}}}', "'x' is a float: it has no categories"),
+            ('{"features": {"letter": {"minimum": 0}}}', "'letter' is a category: it cannot have a minimum"),
+            ('{"features": {"x": {"closed": true}}}', "'x' is a float: it cannot have categories"),
             ('{"features": {"x": {"minimum": 3, "maximum": 1}}}', "minimum above its maximum"),
         ],
     )

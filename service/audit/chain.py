@@ -1,20 +1,20 @@
-r"""The hash chain: how each entry of the log is bound to all that its writer wrote before it.
+r"""The hash chain: how each entry of the log is bound to all entries that its writer wrote before it.
 
-A writer is one open log of one process, under a random name of its own. Its entries (the rows of
-``request`` and ``event``) are numbered from 1 by ``seq``; each has a ``hash`` that covers its content and
-the hash before it. Whoever knows the last hash can tell whether any entry was changed, removed, inserted
-or moved. To compute them with another tool:
+A writer is one open log of one process, with a random name. Its entries are rows of ``request`` and
+``event``. They are numbered from 1 by ``seq``. The ``hash`` of an entry covers the entry and the hash before
+it, so the last hash shows whether any entry was changed, removed, inserted or moved. To compute the hashes
+with another tool:
 
-    text      UTF-8 of the JSON array, written as RFC 8785 has it: no spaces, nothing escaped but ``"``,
-              ``\`` and control characters
+    text      UTF-8 of a JSON array, written as in RFC 8785: no spaces, nothing escaped but ``"``, ``\`` and
+              control characters
     bits(x)   a float as the 16 lower-case hexadecimal digits of its IEEE 754 binary64, most significant
               byte first
-    hex(x)    bytes in lower-case hexadecimal digits
+    hex(x)    bytes as lower-case hexadecimal digits
 
     first  =  SHA-256(text(["tabento audit chain 1", log_id, chain.id, writer, started_utc, follows_seq,
                             hex(follows_hash)]))
-              stands for the hash before seq 1. ``follows`` is the head that the chain before this one (by
-              chain.id) had when this one began; 0 and nothing for the first.
+              takes the place of the hash before seq 1. ``follows`` is the head that the chain before this one
+              (by chain.id) had when this one began; 0 and no bytes for the first chain.
 
     a request's hash  =  SHA-256(hash before || text(["request", id, seq, request_id, received_utc,
                             transport, route, status, bits(duration_ms), model_name, model_version, rows,
@@ -22,36 +22,44 @@ or moved. To compute them with another tool:
 
     content  =  SHA-256(salt || text([client, labels, length of request_json, length of response_json])
                             || request_json || response_json)
-              with the bodies' own bytes (UTF-8 where a column holds text); labels are [label, label_type,
+              with the bytes of the bodies (UTF-8 if the column holds text). Labels are [label, label_type,
               rows, bits(min_confidence), bits(max_confidence), [step, ...]] for each row of
-              ``request_label``, sorted by label and type, with the confidence steps of its facets ascending
+              ``request_label``, sorted by label and type, with the confidence steps of its facets ascending.
 
     an event's hash  =  SHA-256(hash before || text(["event", id, seq, kind, recorded_utc, request,
                             detail_json]))
 
-Hashes are joined as their 32 bytes. Content is hashed apart, and with 16 random bytes of salt, so that a
-redaction can remove it: what stays is ``content_sha256``, and with the salt gone nobody can find out the
-content by trying. Not covered are the tables of migrations and ``sqlite_sequence``.
+Hashes are joined as their 32 bytes. The content has a hash of its own, with 16 random bytes of salt, so that
+a redaction can remove it: ``content_sha256`` stays, and without the salt nobody can find the content by
+trying. The tables of migrations and ``sqlite_sequence`` are not covered. ``columns.py`` states which hash
+covers which column of a request.
 """
 
 from collections.abc import Sequence
 from hashlib import sha256
+from operator import itemgetter
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
+
+from service.audit.columns import covered_by, place_of
 
 SALT_BYTES = 16
 NO_HASH = b""
 
 _DOUBLE = Struct(">d")
 
+_covered = covered_by("entry")
+_covered_values = itemgetter(*(place_of(column.name) for column in _covered))
+(_DURATION,) = (place for place, column in enumerate(_covered) if column.affinity == "REAL")
+
 LabelEntry = tuple[str, str, int, str, str, Sequence[int]]
-"""Label, type, rows, bits of the least and the greatest confidence, steps."""
+"""Label, type, rows, bits of the least and of the greatest confidence, steps."""
 
 
 class Start(NamedTuple):
-    """What a chain begins with."""
+    """The facts that the first hash of a chain covers."""
 
     log_id: str
     chain: int
@@ -62,7 +70,7 @@ class Start(NamedTuple):
 
 
 class Position(NamedTuple):
-    """A place in a chain: the number and hash of the entry there."""
+    """A place in a chain: the number and the hash of the entry there."""
 
     seq: int
     hash: bytes
@@ -75,25 +83,30 @@ def first_position(start: Start) -> Position:
 
 
 def bits(number: float) -> str:
-    """A float as its 16 hexadecimal digits. SQLite knows no negative zero."""
+    """A float as 16 hexadecimal digits; -0.0 counts as 0.0, because SQLite stores no negative zero."""
     return _DOUBLE.pack(number + 0.0).hex()
 
 
 def content_hash(
     salt: bytes, request: bytes, response: bytes, client: str | None, labels: Sequence[LabelEntry]
 ) -> bytes:
-    """The hash of what a redaction removes."""
+    """The hash of the part of a record that a redaction removes."""
     text = to_json((client, labels, len(request), len(response)))
     return sha256(b"%b%b%b%b" % (salt, text, request, response)).digest()
 
 
-def request_text(values: Sequence[object]) -> bytes:
-    """The rest of a request's text, from ``request_id`` to ``key_name``; ``request_hash`` begins it."""
-    return to_json(values)[1:]
+def request_text(values: Sequence[Any]) -> bytes:
+    """The end of a request's text, from ``request_id`` on; ``request_hash`` adds its beginning.
+
+    ``values`` are those of RECORD_COLUMNS.
+    """
+    covered = [*_covered_values(values)]
+    covered[_DURATION] = bits(covered[_DURATION])
+    return to_json(covered)[1:]
 
 
 def request_hash(before: Position, id_: int, text: bytes, content: bytes) -> Position:
-    """The place of a request that follows another."""
+    """The place of a request that follows another entry."""
     seq = before.seq + 1
     return Position(seq, sha256(b'%b["request",%d,%d,%b%b' % (before.hash, id_, seq, text, content)).digest())
 

@@ -1,4 +1,4 @@
-"""A copy of the log, whole and of one moment, made while it is written."""
+"""A copy of the log as of one moment, made while the log is written."""
 
 import os
 from contextlib import closing, suppress
@@ -8,6 +8,7 @@ import apsw
 
 from service.audit.file.permissions import make_private
 from service.errors import AuditMisuse
+from service.system.durable import sync
 
 _PAGES_PER_STEP = 1_000
 
@@ -22,8 +23,8 @@ def back_up(connection: apsw.Connection, target: Path) -> None:
         part.unlink(missing_ok=True)
         make_private(part, create=True)
         _copy(connection, part)
-        _sync(part)
-        _take_name(part, target)
+        sync(part)
+        _publish(part, target)
     except FileExistsError as error:
         raise AuditMisuse(f"{target} exists already, and a backup replaces nothing") from error
     except (OSError, apsw.Error) as error:
@@ -35,33 +36,25 @@ def back_up(connection: apsw.Connection, target: Path) -> None:
 
 def _copy(connection: apsw.Connection, part: Path) -> None:
     with closing(apsw.Connection(str(part.absolute()))) as copy:
-        # One snapshot: without it every commit of another process would make the copy start anew.
+        # Without a snapshot, every commit of another process restarts the copy.
         with connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
             with copy.backup("main", connection, "main") as backup:
                 while not backup.done:
                     backup.step(_PAGES_PER_STEP)
-        copy.pragma("journal_mode", "DELETE")  # The copy is one file; opened as a log it turns to WAL again.
+        copy.pragma("journal_mode", "DELETE")  # The copy is a single file. The service turns it to WAL again.
 
 
 def free_name(path: Path, number: int) -> Path:
-    """Where the backup of a log goes before its schema is changed."""
-    first = path.with_name(f"{path.name}.v{number}.bak")
-    name, again = first, 1
+    """A free name for the copy of a log that is to be migrated: ``audit.db.v1.bak``, then ``.bak.2``."""
+    base = path.with_name(f"{path.name}.v{number}.bak")
+    name, number_of_copy = base, 1
     while name.exists():
-        again += 1
-        name = first.with_name(f"{first.name}.{again}")
+        number_of_copy += 1
+        name = base.with_name(f"{base.name}.{number_of_copy}")
     return name
 
 
-def _take_name(part: Path, target: Path) -> None:
-    os.link(part, target)  # Unlike a rename it never replaces a file.
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _publish(part: Path, target: Path) -> None:
+    os.link(part, target)  # Unlike a rename, it never replaces a file.
+    sync(target.parent)

@@ -1,0 +1,60 @@
+"""Log files as they lie on the disk: read and changed by SQL, anchored, and of an older schema."""
+
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from service.audit.file import schema
+from service.audit.file.database import open_for_reading
+from service.audit.prove.anchor import take_anchor
+
+
+def statements(db: Path, *sql: str) -> None:
+    connection = apsw.Connection(str(db))
+    for statement in sql:
+        connection.execute(statement)
+    connection.close()
+
+
+def rows(db: Path, sql: str) -> list[dict[str, Any]]:
+    connection = apsw.Connection(str(db))
+    cursor = connection.execute(sql)
+    found = [dict(zip((name for name, *_ in cursor.get_description()), row, strict=True)) for row in cursor]
+    connection.close()
+    return found
+
+
+def anchor(db: Path) -> Path:
+    connection = open_for_reading(db)
+    file = db.with_suffix(".anchor")
+    file.write_text(take_anchor(connection).model_dump_json())
+    connection.close()
+    return file
+
+
+def older_log(db: Path) -> None:
+    """A log as schema 1 had it: three answers, of which one is a batch, and a refusal."""
+    connection = apsw.Connection(str(db))
+    connection.pragma("journal_mode", "WAL")
+    connection.pragma("application_id", schema.APPLICATION_ID)
+    connection.execute(
+        """CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_utc TEXT NOT NULL)
+           STRICT"""
+    )
+    connection.execute("INSERT INTO migration VALUES (1, 'requests', '2026-07-01T00:00:00.000000Z')")
+    connection.execute(schema.MIGRATIONS[0].sql)
+    for number in range(1, 5):
+        received_utc = f"2026-07-04T09:00:0{number}.000000Z"
+        status = 422 if number == 4 else 200
+        row = (f"r-{number}", received_utc, "http", "/predict", status, 1.5, None, "iris", "1", 1)
+        connection.execute(
+            f"INSERT INTO request VALUES (NULL, {', '.join('?' * 13)})", (*row, '{"a": 1}', 0, b"\xff")
+        )
+        if status == 200:
+            least = 0.5 if number == 2 else 0.9
+            connection.execute(
+                "INSERT INTO request_label VALUES (?, 'setosa', 'text', ?, ?, 0.9, ?)",
+                (number, 2 if number == 2 else 1, least, received_utc),
+            )
+    connection.close()

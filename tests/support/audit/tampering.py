@@ -1,0 +1,52 @@
+"""A log of several writers, and copies of it to tamper with."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import apsw
+
+from service.audit.keep.redaction import redact
+from service.audit.keep.retention import Limits, prune_step
+from service.audit.prove.verify import Report, verify
+from service.audit.write.logfile import LogFile
+from tests.support.audit.log_files import anchor
+from tests.support.audit.logs import HARD, REFUSED, numbered, write
+
+
+def pruned_and_redacted(folder: Path) -> Path:
+    """A log of several writers, pruned at its beginning and redacted, in order."""
+    db = folder / "audit.db"
+    write(db, *numbered(12), REFUSED)
+    write(db, HARD, *numbered(6, first=20))
+    file = LogFile(db, 5_000)
+    with file.transaction() as (connection, tail):
+        assert prune_step(connection, tail, Limits(keep_days=0.0), datetime(2030, 1, 1, tzinfo=UTC), 5) == 5
+    assert redact(file, "r-21", "asked for by the person") == 1
+    file.close()
+    write(db, *numbered(4, first=30))
+    report = verify(db, anchor(db))
+    assert report.problems == []
+    assert (report.chains, report.records, report.events, report.pruned, report.redacted) == (4, 19, 2, 5, 1)
+    return db
+
+
+@contextmanager
+def copied(original: Path) -> Iterator[apsw.Connection]:
+    """A connection to a copy of the log."""
+    copy = original.with_name("copy.db")
+    for name in (copy.name, f"{copy.name}-wal", f"{copy.name}-shm"):
+        copy.with_name(name).unlink(missing_ok=True)
+    shutil.copy(original, copy)
+    connection = apsw.Connection(str(copy))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def check(connection: apsw.Connection, original: Path, *, with_anchor: bool = False) -> Report:
+    path = Path(connection.filename)
+    return verify(path, original.with_suffix(".anchor") if with_anchor else None)
