@@ -17,7 +17,7 @@ from tests.support.documents.blocks import PAGES, PARSED, RUN, SHOWN, Block, Ser
 from tests.support.documents.running import name_of, run_blocks
 from tests.support.documents.scripts import run_script
 from tests.support.documents.session import Session
-from tests.support.servers import Serve, Server, free_port
+from tests.support.servers import Serve, Server
 
 STEPS = {path: read_page(path) for path in PAGES}
 BLOCKS = [(path, step) for path, steps in STEPS.items() for step in steps if isinstance(step, Block)]
@@ -56,10 +56,9 @@ def start(serve: Serve) -> Iterator[Callable[[Session, Served], None]]:
         settings = {
             "BENTOML_HOME": session.env["BENTOML_HOME"],
             "TABENTO_AUDIT_DB": str(session.folder / "tabento-audit.db"),
-            "TABENTO_GRPC_PORT": str(free_port()),
             **settings,
         }
-        running.append(serve(model=served.model, **settings))
+        running.append(serve(model=served.model, with_grpc=True, **settings))
         session.lead_to(running[-1])
 
     yield started
@@ -74,14 +73,11 @@ def prepare(
     request: pytest.FixtureRequest,
 ) -> None:
     """Give a page the stores, the service and the log that it needs."""
-    stores = request.getfixturevalue("stores")
     served = [step for step in steps if isinstance(step, Served)]
     asks = runs(steps, "localhost:3000", "localhost:3001")
     reads = runs(steps, "service.audit", "tabento-audit.db")
     if served or asks or runs(steps, "training", "bentoml", "mlflow"):
-        request.getfixturevalue("iris")
-        tracking = Path(stores["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
-        session.bring_model(Path(stores["BENTOML_HOME"]), tracking, IRIS)
+        session.bring_model(request.getfixturevalue("iris_by_command"))
     if served:
         return
     if asks and reads:

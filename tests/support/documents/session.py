@@ -16,6 +16,7 @@ from threading import Timer
 from urllib.parse import urlsplit
 
 from tests.support.servers import PROJECT, Server
+from tests.support.stores import IrisTraining
 
 TIMEOUT_S = 120
 CLIENTS = PROJECT / ".venv-clients" / "bin"
@@ -56,11 +57,10 @@ class Session:
         self._addresses: dict[str, str] = {}
         self._python: dict[str, subprocess.Popen[str]] = {}
 
-    def bring_model(self, home: Path, tracking: Path, name: str) -> None:
-        """Have a published model of other stores in those of the page."""
-        store = Path(self.env["BENTOML_HOME"]) / "models"
-        shutil.copytree(home / "models" / name, store / name)
-        shutil.copy(tracking, self.folder / "mlflow.db")
+    def bring_model(self, training: IrisTraining) -> None:
+        """Have the page's stores be as that training left its own."""
+        shutil.copytree(training.home / "models", Path(self.env["BENTOML_HOME"]) / "models")
+        shutil.copy(training.folder / "mlflow.db", self.folder)
 
     def lead_to(self, server: Server) -> None:
         """Have the page's ports be those of the server."""
