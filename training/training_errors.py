@@ -1,4 +1,4 @@
-"""Everything that can stop a training on purpose, and what is said of it.
+"""The errors that end a training on purpose, with their messages and exit codes.
 
     TabentoError
     +-- TrainingError
@@ -17,9 +17,9 @@
         |   +-- OverridesInvalid
         +-- TrackingFailed              exit 1
         +-- PublicationFailed           exit 1
-        +-- ConversionRefused           no end of the training: scikit-learn serves
+        +-- ConversionRefused           the training goes on, and scikit-learn serves
 
-Each is made from facts and words its own message, which names the remedy where there is one.
+Each is made from facts and forms its own message, which names the remedy if there is one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,15 +34,15 @@ _SHOWN_ROWS = 5
 
 
 class Violation(NamedTuple):
-    """A rule that some values of a column break."""
+    """A rule that values of a column break."""
 
     column: str
     rule: str
-    """What the values do wrong, as the end of a sentence: "is below the minimum of 0"."""
+    """The error, as the end of a sentence: "is below the minimum of 0"."""
     values: Sequence[object]
-    """As the rows below, or empty where there is nothing to quote."""
+    """In the order of the rows below; empty if there is nothing to quote."""
     rows: Sequence[int]
-    """Counted from 1, without the header; empty where the column as a whole is at fault."""
+    """Counted from 1, without the header; empty if the rule concerns the column as a whole."""
 
     def __str__(self) -> str:
         if not self.rows:
@@ -59,25 +59,25 @@ class TrainingError(TabentoError):
 
 
 class InputRefused(TrainingError):
-    """The table, the override file or an option cannot be trained with."""
+    """The table, the override file or an option is invalid."""
 
 
 class TableUnreadable(InputRefused):
-    """The file is no CSV or Parquet table."""
+    """The file is not a CSV or Parquet table."""
 
     def __init__(self, path: object, reason: str) -> None:
         super().__init__(f"{path} cannot be read as a CSV or Parquet table: {reason}")
 
 
 class ColumnsDuplicated(InputRefused):
-    """Two columns have one name, so neither can be asked for."""
+    """Two columns have the same name, so neither can be selected."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(f"The table has more than one column named {_quoted(names)}; rename them.")
 
 
 class ColumnUnknown(InputRefused):
-    """An option names a column that the table has not."""
+    """An option names a column that the table does not have."""
 
     def __init__(self, option: str, name: str, known: Sequence[str]) -> None:
         super().__init__(f"{option} {name}: the table has no such column. It has {_quoted(known)}.")
@@ -87,7 +87,7 @@ class TargetDropped(InputRefused):
     """The target is among the columns to leave out."""
 
     def __init__(self, target: str) -> None:
-        super().__init__(f"--drop {target}: that is the target, without which there is nothing to learn.")
+        super().__init__(f"--drop {target}: this column is the target. Remove it from --drop.")
 
 
 class ColumnUnsupported(InputRefused):
@@ -101,7 +101,7 @@ class ColumnUnsupported(InputRefused):
 
 
 class IntegersInexact(InputRefused):
-    """A column's integers are too large to be computed on."""
+    """A column's integers are too large for a 64-bit float."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -145,31 +145,31 @@ class NoUsableFeature(InputRefused):
 
 
 class SplitTooSmall(InputRefused):
-    """The split would leave a class without the rows that it is judged by."""
+    """The split would leave a class without enough rows."""
 
     def __init__(self, test_size: float, reason: str) -> None:
         super().__init__(
             f"--test-size {test_size:g} cannot split this table: {reason}. "
-            f"Give more rows, or another --test-size."
+            f"Use more rows or another --test-size."
         )
 
 
 class OverridesInvalid(InputRefused):
-    """The override file is not of its format, or does not fit the table."""
+    """The override file has an invalid format, or does not match the table."""
 
     def __init__(self, reasons: Iterable[str]) -> None:
         super().__init__("The override file cannot be used:" + _listed(reasons))
 
 
 class TrackingFailed(TrainingError):
-    """MLflow did not take what was to be logged or registered."""
+    """MLflow failed to log or register something."""
 
     def __init__(self, uri: str, reason: str) -> None:
         super().__init__(f"MLflow at {uri} failed: {reason}")
 
 
 class PublicationFailed(TrainingError):
-    """The model did not get into the BentoML store, or did not come back from it as it went in."""
+    """The model could not be stored in the BentoML store, or failed its verification there."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
@@ -179,7 +179,7 @@ class PublicationFailed(TrainingError):
 
 
 class ConversionRefused(TrainingError):
-    """A step of a pipeline has no equal in a compiled form."""
+    """A step of a pipeline cannot be compiled."""
 
     def __init__(self, step: str) -> None:
         super().__init__(f"{step} cannot be compiled")

@@ -1,1 +1,5 @@
-"""From the project to an image that can be run: its recipe, its labels, its bill of materials."""
+"""The container image.
+
+In come a commit, a published model and a base image; out come the bento, a labelled and reproducible image,
+and its bill of materials.
+"""

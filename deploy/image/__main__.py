@@ -1,7 +1,7 @@
-"""``make image``: build the bento, and the image of it, by BentoML's own commands.
+"""``make image``: build the bento and its image with BentoML's own commands.
 
-What those do not give is set here: a base image of one's choice, a version and timestamps that say what went
-in and not when it did, and labels. The one line on standard output is the image's name.
+It adds what those commands do not provide: the choice of the base image, a version and timestamps that depend
+only on the content, and labels. The only line on standard output is the name of the image.
 """
 
 import argparse
@@ -22,36 +22,38 @@ BENTOML = (sys.executable, "-m", "bentoml")
 
 
 def main() -> None:
-    """Build what was asked for."""
+    """Build the bento and the image."""
     parser = argparse.ArgumentParser(prog="python -m deploy.image", description=__doc__)
-    parser.add_argument("--model", default="iris_classifier", help="a published one, NAME or NAME:VERSION")
-    parser.add_argument("--name", help="of the image; default: tabento/NAME:BENTO-VERSION, and :latest")
+    parser.add_argument("--model", default="iris_classifier", help="published model, NAME or NAME:VERSION")
+    parser.add_argument("--name", help="name of the image; default: tabento/NAME:BENTO-VERSION, and :latest")
     parser.add_argument("--engine", default=os.environ.get("TABENTO_ENGINE"), help="podman or docker")
     parser.add_argument(
         "--base-image",
         default=os.environ.get("TABENTO_BASE_IMAGE") or DEFAULT_BASE_IMAGE,
-        help="NAME:TAG, or NAME@DIGEST for one that never changes; with Python 3.11 (%(default)s)",
+        help="base image with Python 3.11: NAME:TAG, or NAME@DIGEST for an immutable one (%(default)s)",
     )
     parser.add_argument(
         "--option",
         action="append",
         default=os.environ.get("TABENTO_BUILD_OPTIONS", "").split(),
-        help="a further one for the engine's build command, without its dashes: no-cache, network=host",
+        help="option of the engine's build command, without its dashes: no-cache, network=host",
     )
-    asked = parser.parse_args()
-    engine = container_engine.choose_engine(asked.engine)
-    commit, model = read_commit(), read_model(asked.model)
+    options = parser.parse_args()
+    engine = container_engine.choose_engine(options.engine)
+    commit, model = read_commit(), read_model(options.model)
     bento = build_bento(commit, model)
-    names = [asked.name] if asked.name else [f"tabento/{bento}", f"tabento/{bento.partition(':')[0]}:latest"]
-    options = [*asked.option, *reproducibly(engine, commit), f"build-arg=BASE_IMAGE={asked.base_image}"]
-    known = labels(commit, bento, model, asked.base_image)
-    options += [f"label={name}={value}" for name, value in known.items()]
-    containerize(engine, bento, names, options)
+    latest = f"tabento/{bento.partition(':')[0]}:latest"
+    names = [options.name] if options.name else [f"tabento/{bento}", latest]
+    base_image = f"build-arg=BASE_IMAGE={options.base_image}"
+    build_options = [*options.option, *reproducible_options(engine, commit), base_image]
+    known = labels(commit, bento, model, options.base_image)
+    build_options += [f"label={name}={value}" for name, value in known.items()]
+    containerize(engine, bento, names, build_options)
     sys.stdout.write(names[0] + "\n")
 
 
 def build_bento(commit: Commit, model: Model) -> str:
-    """The tag of the bento of this commit and model, which is built only where there is none yet."""
+    """The tag of the bento of this commit and model; builds it unless it exists."""
     name, _, version = model.tag.partition(":")
     tag = f"{name}:{version}-{commit.revision[:12]}"
     build = [*BENTOML, "build", "--arg", f"model={model.tag}", "--output", "tag"]
@@ -67,10 +69,10 @@ def build_bento(commit: Commit, model: Model) -> str:
     return made[1]
 
 
-def reproducibly(engine: str, commit: Commit) -> list[str]:
-    """The build options that put the commit's time in the place of now."""
+def reproducible_options(engine: str, commit: Commit) -> list[str]:
+    """The build options that replace the current time by the commit's."""
     options = [f"build-arg=SOURCE_DATE_EPOCH={commit.time_s}"]
-    # docker takes the build argument for the image's own time; podman has an option for it and for all files.
+    # docker uses the build argument as the image's time; podman has an option for it and for all files.
     return options if engine == "docker" else [*options, f"timestamp={commit.time_s}"]
 
 
@@ -83,8 +85,8 @@ def containerize(engine: str, bento: str, names: list[str], options: list[str]) 
         command += ["--opt", option]
     done = subprocess.run(
         command,
-        # BentoML copies the bento and its Dockerfile's template to a temporary folder, and then refuses a
-        # template that is not below the working folder.
+        # BentoML copies the bento and its Dockerfile's template to a temporary folder, and then rejects a
+        # template outside of the working folder.
         cwd=tempfile.gettempdir(),
         env={
             **os.environ,

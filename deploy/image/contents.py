@@ -1,6 +1,6 @@
-"""What lies in an image, read from its files: Python packages, Debian packages, the interpreter.
+"""The contents of an image, read from its files: Python packages, Debian packages, the interpreter.
 
-The image is exported, not run: what it says of itself when it runs is not asked for.
+The image is exported instead of run, so the result does not depend on what the image reports about itself.
 """
 
 import tarfile
@@ -53,11 +53,11 @@ def read_contents(engine: str, image: str) -> Contents:
     with exported(engine, image) as files:
         for member in files:
             if member.isfile() and (file := files.extractfile(member)) is not None:
-                _note(found, member.name.removeprefix("./"), file)
+                _read_file(found, member.name.removeprefix("./"), file)
     return found
 
 
-def _note(found: Contents, path: str, file: IO[bytes]) -> None:
+def _read_file(found: Contents, path: str, file: IO[bytes]) -> None:
     if path.endswith(".dist-info/METADATA"):
         found.python.append(_fields(file.read()))
     elif path == DPKG_STATUS:

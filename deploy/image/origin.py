@@ -32,7 +32,7 @@ class Commit:
     time_s: int
     """When it was committed; 0 outside a git repository."""
     source: str
-    """The repository's address, without a password; empty where it has none."""
+    """The repository's address, without a password; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Model:
 def read_commit(project: Path = PROJECT) -> Commit:
     """The commit that is checked out.
 
-    Where they are set, SOURCE_DATE_EPOCH and TABENTO_SOURCE are its time and the repository's address.
+    SOURCE_DATE_EPOCH and TABENTO_SOURCE, if set, replace its time and the repository's address.
     """
     revision = _git(project, "rev-parse", "HEAD")
     source = os.environ.get("TABENTO_SOURCE") or _git(project, "remote", "get-url", "origin")
@@ -59,17 +59,17 @@ def read_commit(project: Path = PROJECT) -> Commit:
 
 
 def read_model(name: str) -> Model:
-    """The newest model of that name, or the one with that version; exits when there is none."""
+    """The newest model of that name, or the one with that version; exits if there is none."""
     try:
         stored = bentoml.models.get(name)
     except NotFound:
-        raise SystemExit(f"There is no model '{name}'. Train and publish one: python -m training") from None
+        raise SystemExit(f"There is no model '{name}'. Publish one with `python -m training`.") from None
     lineage = Lineage.model_validate(stored.info.metadata[LINEAGE_KEY])
     return Model(str(stored.tag), lineage.data_sha256)
 
 
 def labels(commit: Commit, bento: str, model: Model, base_image: str) -> dict[str, str]:
-    """The image's labels; those that are not known are left out."""
+    """The image's labels, without those whose values are unknown."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     known = {
         f"{OCI}.title": bento.partition(":")[0],

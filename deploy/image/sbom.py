@@ -1,7 +1,7 @@
-"""``make sbom``: the image's bill of materials, in CycloneDX, from what lies in it.
+"""``make sbom``: the image's bill of materials in CycloneDX, from the image's contents.
 
-Python packages, the interpreter, Debian's packages and the model. Two calls for one image write the same: the
-bill's time is the image's, its number comes of the image's digest.
+It lists Python packages, the interpreter, Debian packages and the model. It is reproducible: its timestamp is
+the image's, and its serial number is derived from the image's digest.
 """
 
 import argparse
@@ -33,23 +33,23 @@ SCHEMA = SchemaVersion.V1_6
 
 
 def main() -> None:
-    """Write the bill of the image that was asked for."""
+    """Write the bill of materials of an image."""
     parser = argparse.ArgumentParser(prog="python -m deploy.image.sbom", description=__doc__)
-    parser.add_argument("image")
+    parser.add_argument("image", help="the name of the image")
     parser.add_argument("--engine", default=os.environ.get("TABENTO_ENGINE"), help="podman or docker")
-    parser.add_argument("--output", type=Path, help="a file, in place of standard output")
-    asked = parser.parse_args()
-    engine = container_engine.choose_engine(asked.engine)
-    (about,) = json.loads(container_engine.run(engine, "image", "inspect", asked.image))
-    text = bill_of_materials(about, read_contents(engine, asked.image))
-    if asked.output:
-        asked.output.write_text(text, encoding="utf-8")
+    parser.add_argument("--output", type=Path, help="a file instead of standard output")
+    options = parser.parse_args()
+    engine = container_engine.choose_engine(options.engine)
+    (about,) = json.loads(container_engine.run(engine, "image", "inspect", options.image))
+    text = bill_of_materials(about, read_contents(engine, options.image))
+    if options.output:
+        options.output.write_text(text, encoding="utf-8")
     else:
         sys.stdout.write(text)
 
 
 def bill_of_materials(about: Mapping[str, Any], contents: Contents) -> str:
-    """The bill of an image, valid by CycloneDX's schema; ``about`` is what the engine's ``inspect`` gives."""
+    """The bill of an image, valid by CycloneDX's schema; ``about`` is the output of ``image inspect``."""
     labels = about["Config"].get("Labels") or {}
     subject = Component(
         type=ComponentType.CONTAINER,
@@ -121,7 +121,7 @@ def _component(
 
 
 def _licenses(package: Message) -> list[License]:
-    # By age: an SPDX expression, a line of free text that may be the whole licence, classifiers.
+    # Newest form first: an SPDX expression, free text that may be the whole licence, classifiers.
     stated = package["License-Expression"] or package["License"] or ""
     if not stated or "\n" in stated:
         classifiers = package.get_all("Classifier", [])

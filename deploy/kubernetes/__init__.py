@@ -1,1 +1,5 @@
-"""How the service runs in a cluster: kustomize manifests, and what renders, checks and rolls them out."""
+"""The service in a Kubernetes cluster.
+
+In come an image and settings; out come manifests rendered by kustomize, checked against schemas, and scripts
+that roll them out and back.
+"""

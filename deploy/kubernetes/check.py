@@ -1,8 +1,8 @@
-"""``python -m deploy.kubernetes.check``: the manifests against the schemas a cluster would hold them to.
+"""``python -m deploy.kubernetes.check``: validate the manifests by the schemas that a cluster applies.
 
-Kubernetes' own kinds are held to the schemas that kubernetes-validate brings, unknown fields refused; the
-two kinds that are not its own to those in ``schemas/``, which refer to the former for whatever is a part of
-a pod. Nothing is fetched.
+Kubernetes' own kinds are validated by the schemas of kubernetes-validate, without unknown fields. The two
+other kinds are validated by those in ``schemas/``, which refer to Kubernetes' schemas for the parts of a pod.
+Nothing is downloaded.
 """
 
 import json
@@ -19,7 +19,7 @@ from referencing import Registry, Resource
 from deploy.kubernetes.manifests import HERE, TARGETS, Manifest, render
 
 RELEASES = ("1.31", "1.37")
-"""The oldest that these manifests are meant for, and the newest whose schemas are at hand."""
+"""The oldest supported release, and the newest whose schemas are installed."""
 
 _OWN_SCHEMAS = {
     "monitoring.coreos.com/v1 ServiceMonitor": "servicemonitor.json",
@@ -28,7 +28,7 @@ _OWN_SCHEMAS = {
 
 
 def faults(manifest: Manifest, release: str) -> Iterator[str]:
-    """What is wrong with an object, in sentences."""
+    """A sentence for each error in an object."""
     kind = f"{manifest.get('apiVersion')} {manifest.get('kind')}"
     if kind in _OWN_SCHEMAS:
         schema = json.loads((HERE / "schemas" / _OWN_SCHEMAS[kind]).read_text())
@@ -52,7 +52,7 @@ def _definitions(release: str) -> Registry:
 
 
 def check(folder: Path) -> Iterator[str]:
-    """Every fault of what a folder renders to."""
+    """Every error in the rendered manifests of a folder."""
     for manifest in render(folder):
         what = f"{folder}: {manifest['kind']} {manifest['metadata']['name']}"
         for release in RELEASES:
@@ -61,7 +61,7 @@ def check(folder: Path) -> Iterator[str]:
 
 
 def main() -> int:
-    """Check the folders named, or all that can be applied."""
+    """Check the folders of the command line, or all that can be applied."""
     folders = [Path(name) for name in sys.argv[1:]] or [HERE / name for name in TARGETS]
     found = [fault for folder in folders for fault in check(folder)]
     for fault in found:

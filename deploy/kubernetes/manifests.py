@@ -1,7 +1,6 @@
 """The manifests as the cluster gets them: rendered by ``kubectl kustomize``, read as objects.
 
-Everything that judges them, the check of ``make lint`` and the tests, starts from here, for what counts is
-what kustomize makes of the files.
+Both the check of ``make lint`` and the tests use the rendered manifests, because only those are applied.
 """
 
 import shutil
@@ -17,20 +16,20 @@ TARGETS = ("overlays/staging", "overlays/production", "kserve")
 """What can be applied, as folders beside this file."""
 
 Manifest: TypeAlias = dict[str, Any]
-"""An object of the cluster; what is in it depends on its kind, and the schemas say so."""
+"""An object of the cluster; its fields depend on its kind."""
 
 
 def find_kubectl() -> str:
-    """The kubectl beside this Python, as ``make lint`` puts it there, or else the machine's."""
+    """The kubectl that ``make lint`` installs beside this Python, or else the machine's."""
     beside = Path(sys.executable).parent / "kubectl"
     found = str(beside) if beside.exists() else shutil.which("kubectl")
     if found is None:
-        raise SystemExit("There is no kubectl: make .venv/bin/kubectl")
+        raise SystemExit("kubectl is not installed. Install it with `make .venv/bin/kubectl`.")
     return found
 
 
 def render(folder: Path) -> list[Manifest]:
-    """What kustomize makes of a folder; ends with kustomize's own words where it makes nothing."""
+    """The rendered manifests of a folder; exits with kustomize's error message if it fails."""
     command = [find_kubectl(), "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""``make history-at-scale``: the latency of history queries on a large log, for every combination of filters.
+"""``make bench-history``: the latency of history queries on a large log, for every combination of filters.
 
     python -m load_tests.bench.history_at_scale --predictions 5000000 --db large.db
 

@@ -1,8 +1,7 @@
-"""The pipelines that compete, as data.
+"""The built-in candidates, as data.
 
-All that stands between a row of the contract and a probability is in the one Pipeline that is logged
-and published: imputation, scaling, encoding, and what becomes of a category that training never saw. So
-training and serving cannot differ.
+The whole path from a row of the contract to a probability is one Pipeline, which is logged and published:
+imputation, scaling, encoding, and the handling of unknown categories. So training and serving cannot differ.
 """
 
 from collections.abc import Mapping
@@ -21,18 +20,18 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from service.model.contract import Contract
 
 MAX_CATEGORIES = 50
-"""Columns that one category becomes at most; its rarer values share the last."""
+"""The maximum number of columns that a category is encoded to; its rarer values share the last."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A kind of classifier, with the hyperparameters that it competes with."""
+    """A kind of classifier with its hyperparameters."""
 
     name: str
     title: str
-    """Its name as a sentence has it."""
+    """Its name in a sentence."""
     complexity: int
-    """Its rank: where two candidates cannot be told apart by their scores, the lower one is preferred."""
+    """Its rank: of candidates with indistinguishable scores, the one with the lower rank is chosen."""
     classifier: type[ClassifierMixin]
     parameters: Mapping[str, object]
     takes_seed: bool = True
@@ -42,7 +41,7 @@ class Candidate:
         seeded = {"random_state": seed} if self.takes_seed else {}
         return Pipeline(
             [
-                # An array from here on, so that the service's arrays and a dataframe are one to the rest.
+                # The other steps always get an array, from the service's arrays and from a dataframe.
                 ("array", FunctionTransformer(np.asarray)),
                 ("prepare", preparation(contract)),
                 ("classify", self.classifier(**self.parameters, **seeded)),
@@ -57,7 +56,7 @@ CANDIDATES: tuple[Candidate, ...] = (
         "k-nearest neighbours",
         2,
         KNeighborsClassifier,
-        # Exact, and no search tree in the published file, whose types are allowed one by one.
+        # Exact, and without a search tree, whose type would have to be trusted in the published file.
         {"n_neighbors": 5, "algorithm": "brute"},
         takes_seed=False,
     ),
@@ -73,7 +72,7 @@ CANDIDATES: tuple[Candidate, ...] = (
 
 
 def preparation(contract: Contract) -> TransformerMixin:
-    """What every classifier needs done to a row first: gaps filled, numbers scaled, categories encoded."""
+    """The preparation of a row for any classifier: gaps filled, numbers scaled, categories encoded."""
     blocks = [
         ("numbers", StandardScaler(), _positions(contract, categories=False, nullable=False)),
         ("numbers_with_gaps", _scaled_with_gaps(), _positions(contract, categories=False, nullable=True)),
@@ -95,7 +94,7 @@ def _positions(contract: Contract, *, categories: bool, nullable: bool) -> list[
 
 
 def _scaled_with_gaps() -> Pipeline:
-    # A fold may hold no value of a sparse column: keep_empty_features keeps the column's place then.
+    # A fold may contain no value of a sparse column; keep_empty_features then keeps the column.
     fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     return Pipeline([("fill", fill), ("scale", StandardScaler())])
 
@@ -107,8 +106,8 @@ def _one_hot() -> OneHotEncoder:
 
 
 def _one_hot_with_gaps() -> Pipeline:
-    # Missing is a category of its own, written "" because no category is (an empty text is read as a gap).
-    # It is None in a row of the service, and NaN in a dataframe of texts, so both are filled.
+    # A missing value is a category of its own, "", which no value can be (an empty text is read as a gap).
+    # It is None in a row of the service and NaN in a dataframe of texts, so both are filled.
     return Pipeline(
         [
             ("fill_nan", SimpleImputer(strategy="constant", fill_value="")),

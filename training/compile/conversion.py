@@ -1,8 +1,7 @@
-"""A fitted pipeline becomes an ONNX graph, step by step as ``candidates.py`` puts it together.
+"""Convert a fitted pipeline to an ONNX graph, step by step as ``candidates/built_in.py`` composes it.
 
-All of it is in 64-bit floats and in the order in which scikit-learn computes, so that what comes out is
-equal to the last bits. A step that is not known here is refused, never approximated; whether the graph
-is right is not for this module to say, but for the check in ``compilation.py``.
+All steps compute in 64-bit floats and in scikit-learn's order, so that the results are equal to the last
+bits. An unknown step is rejected, never approximated. ``compilation.py`` checks whether the graph is right.
 """
 
 from collections.abc import Sequence
@@ -24,13 +23,13 @@ from training.compile.onnx_graph import DOUBLE, Graph, Tensor
 from training.training_errors import ConversionRefused
 
 _MOST_NEIGHBOURS_VALUES = 100_000
-"""Values of the neighbours, rows times columns, up to which the graph is faster than scikit-learn."""
+"""Up to so many values of the neighbours, rows times columns, the graph is faster than scikit-learn."""
 
 
 def to_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
     """The graph of a fitted pipeline from rows of the contract to probabilities.
 
-    Raises ConversionRefused where a step has no equal.
+    Raises ConversionRefused if a step is unknown.
     """
     graph = Graph()
     preparation = _Preparation(graph, contract)
@@ -50,7 +49,7 @@ def _is_array(step: object) -> bool:
 
 
 class _Preparation:
-    """The part of a graph that comes before the classifier."""
+    """The part of a graph before the classifier."""
 
     def __init__(self, graph: Graph, contract: Contract) -> None:
         self._graph = graph
@@ -62,7 +61,7 @@ class _Preparation:
         self._code_input = graph.codes(sum(is_category)) if any(is_category) else None
 
     def prepared(self, step: TransformerMixin | None, columns: Sequence[int]) -> Tensor:
-        """What a step makes of columns of the contract, ``(n_rows, n_outputs)``."""
+        """The output of a step for columns of the contract, ``(n_rows, n_outputs)``."""
         steps = _flat(step)
         if len(steps) == 1 and isinstance(steps[0], ColumnTransformer):
             blocks = [
@@ -99,8 +98,8 @@ class _Preparation:
         filled = graph.add("Where", is_missing, graph.constant(imputer.statistics_.astype(np.float64)), rows)
         if not imputer.add_indicator:
             return filled
-        shown = graph.add("Gather", is_missing, graph.constant(imputer.indicator_.features_), axis=1)
-        return graph.add("Concat", filled, graph.add("Cast", shown, to=DOUBLE), axis=1)
+        indicator = graph.add("Gather", is_missing, graph.constant(imputer.indicator_.features_), axis=1)
+        return graph.add("Concat", filled, graph.add("Cast", indicator, to=DOUBLE), axis=1)
 
     def _encoded(self, steps: Sequence[TransformerMixin], columns: Sequence[int]) -> Tensor:
         graph, encoder = self._graph, steps[-1]
@@ -115,21 +114,21 @@ class _Preparation:
             if self._code_input is None:
                 raise ConversionRefused("a number as a category")
             codes = graph.add("Gather", self._code_input, graph.constant(np.int64(place)), axis=1)
-            # A code past the last column is of a value that has none.
+            # The code past the last column stands for values without a column.
             table = np.eye(width + 1, width)
             blocks.append(graph.add("Gather", graph.constant(table), codes, axis=0))
         return blocks[0] if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
 
 
 def _flat(step: TransformerMixin | None) -> list[TransformerMixin]:
-    """The steps of a pipeline, and of those in it."""
+    """The steps of a pipeline, including those of inner pipelines."""
     if isinstance(step, Pipeline):
         return [inner for _, each in step.steps for inner in _flat(each)]
     return [] if step is None else [step]
 
 
 def _missing_text(imputers: Sequence[TransformerMixin]) -> str | None:
-    """What a missing category is filled with, if it is."""
+    """The text that replaces a missing category, if any."""
     texts = set()
     for each in imputers:
         if not isinstance(each, SimpleImputer) or each.strategy != "constant" or each.add_indicator:
@@ -147,14 +146,14 @@ def _coding(
     handle_unknown: str,
     missing: str | None,
 ) -> tuple[Coding, int]:
-    """The codes of a category, each the column that the encoder sets, and the number of columns."""
+    """The codes of a category, which are the encoder's columns, and the number of columns."""
     if handle_unknown not in ("ignore", "infrequent_if_exist") or not all(
         isinstance(value, str) for value in known
     ):
         raise ConversionRefused("categories that are not all known texts")
     rare = set() if infrequent is None else set(infrequent.tolist())
     frequent = [value for value in known.tolist() if value not in rare]
-    # Infrequent values share the last column; without it, a value that is not known sets none.
+    # Infrequent values share the last column. If there are none, an unknown value sets no column.
     shared = len(frequent)
     codes = dict.fromkeys(rare, shared) | {value: place for place, value in enumerate(frequent)}
     coding = Coding(position=position, codes=codes, missing=codes.get(missing or "", shared), unknown=shared)
@@ -176,7 +175,7 @@ def _classified(graph: Graph, rows: Tensor, classifier: ClassifierMixin) -> Tens
 def _logistic(graph: Graph, rows: Tensor, classifier: LogisticRegression) -> Tensor:
     weights, intercept = classifier.coef_.T, classifier.intercept_
     if len(intercept) == 1:
-        # Of two classes the first has no score: the softmax of (0, x) is the logistic function of x.
+        # With two classes the first has no score: the softmax of (0, x) is the logistic function of x.
         weights = np.hstack([np.zeros_like(weights), weights])
         intercept = np.append(0.0, intercept)
     product = graph.add("MatMul", rows, graph.constant(weights))
@@ -203,10 +202,10 @@ def _neighbours(graph: Graph, rows: Tensor, classifier: KNeighborsClassifier) ->
 
 
 def _squared_distances(graph: Graph, rows: Tensor, others: np.ndarray) -> Tensor:
-    """Of every row from every other, ``(n_rows, n_others)``, added up column by column.
+    """The squared distance of every row from every other, ``(n_rows, n_others)``, summed column by column.
 
-    That is how scikit-learn does it where it counts votes. A product of matrices would be faster and round
-    otherwise, and so break ties otherwise.
+    scikit-learn sums in this order when it counts votes. A matrix product would be faster, but would round
+    differently and so break ties differently.
     """
     n_columns = others.shape[1]
     columns = graph.add_all("Split", rows, outputs=n_columns, axis=1, num_outputs=n_columns)

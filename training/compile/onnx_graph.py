@@ -19,7 +19,7 @@ _OPSETS = {"": 18, "ai.onnx.ml": 3}
 _IR_VERSION = 10
 
 _LANES = 8
-"""Numbers to which softmax's rows are filled up: see ``softmax``."""
+"""The length to whose multiple softmax pads its rows: see ``softmax``."""
 
 _LOWEST_SCORE = -1e300
 
@@ -31,7 +31,7 @@ class Tensor(NamedTuple):
 
 
 class Graph:
-    """Operators and constants, in the order in which they were written."""
+    """Operators and constants, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._nodes: list[NodeProto] = []
@@ -39,7 +39,7 @@ class Graph:
         self._inputs: dict[str, ValueInfoProto] = {}
 
     def numbers(self, columns: int) -> Tensor:
-        """The input ``(n_rows, columns)`` of numbers, NaN where one is missing."""
+        """The input ``(n_rows, columns)`` of numbers, with NaN for a missing one."""
         return self._input(NUMBERS, DOUBLE, columns)
 
     def codes(self, columns: int) -> Tensor:
@@ -51,7 +51,7 @@ class Graph:
         return Tensor(name)
 
     def constant(self, values: NDArray[np.generic] | np.int64 | float | Sequence[int]) -> Tensor:
-        """A constant; a list of integers is one of 64 bits."""
+        """A constant; a list of integers becomes 64-bit integers."""
         name = f"constant_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.asarray(values), name))
         return Tensor(name)
@@ -65,8 +65,8 @@ class Graph:
     ) -> list[Tensor]:
         """All outputs of an operator."""
         names = [f"{operator}_{len(self._nodes)}_{place}" for place in range(outputs)]
-        taken = [each.name for each in inputs]
-        node = helper.make_node(operator, taken, names, domain=domain)
+        input_names = [each.name for each in inputs]
+        node = helper.make_node(operator, input_names, names, domain=domain)
         for name, value in attributes.items():
             node.attribute.append(helper.make_attribute(name, value))
         self._nodes.append(node)
@@ -75,10 +75,10 @@ class Graph:
     def softmax(self, scores: Tensor, n_classes: int) -> Tensor:
         """The probabilities of scores ``(n_rows, n_classes)``.
 
-        Filled up to a multiple of eight classes that cannot be: eight numbers are as many as a vector
-        register holds, so that every row is computed by the same instructions, in the same order,
-        whatever its place in a batch. ONNX Runtime's exponential gives a number that is left over beside
-        the last full register other bits, and its sum depends on where in memory a row begins.
+        The rows are padded with impossible classes to a multiple of eight, the length of a vector register.
+        So every row is computed by the same instructions in the same order, wherever it is in a batch.
+        Without that, ONNX Runtime's exponential gives different bits to numbers after the last full register,
+        and its sum depends on the row's position in memory.
         """
         filler = self.constant(_LOWEST_SCORE)
         filled = self.add("Pad", scores, self.constant([0, 0, 0, -n_classes % _LANES]), filler)
@@ -90,7 +90,7 @@ class Graph:
         return self.add("Slice", shares, self.constant([0]), self.constant([n_classes]), last)
 
     def write(self, probabilities: Tensor, layout: Layout) -> bytes:
-        """The graph that gives these probabilities, as a file."""
+        """The content of the graph's file, whose output is these probabilities."""
         self._nodes.append(helper.make_node("Identity", [probabilities.name], [PROBABILITIES]))
         output = helper.make_tensor_value_info(PROBABILITIES, DOUBLE, [None, len(layout.classes)])
         graph = helper.make_graph(

@@ -1,7 +1,7 @@
-"""Random rows of a contract: anything that the service would let through, the awkward most of all.
+"""Random rows of a contract: anything that the service accepts, with many edge cases.
 
-Numbers in the observed range and beyond it, up to the limits; the table's own values, their neighbours
-among floats and the points halfway between them, where trees split; gaps and unknown categories.
+They contain numbers in the observed range and beyond it, up to the limits; the table's own values, their
+neighbouring floats and the points halfway between them, where trees split; gaps and unknown categories.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 from service.model.contract import Contract, Feature, Matrix, Value
 
 _GAPS = 0.15
-"""The share of missing values, where a feature may miss one."""
+"""The share of missing values of a nullable feature."""
 
 _UNKNOWN = 0.15
-"""The share of unknown categories, where they are let through."""
+"""The share of unknown categories of an open category."""
 
 _EXTREME = 0.005
 """The share of numbers of any magnitude."""
@@ -26,7 +26,7 @@ _Column = list[Value]
 
 
 def random_rows(contract: Contract, table: Matrix, n_rows: int, seed: int) -> Matrix:
-    """Rows ``(n_rows, n_features)`` as the service hands them to a model, drawn with the table's help."""
+    """Rows ``(n_rows, n_features)`` as the service passes them to a model, based on the table's values."""
     random = np.random.default_rng(seed)
     columns = [
         _column(feature, table[:, place].tolist(), n_rows, random)
@@ -58,7 +58,7 @@ def _categories(
     known = [seen[place] for place in random.integers(len(seen), size=n_rows)]
     if feature.closed:
         return list(known)
-    # A known value with something at its end is unknown, and only just.
+    # A known value with a character appended is almost known.
     unknown = [*_UNKNOWN_TEXTS, *(f"{value}\0" for value in seen[:3])]
     places = random.integers(len(unknown), size=n_rows).tolist()
     is_unknown = (random.random(n_rows) < _UNKNOWN).tolist()

@@ -1,8 +1,8 @@
-"""Ensembles of trees, written into an ONNX graph so that they give scikit-learn's very bits.
+"""Tree ensembles as ONNX operators that give exactly scikit-learn's bits.
 
-ONNX's ensembles add up their leaves in 32 bits. So they are only asked which leaf each tree comes to, a
-small integer that 32 bits hold exactly; the leaves' values are then looked up and added in 64 bits, in the
-order in which scikit-learn adds them.
+ONNX's ensembles sum their leaves in 32 bits. So here they only compute the index of each tree's leaf, a small
+integer that 32 bits represent exactly. The values of the leaves are then looked up and summed in 64 bits, in
+scikit-learn's order.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from training.compile.onnx_graph import DOUBLE, FLOAT, INT64, Graph, Tensor
 from training.training_errors import ConversionRefused
 
 _MOST_LEAVES = 2**24
-"""Up to which 32-bit floats hold every integer."""
+"""32-bit floats represent every integer up to this one."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _Tree:
 def forest(graph: Graph, rows: Tensor, classifier: RandomForestClassifier) -> Tensor:
     """The mean of the trees' probabilities, for prepared rows."""
     trees = [_forest_tree(each.tree_) for each in classifier.estimators_]
-    # scikit-learn's forests take rows in 32 bits, and compare them with thresholds of 64.
+    # scikit-learn's forests round rows to 32 bits, and compare them with 64-bit thresholds.
     rounded = graph.add("Cast", graph.add("Cast", rows, to=FLOAT), to=DOUBLE)
     total = graph.add("ReduceSum", _leaf_values(graph, rounded, trees), graph.constant([0]), keepdims=0)
     return graph.add("Div", total, graph.constant(float(len(trees))))
@@ -60,7 +60,7 @@ def _forest_tree(tree: object) -> _Tree:
 
 def boosting(graph: Graph, rows: Tensor, classifier: HistGradientBoostingClassifier) -> Tensor:
     """The softmax of the sums of the trees, for prepared rows."""
-    # What scikit-learn's class keeps for itself; the check of the compiled form finds a change of it.
+    # Private attributes of scikit-learn's class; the check of the compiled form detects a change.
     rounds = classifier._predictors
     baseline = np.ravel(classifier._baseline_prediction)
     trees = [
@@ -73,7 +73,7 @@ def boosting(graph: Graph, rows: Tensor, classifier: HistGradientBoostingClassif
     scores = graph.add("ReduceSum", by_round, graph.constant([0]), keepdims=0)
     scores = graph.add("Transpose", scores, perm=[1, 0])
     if len(baseline) == 1:
-        # Of two classes the first has no score: the softmax of (0, x) is the logistic function of x.
+        # With two classes the first has no score: the softmax of (0, x) is the logistic function of x.
         scores = graph.add("Mul", scores, graph.constant(np.array([0.0, 1.0])))
     return graph.softmax(scores, len(classifier.classes_))
 
@@ -93,7 +93,7 @@ def _boosting_tree(nodes: NDArray[np.void], start: float) -> _Tree:
 
 
 def _leaf_values(graph: Graph, rows: Tensor, trees: Sequence[_Tree]) -> Tensor:
-    """The values of the leaves that rows come to, ``(n_trees, n_rows)`` and the shape of one value."""
+    """The values of the rows' leaves, of shape ``(n_trees, n_rows)`` plus the shape of one value."""
     counts = [int(tree.is_leaf.sum()) for tree in trees]
     if sum(counts) > _MOST_LEAVES:
         raise ConversionRefused(f"{sum(counts)} leaves")
@@ -105,7 +105,7 @@ def _leaf_values(graph: Graph, rows: Tensor, trees: Sequence[_Tree]) -> Tensor:
         "TreeEnsembleRegressor",
         rows,
         domain="ai.onnx.ml",
-        # A target for every tree, to which it adds nothing but the number of its leaf.
+        # One target per tree, whose value is the index of the tree's leaf.
         n_targets=len(trees),
         aggregate_function="SUM",
         post_transform="NONE",

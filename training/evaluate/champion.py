@@ -1,9 +1,9 @@
-"""The one rule that picks the winner, and the sentence that says why.
+"""The rule that chooses the champion, and the sentence that states the reason.
 
-The best mean score of cross-validation wins, unless a simpler candidate is within one standard error of
-it: scores that close cannot be told apart, and then the model that is easier to explain, faster to serve
-and less prone to overfit is the better one. This is the one-standard-error rule of Breiman et al.,
-*Classification and Regression Trees* (1984), with the standard error of ``evaluation.py``.
+The candidate with the best mean score of cross-validation is chosen, unless a simpler one is within one
+standard error of it. Such close scores cannot be distinguished, and then the model that is easier to explain,
+faster to serve and less prone to overfitting is better. This is the one-standard-error rule of Breiman et
+al., *Classification and Regression Trees* (1984), with the standard error of ``evaluation.py``.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from training.evaluate.evaluation import Evaluation
 
 @dataclass(frozen=True)
 class Choice:
-    """The champion, and why it is that."""
+    """The champion, and the reason for it."""
 
     champion: Evaluation
     reason: str

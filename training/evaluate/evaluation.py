@@ -1,7 +1,7 @@
-"""How good a candidate is: by cross-validation, which the choice rests on, and on the test split.
+"""The evaluation of a candidate: by cross-validation, which decides the choice, and on the test split.
 
-The test split has no say in the choice. Its metrics are computed once for each fitted candidate and only
-reported, so that the champion's are not the best of several tries.
+The test split does not influence the choice. Its metrics are computed once for each fitted candidate and only
+reported, so that the champion's are not the best of several attempts.
 """
 
 import math
@@ -28,12 +28,12 @@ from training.table.dataset import FOLDS, Portion, Split
 
 REPEATS = 3
 FITS = FOLDS * REPEATS + 1
-"""Fits that evaluating one candidate takes."""
+"""The number of fits in the evaluation of one candidate."""
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """The scores of a candidate on the training split, one of each kind for every fit."""
+    """The scores of a candidate on the training split, one of each kind per fit."""
 
     f1_macro: np.ndarray
     accuracy: np.ndarray
@@ -41,7 +41,7 @@ class CrossValidation:
 
     @property
     def score(self) -> float:
-        """What candidates are compared by: the mean macro F1."""
+        """The mean macro F1, by which candidates are compared."""
         return float(self.f1_macro.mean())
 
     @property
@@ -58,7 +58,7 @@ class CrossValidation:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Under the names that they are logged by."""
+        """The metrics by their logged names."""
         return {
             "cv_f1_macro": self.score,
             "cv_f1_macro_standard_error": self.standard_error,
@@ -69,7 +69,7 @@ class CrossValidation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A candidate, fitted to the training split and judged."""
+    """A candidate, fitted to the training split, with its metrics."""
 
     candidate: Candidate
     pipeline: Pipeline
@@ -79,18 +79,18 @@ class Evaluation:
     """Of the test split, ``(n_rows, n_classes)``."""
     test_metrics: Mapping[str, float]
     notes: tuple[str, ...]
-    """What scikit-learn warned of while fitting."""
+    """scikit-learn's warnings while fitting."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All of them, under the names that they are logged by."""
+        """All metrics by their logged names."""
         return {**self.cross_validation.metrics, **self.test_metrics}
 
 
 def evaluate(
     candidate: Candidate, contract: Contract, split: Split, seed: int, on_fit: Callable[[], object]
 ) -> Evaluation:
-    """Cross-validate a candidate on the training split, fit it to all of that, and test it.
+    """Cross-validate a candidate on the training split, fit it to the whole split, and test it.
 
     ``on_fit`` is called after every fit, ``FITS`` times.
     """
@@ -157,7 +157,7 @@ def _test_metrics(classes: np.ndarray, labels: np.ndarray, probabilities: np.nda
 
 
 def _roc_auc(classes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Of the second class where there are two, else each class against the rest, their plain mean."""
+    """For two classes that of the second, else the unweighted mean of each class against the rest."""
     if len(classes) == 2:
         return float(roc_auc_score(labels == classes[1], probabilities[:, 1]))
     return float(roc_auc_score(labels, probabilities, multi_class="ovr", labels=classes))

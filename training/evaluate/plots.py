@@ -1,7 +1,7 @@
-"""Two pictures of a candidate on the test split: where it errs, and whether its probabilities mean it.
+"""Two plots of a candidate on the test split: its confusion matrix and its calibration.
 
-Drawn with matplotlib's figures themselves, not with pyplot: pyplot keeps every figure in global state and
-looks for a screen.
+They use matplotlib's figures directly, because pyplot keeps every figure in global state and looks for a
+display.
 """
 
 from math import ceil
@@ -17,11 +17,11 @@ from training.evaluate.evaluation import Evaluation
 _INK, _GRID, _GUIDE = "#1f2933", "#d9dee3", "#8a97a3"
 _MAX_BINS, _ROWS_A_BIN = 10, 10
 _MAX_LABELLED_CLASSES = 15
-"""Counts are written into the cells up to this many classes; beyond it they would not be readable."""
+"""Cells contain their counts up to this many classes; with more they would not be readable."""
 
 
 def draw_confusion_matrix(evaluation: Evaluation) -> Figure:
-    """How many rows of each true class were predicted as which; cells are shaded by share of the class."""
+    """The number of rows by true and predicted class; cells are shaded by the share of the true class."""
     classes = evaluation.pipeline.classes_
     predicted = classes[evaluation.probabilities.argmax(axis=1)]
     counts = confusion_matrix(evaluation.test.labels, predicted, labels=classes)
@@ -48,10 +48,10 @@ def draw_confusion_matrix(evaluation: Evaluation) -> Figure:
 
 
 def draw_calibration(evaluation: Evaluation) -> Figure:
-    """How often rows that were given a probability were of the class it was given for.
+    """The share of rows that are of a class, by their predicted probability of it.
 
-    One line for the second of two classes, else one for each class against the rest. Bins hold equally
-    many rows, and are few where the rows are, since a share of three rows says nothing.
+    There is one line for the second of two classes, else one for each class against the rest. Bins have equal
+    numbers of rows, and few rows make few bins, because the share of three rows means nothing.
     """
     classes = evaluation.pipeline.classes_
     positions = [1] if len(classes) == 2 else range(min(len(classes), _MAX_LABELLED_CLASSES))

@@ -1,6 +1,6 @@
 """A training in MLflow: one run for the table, with a nested run for each candidate.
 
-A candidate's run holds what it takes to repeat and to judge it: parameters, metrics, pictures, the
+A candidate's run contains everything that is needed to repeat and assess it: parameters, metrics, plots, the
 dataset with its SHA-256, and the fitted pipeline with its signature and an input example.
 """
 
@@ -36,22 +36,22 @@ TRAINING_TAG = "tabento.training"
 INPUT_EXAMPLE_ROWS = 3
 
 _DIGEST_LENGTH = 36
-"""Characters that MLflow keeps of a dataset's digest; the whole of it is logged as a parameter."""
+"""MLflow keeps so many characters of a dataset's digest; the full digest is logged as a parameter."""
 
-_SERVED_BY = ("numpy", "scikit-learn", "skops")
+_SERVING_PACKAGES = ("numpy", "scikit-learn", "skops")
 _NUMBER_TYPES = {"float": DataType.double, "integer": DataType.long, "boolean": DataType.boolean}
 _LABEL_TYPES = {"text": DataType.string, "integer": DataType.long, "boolean": DataType.boolean}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Where the runs of one training are logged to."""
+    """The MLflow experiment of one training."""
 
     name: str
     experiment_id: str
     tracking_uri: str
     training_id: str = field(default_factory=lambda: uuid4().hex)
-    """A tag of all its runs, by which they are found even where their making was interrupted."""
+    """A tag of all its runs, which finds them even if their creation was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -64,37 +64,37 @@ class LoggedCandidate:
 
 
 def tracking_uri(folder: Path) -> str:
-    """What ``MLFLOW_TRACKING_URI`` names, else ``mlflow.db`` in the folder."""
+    """The store that ``MLFLOW_TRACKING_URI`` names, else ``mlflow.db`` in the folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.absolute() / 'mlflow.db'}"
 
 
 def open_experiment(name: str, folder: Path) -> Experiment:
-    """The experiment of that name, made if need be; its store is MLflow's global one from here on."""
+    """The experiment of that name, created if necessary; its store becomes MLflow's global one."""
     uri = tracking_uri(folder)
     mlflow.set_tracking_uri(uri)
-    beside = _folder_of_database(uri, folder)
+    database_folder = _folder_of_database(uri, folder)
     try:
-        with _alone_in(beside):
-            return Experiment(name, _experiment_id(name, beside), uri)
+        with _exclusive_lock(database_folder):
+            return Experiment(name, _experiment_id(name, database_folder), uri)
     except Exception as error:
         # A database that cannot be opened or upgraded fails with the errors of SQLAlchemy or alembic.
         raise TrackingFailed(uri, str(error)) from error
 
 
-def _experiment_id(name: str, beside: Path | None) -> str:
+def _experiment_id(name: str, database_folder: Path | None) -> str:
     client = mlflow.MlflowClient()
     found = client.get_experiment_by_name(name)
     if found is not None:
         return found.experiment_id
-    # Beside the database; a server has its own. Said outright, since MLflow's default follows the cwd.
-    location = None if beside is None else (beside / "mlartifacts").as_uri()
+    # Beside the database; a server has its own. It is explicit, because MLflow's default follows the cwd.
+    location = None if database_folder is None else (database_folder / "mlartifacts").as_uri()
     try:
         return client.create_experiment(name, artifact_location=location)
     except MlflowException:
         found = client.get_experiment_by_name(name)
         if found is None:
             raise
-        return found.experiment_id  # Another training was faster.
+        return found.experiment_id  # Another training created it first.
 
 
 def _folder_of_database(uri: str, folder: Path) -> Path | None:
@@ -105,8 +105,8 @@ def _folder_of_database(uri: str, folder: Path) -> Path | None:
 
 
 @contextmanager
-def _alone_in(folder: Path | None) -> Iterator[None]:
-    """Be the only training that opens a database there: MLflow's way of making its tables takes one alone."""
+def _exclusive_lock(folder: Path | None) -> Iterator[None]:
+    """Exclude other trainings there, because only one MLflow at a time can create the database's tables."""
     if folder is None:
         yield
         return
@@ -121,9 +121,9 @@ def _alone_in(folder: Path | None) -> Iterator[None]:
 
 @contextmanager
 def training_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[str, object]) -> Iterator[str]:
-    """The run of a whole training, open while its candidates are logged; gives its id.
+    """The run of a whole training, open while its candidates are logged; yields its id.
 
-    Where a signal ends it, no run of it is left running.
+    If a signal ends the training, none of its runs stays in the state RUNNING.
     """
     try:
         with _logged_run(experiment, dataset, parameters) as run_id:
@@ -134,14 +134,14 @@ def training_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[s
         try:
             _kill_runs(experiment)
         except Exception:
-            error.add_note("MLflow did not answer when the runs were to be marked as killed.")
+            error.add_note("MLflow did not answer when the runs were marked as killed.")
         raise
 
 
 def _kill_runs(experiment: Experiment) -> None:
     client = mlflow.MlflowClient()
-    ours = f"tags.`{TRAINING_TAG}` = '{experiment.training_id}'"
-    for run in client.search_runs([experiment.experiment_id], ours):
+    own_runs = f"tags.`{TRAINING_TAG}` = '{experiment.training_id}'"
+    for run in client.search_runs([experiment.experiment_id], own_runs):
         if run.info.status != "FINISHED":
             client.set_terminated(run.info.run_id, "KILLED")
 
@@ -168,9 +168,9 @@ def _logged_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[st
 
 
 def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experiment) -> LoggedCandidate:
-    """Log a candidate as a run nested in the one that is open."""
+    """Log a candidate as a nested run of the open run."""
     classifier = evaluation.pipeline.named_steps["classify"]
-    # A nested run does not follow its parent into an experiment.
+    # A nested run does not inherit its parent's experiment.
     with mlflow.start_run(
         experiment_id=experiment.experiment_id,
         run_name=evaluation.candidate.name,
@@ -190,20 +190,20 @@ def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experime
             input_example=_input_example(dataset),
             serialization_format="skops",
             skops_trusted_types=list(TRUSTED_TYPES),
-            # Named, because finding them out takes MLflow several seconds.
-            pip_requirements=[f"{package}=={version(package)}" for package in _SERVED_BY],
+            # Explicit, because MLflow takes several seconds to infer them.
+            pip_requirements=[f"{package}=={version(package)}" for package in _SERVING_PACKAGES],
         )
         return LoggedCandidate(evaluation, run.info.run_id, model.model_id)
 
 
 def log_champion(champion: Evaluation, reason: str) -> None:
-    """Note in the open run which candidate won, why, and how good it is."""
+    """Log the champion, the reason for it and its metrics in the open run."""
     mlflow.set_tags({"champion": champion.candidate.name, "champion_reason": reason})
     mlflow.log_metrics(champion.metrics)
 
 
 def signature_of(contract: Contract) -> ModelSignature:
-    """What MLflow's users send and get, in the types that pandas reads the table's columns as."""
+    """The model's inputs and output for MLflow, in the types that pandas reads from the table."""
     inputs: list[ColSpec | TensorSpec] = [
         ColSpec(_column_type(feature), feature.name, required=not feature.nullable)
         for feature in contract.features
@@ -214,7 +214,7 @@ def signature_of(contract: Contract) -> ModelSignature:
 def _column_type(feature: Feature) -> DataType:
     if feature.type == "category":
         return DataType.string
-    # With gaps, integers and booleans are floats to pandas.
+    # pandas reads integers and booleans with gaps as floats.
     return DataType.double if feature.nullable else _NUMBER_TYPES[feature.type]
 
 
@@ -233,7 +233,7 @@ def _input_example(dataset: Dataset) -> pd.DataFrame:
 def _mlflow_dataset(dataset: Dataset) -> PandasDataset:
     target = dataset.contract.target.name
     with warnings.catch_warnings(action="ignore", category=UserWarning):
-        # MLflow registers its own class for local files twice, and warns that it has to pick one.
+        # MLflow registers its class for local files twice, and warns that it chooses one of them.
         return from_pandas(
             dataset.frame.assign(**{target: dataset.labels}),
             source=str(dataset.table.path.absolute()),

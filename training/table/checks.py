@@ -1,6 +1,6 @@
-"""The checks that a table passes before anything is fitted to it, as pandera schemas.
+"""The checks of a table before anything is fitted to it, as pandera schemas.
 
-What breaks a rule is refused, with its rows; what is only doubtful is noted, for a person to judge.
+Values that break a rule are rejected with their rows. Doubtful properties only become notes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ def check_labels(labels: pd.Series, target: str, folds: int) -> None:
 
 
 def check_numbers(columns: Mapping[str, Column]) -> None:
-    """Raise TableInvalid where a number is infinite, or larger than the service takes one."""
+    """Raise TableInvalid if a number is infinite, or larger than the service accepts."""
     largest = pa.Check(
         lambda numbers: numbers.abs() <= LARGEST_NUMBER, error=f"is infinite or beyond {LARGEST_NUMBER:g}"
     )
@@ -40,7 +40,7 @@ def check_numbers(columns: Mapping[str, Column]) -> None:
 
 
 def check_features(frame: pd.DataFrame, contract: Contract) -> None:
-    """Raise TableInvalid unless the contract takes every row of the table that it was inferred from."""
+    """Raise TableInvalid unless the contract accepts every row of its own table."""
     schema = pa.DataFrameSchema(
         {feature.name: _column_schema(feature) for feature in contract.features}, strict=True
     )
@@ -74,7 +74,7 @@ def _validate(
 
 def _violations(failures: pd.DataFrame, missing: str) -> Iterator[Violation]:
     for (column, rule), cases in failures.groupby(["column", "check"], sort=False):
-        # A check of the column as a whole has no index.
+        # A check of a whole column has no index.
         placed = cases.dropna(subset="index").sort_values("index")
         rows = [int(row) + 1 for row in placed["index"]]
         if rule == "not_nullable":
@@ -83,8 +83,8 @@ def _violations(failures: pd.DataFrame, missing: str) -> Iterator[Violation]:
             yield Violation(str(column), str(rule), placed["failure_case"].tolist(), rows)
 
 
-def unusable(column: Column) -> str | None:
-    """Why nothing can be learned from a column, if so."""
+def unusable_reason(column: Column) -> str | None:
+    """The reason why nothing can be learned from a column, or None."""
     values = column.values
     if values.isna().all():
         return "has no values"
@@ -94,7 +94,7 @@ def unusable(column: Column) -> str | None:
 
 
 def doubts(columns: Mapping[str, Column], labels: pd.Series) -> Iterator[str]:
-    """What a person should look at: columns that look like identifiers, rows that stand twice."""
+    """Notes on columns that look like identifiers, and on duplicate rows."""
     for name, column in columns.items():
         if looks_like_identifier(column):
             yield (

@@ -1,8 +1,8 @@
-"""What the values of a column are: a type of feature, and the values as an estimator takes them.
+"""A column's type, and its values as an estimator takes them.
 
-Values have the form that the service gives to an estimator: numbers and booleans as 64-bit floats with
-NaN for a missing one, categories as ``str`` objects with None. A text such as ``007`` stays a category:
-its zeros mean something, so it is a code and not a number.
+Values have the same form as in the service: numbers and booleans are 64-bit floats with NaN for a missing
+one, categories are ``str`` objects with None. A text such as ``007`` stays a category: its zeros are
+significant, so it is a code and not a number.
 """
 
 from datetime import datetime, time
@@ -25,7 +25,7 @@ _READINGS: tuple[tuple[FeatureType, str], ...] = (
     ("integer", _INTEGER),
     ("float", _FLOAT),
 )
-"""How untyped texts are read, in this order: the first that fits every value; else they are a category."""
+"""The types of untyped texts, in order: the first whose pattern matches every value; else a category."""
 
 _DECLARED: dict[FeatureType, str] = {
     "float": _FLOAT,
@@ -33,7 +33,7 @@ _DECLARED: dict[FeatureType, str] = {
     "boolean": r"(?i)^(true|false|0|1)$",
     "category": r"(?s)^.*$",
 }
-"""What a text must look like to be read as the type that an override file declares."""
+"""The pattern of a text for each type that an override file can declare."""
 
 
 _IDENTIFIER_SHARE = 0.9
@@ -48,10 +48,10 @@ class Column(NamedTuple):
 
 
 def read_column(name: str, array: pa.ChunkedArray, *, typed: bool, declared: FeatureType | None) -> Column:
-    """A column as it is typed in the file, as its texts read, or as it is declared to be.
+    """A column with the declared type, or else the type of the file or of its texts.
 
-    ``typed`` says whether texts are meant as texts. Raises ColumnUnsupported for dates, times and
-    whatever else is no feature, IntegersInexact, and ColumnMistyped where a value is not as declared.
+    ``typed``: the file states its types, so texts are texts. Raises ColumnUnsupported for dates, times and
+    other types, IntegersInexact, and ColumnMistyped if a value does not have the declared type.
     """
     natural = _natural_type(name, array, typed=typed)
     feature_type = declared or natural
@@ -67,7 +67,7 @@ def read_column(name: str, array: pa.ChunkedArray, *, typed: bool, declared: Fea
 
 
 def looks_like_identifier(column: Column) -> bool:
-    """Whether the values name rows rather than say something of them: all different, or numbered."""
+    """Whether the values identify rows instead of describing them: all different, or consecutive."""
     values = column.values.dropna()
     if column.type == "category":
         return values.nunique() > _IDENTIFIER_SHARE * len(values)
@@ -107,7 +107,7 @@ def _all_dates(array: pa.ChunkedArray) -> bool:
 
 
 def _is_date(text: str) -> bool:
-    # fromisoformat takes bare digits too: 1230 as a time, 20240105 as a date. Those are rather codes.
+    # fromisoformat also accepts bare digits, 1230 as a time and 20240105 as a date, which are rather codes.
     if "-" not in text and ":" not in text:
         return False
     for parse in (datetime.fromisoformat, time.fromisoformat):
@@ -128,7 +128,7 @@ def _check_declared(name: str, texts: pa.ChunkedArray, declared: FeatureType) ->
 
 def _numbers(array: pa.ChunkedArray, feature_type: FeatureType) -> pd.Series:
     if pa.types.is_string(array.type):
-        # Arrow's parser knows no plus sign.
+        # Arrow's parser does not accept a plus sign.
         array = pc.utf8_ltrim(array, characters="+")
         array = array.cast(pa.bool_() if feature_type == "boolean" else pa.float64())
     return pd.Series(array.cast(pa.float64(), safe=False).to_numpy())

@@ -1,7 +1,7 @@
-"""A table in, a validated dataset out: features and labels that training may rely on, and their contract.
+"""Load a table as a validated dataset: features, labels and their contract.
 
-The first stage of training, and the only one that a bad table reaches: whatever can be refused is
-refused here, before a model is fitted or a run is logged.
+This is the first stage of a training. An invalid table is always rejected here, before a model is fitted or a
+run is logged.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from service.model.contract import Contract, Matrix
-from training.table.checks import check_features, check_labels, check_numbers, doubts, unusable
+from training.table.checks import check_features, check_labels, check_numbers, doubts, unusable_reason
 from training.table.column import Column, read_column
 from training.table.features import infer_contract
 from training.table.labels import describe_target, label_array, read_labels
@@ -41,7 +41,7 @@ class Portion:
 
 @dataclass(frozen=True)
 class Split:
-    """The rows that models are fitted to and chosen by, and those that they are judged by in the end."""
+    """The rows that models are fitted to and chosen by, and the rows that they are tested on."""
 
     train: Portion
     test: Portion
@@ -54,13 +54,13 @@ class Dataset:
     table: Table
     contract: Contract
     frame: pd.DataFrame
-    """The features: float64 with NaN, or objects with None where a feature is a category."""
+    """The features: float64 with NaN, or objects with None for a category."""
     labels: np.ndarray
     notes: tuple[str, ...]
-    """What was left out and what is doubtful, for a person to read."""
+    """Columns that were left out, and doubts, as sentences."""
 
     def split(self, test_size: float, seed: int) -> Split:
-        """Split at random, with every class in both portions in proportion; raises SplitTooSmall."""
+        """Split at random, with the classes in proportion in both portions; raises SplitTooSmall."""
         try:
             train, test = train_test_split(
                 np.arange(len(self.labels)), test_size=test_size, random_state=seed, stratify=self.labels
@@ -96,7 +96,7 @@ def load_dataset(
     names = [name for name in table.columns if name != target and name not in drop]
     _check_overrides(overrides, names)
     columns = {name: _column(table, name, overrides) for name in names}
-    empty = {name: reason for name, column in columns.items() if (reason := unusable(column))}
+    empty = {name: reason for name, column in columns.items() if (reason := unusable_reason(column))}
     notes = [*table.notes, *(f"{name!r} {reason}; it was left out" for name, reason in empty.items())]
     columns = {name: column for name, column in columns.items() if name not in empty}
     if not columns:

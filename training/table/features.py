@@ -1,4 +1,4 @@
-"""The contract that a table implies: what each feature was seen to be, and what was decided about it."""
+"""The contract of a table: the observed properties of each feature, and the overrides."""
 
 import math
 from collections.abc import Mapping
@@ -10,23 +10,23 @@ from training.table.column import Column, looks_like_identifier
 from training.table.overrides import FeatureOverride, Overrides
 from training.training_errors import OverridesInvalid
 
-STAND_IN = "withheld"
-"""In place of the values of a category that looks like an identifier."""
+WITHHELD_EXAMPLE = "withheld"
+"""The example of a category that looks like an identifier."""
 
-Held = float | str | None
-"""A value of the frame: NaN or None where it is missing."""
+FrameValue = float | str | None
+"""A value of the frame; NaN or None if it is missing."""
 
 
 def infer_contract(columns: Mapping[str, Column], target: Target, overrides: Overrides) -> Contract:
-    """The contract of columns that all hold values; raises OverridesInvalid where a decision cannot be."""
+    """The contract of columns that all have values; raises OverridesInvalid if an override is impossible."""
     features = tuple(describe_feature(name, column, overrides.of(name)) for name, column in columns.items())
     return Contract(features=features, target=target)
 
 
 def describe_feature(name: str, column: Column, override: FeatureOverride) -> Feature:
-    """A feature as its values show it, with what the override decides in place of that.
+    """A feature with its observed properties, unless the override replaces them.
 
-    A column that looks like an identifier gives none of its values, unless it is a closed category.
+    The values of a column that looks like an identifier are withheld, unless it is a closed category.
     """
     withheld = looks_like_identifier(column) and not override.closed
     facts: dict[str, object] = {
@@ -34,7 +34,7 @@ def describe_feature(name: str, column: Column, override: FeatureOverride) -> Fe
         "type": column.type,
         "nullable": bool(column.values.isna().any()),
         "withheld": withheld,
-        **(_made_up(column, override) if withheld else _observed(column)),
+        **(_placeholder(column, override) if withheld else _observed(column)),
     }
     try:
         return Feature.model_validate(facts | override.model_dump(exclude_none=True))
@@ -52,28 +52,28 @@ def _observed(column: Column) -> dict[str, object]:
     return facts
 
 
-def _made_up(column: Column, override: FeatureOverride) -> dict[str, object]:
+def _placeholder(column: Column, override: FeatureOverride) -> dict[str, object]:
     if column.type == "category":
-        return {"example": STAND_IN}
+        return {"example": WITHHELD_EXAMPLE}
     lowest = -math.inf if override.minimum is None else math.ceil(override.minimum)
     highest = math.inf if override.maximum is None else math.floor(override.maximum)
     return {"example": int(min(max(0, lowest), highest))}
 
 
 def _typical(column: Column) -> Value:
-    """The middle number or the most frequent value; always one that the table holds."""
+    """The median or the most frequent value; always a value of the table."""
     observed = column.values.dropna()
     if column.type in ("float", "integer"):
         return to_value(float(observed.quantile(0.5, interpolation="lower")), column.type)
     return to_value(observed.mode().iloc[0], column.type)
 
 
-def to_value(held: Held, feature_type: FeatureType) -> Value:
-    """A value as JSON has it, from a value as the frame or the estimator has it."""
-    if held is None or held != held:  # NaN is the one value that differs from itself
+def to_value(value: FrameValue, feature_type: FeatureType) -> Value:
+    """The JSON value of a value of the frame or the estimator."""
+    if value is None or value != value:  # Only NaN differs from itself.
         return None
     if feature_type == "category":
-        return str(held)
+        return str(value)
     if feature_type == "boolean":
-        return bool(held)
-    return int(held) if feature_type == "integer" else float(held)
+        return bool(value)
+    return int(value) if feature_type == "integer" else float(value)

@@ -1,4 +1,4 @@
-"""The target column: the label of every row, and what makes it a target for classification."""
+"""The target column: the label of every row, and the checks that it is a target for classification."""
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,9 @@ _DTYPES: dict[TargetType, type] = {"text": np.str_, "integer": np.int64, "boolea
 
 
 def read_labels(name: str, array: pa.ChunkedArray, *, typed: bool) -> pd.Series:
-    """The labels as Python's own ``str``, ``int`` or ``bool``, with None for a missing one.
+    """The labels as ``str``, ``int`` or ``bool``, with None for a missing one.
 
-    Raises TargetContinuous where the values are quantities rather than classes.
+    Raises TargetContinuous if the values are quantities instead of classes.
     """
     try:
         column = read_column(name, array, typed=typed, declared=None)
@@ -47,13 +47,13 @@ def _check_countable(name: str, column: Column) -> None:
 
 
 def describe_target(name: str, labels: pd.Series, description: str | None) -> Target:
-    """The target as the contract states it, its classes in the order of every answer."""
+    """The target of the contract, its classes in the order of the answers."""
     classes: list[Label] = sorted(labels.unique())
     return Target(name=name, type=_type_of(classes[0]), classes=tuple(classes), description=description)
 
 
 def label_array(labels: pd.Series, target: Target) -> np.ndarray:
-    """The labels as scikit-learn takes them: ``(n_rows,)`` of text, int64 or bool."""
+    """The labels for scikit-learn: an array ``(n_rows,)`` of text, int64 or bool."""
     return np.array(labels.tolist(), dtype=_DTYPES[target.type])
 
 

@@ -1,9 +1,9 @@
-"""The override file: what the table cannot say of itself, in JSON beside it.
+"""The override file: facts that the table does not contain, in JSON beside it.
 
     {"features": {"sepal_length": {"unit": "cm", "minimum": 0}}, "target": {"description": "..."}}
 
-A boundary in this file is somebody's decision, and the service enforces it; what the table happened to
-hold is never a limit (see ``service/model/contract.py``).
+A limit in this file is a decision, which the service enforces. The observed range of the table is never a
+limit (see ``service/model/contract.py``).
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class _Part(BaseModel):
 
 
 class FeatureOverride(_Part):
-    """What is decided about one feature; what is left out is inferred from the table."""
+    """The overrides of one feature; fields that are left out are inferred from the table."""
 
     type: FeatureType | None = None
     nullable: bool | None = None
@@ -32,7 +32,7 @@ class FeatureOverride(_Part):
 
 
 class TargetOverride(_Part):
-    """What is decided about the target."""
+    """The overrides of the target."""
 
     description: str | None = None
 
@@ -44,7 +44,7 @@ class Overrides(_Part):
     target: TargetOverride = TargetOverride()
 
     def of(self, name: str) -> FeatureOverride:
-        """What is decided about a feature, if anything."""
+        """The overrides of a feature; empty if there are none."""
         return self.features.get(name, FeatureOverride())
 
 

@@ -1,8 +1,8 @@
-"""A file becomes a table of named columns, and nothing is read into it that it does not say.
+"""Read a file as a table of named columns, without guessing.
 
-CSV and Parquet both become Arrow columns, because Arrow is strict where dataframe readers guess: a row
-that is too short, a name that stands twice or a byte that is not UTF-8 is an error and not a gap, a
-renamed column or a question mark. What the values mean is decided in ``columns.py``.
+CSV and Parquet both become Arrow columns, because Arrow is strict where dataframe readers guess: a short row,
+a duplicate name or a byte that is not UTF-8 is an error, and not a gap, a renamed column or a question mark.
+``column.py`` decides the types of the values.
 """
 
 import csv
@@ -24,14 +24,14 @@ MISSING_TEXTS = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
-"""What stands for a missing value in a CSV file: an empty field, and the texts that pandas reads so."""
+"""The texts of a missing value in a CSV file: an empty field, and those of pandas."""
 
 _PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of a file, under their names and in their order."""
+    """The columns of a file by name, in their order."""
 
     name: str
     """The file's name without its suffix."""
@@ -40,15 +40,15 @@ class Table:
     """Of the file's bytes, as ``sha256sum`` prints it."""
     columns: dict[str, pa.ChunkedArray]
     typed: bool
-    """Whether the file states its types (Parquet), or has them read from its texts (CSV)."""
+    """Whether the file states its types (Parquet), or they are inferred from its texts (CSV)."""
     notes: tuple[str, ...] = ()
-    """What was left out, and why."""
+    """Columns that were left out, and why."""
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV or Parquet file; its first bytes tell which it is, not its suffix.
+    """Read a CSV or Parquet file; its first bytes decide which, not its suffix.
 
-    Spaces around a CSV value are not part of it. Raises TableUnreadable and ColumnsDuplicated.
+    Spaces around a CSV value are removed. Raises TableUnreadable and ColumnsDuplicated.
     """
     try:
         content = path.read_bytes()
@@ -69,7 +69,7 @@ def _read_csv(content: bytes) -> tuple[list[str], list[pa.ChunkedArray]]:
     header = next(filter(None, reader), [])
     table = pyarrow.csv.read_csv(
         io.BytesIO(content),
-        # Fields may hold line breaks; names come from the header as it stands, so that two alike stay two.
+        # Fields may contain line breaks. Names are read from the header itself, so duplicates stay.
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         read_options=pyarrow.csv.ReadOptions(skip_rows=reader.line_num, column_names=_places(header)),
         convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(_places(header), pa.string())),
@@ -92,13 +92,13 @@ def _read_parquet(content: bytes) -> tuple[list[str], list[pa.ChunkedArray]]:
 
 
 def _saved_index(schema: pa.Schema) -> set[str]:
-    # pandas writes a dataframe's index as a column and notes its name; it counts rows, it says nothing.
-    notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
-    return {name for name in notes.get("index_columns", []) if isinstance(name, str)}
+    # pandas writes a dataframe's index as a column and records its name; it only numbers the rows.
+    metadata = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    return {name for name in metadata.get("index_columns", []) if isinstance(name, str)}
 
 
 def _plain(array: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The array without its encoding: a dictionary's values, texts of one type, an empty text missing."""
+    """The array without encoding: a dictionary's values, one type of text, and an empty text as missing."""
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):

@@ -70,7 +70,7 @@ def test_a_tag_is_not_signed(project: Path, programs: Path) -> None:
     calls = record_calls(programs, "cosign")
     done = run(project, programs, "sign-image", "sign", "ghcr.io/tabento/tabento:main")
     assert done.returncode == 2
-    assert "names no digest" in done.stderr
+    assert "has no digest" in done.stderr
     assert calls.read_text() == ""
 
 
@@ -134,8 +134,8 @@ def test_the_candidate_that_is_shipped_is_that_of_the_newest_training_or_of_the_
     ("named", "newest", "code", "said"),
     [
         ("", "", 1, "no candidate yet"),
-        ("--repo=elsewhere", "4711", 2, "no id of a run"),
-        ("", "-1", 2, "no id"),
+        ("--repo=elsewhere", "4711", 2, "not the id of a run"),
+        ("", "-1", 2, "not the id"),
     ],
 )
 def test_without_a_candidate_nothing_is_shipped(

@@ -80,7 +80,7 @@ def test_a_model_that_is_not_published_is_named_with_the_way_to_one(stores: dict
     command = [sys.executable, "-m", "deploy.image", "--engine", "podman", "--model", "penguins"]
     done = subprocess.run(command, cwd=PROJECT, env=stores, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "There is no model 'penguins'. Train and publish one: python -m training\n"
+    assert done.stderr == "There is no model 'penguins'. Publish one with `python -m training`.\n"
 
 
 def test_an_engine_that_is_none_is_named() -> None:
