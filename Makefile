@@ -12,7 +12,7 @@ ROUNDS ?= 50
 SECONDS ?= 300
 PREDICTIONS ?= 5000000
 MLSERVER ?= 1.7.1
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 
 BIN := .venv/bin
 SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollback
@@ -60,6 +60,7 @@ clients: .venv-clients/installed ## install the clients of the Open Inference Pr
 	@sh .ci/install-kubectl $(BIN)
 
 test: install clients $(BIN)/kubectl ## run every test
+	@# More processes than two cores: many tests wait for limits of seconds to pass.
 	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --cov --cov-report=term
 
 test-fast: install ## the tests that need no server and no training: those of tests/unit and of the house

@@ -1,1 +1,4 @@
-"""The prediction service: everything that the container ships, and nothing of training."""
+"""The prediction service: everything that the container ships. It imports nothing of training.
+
+In comes the tag of a published model; out come predictions over HTTP and gRPC, each in the audit log.
+"""

@@ -40,6 +40,13 @@ settings.load_profile("untimed")
 
 FOLDERS = ("unit", "training", "service", "e2e", "container")
 """Of tests, in the order in which they are run."""
+LONGEST = (
+    "tests/e2e/audit/test_writer_process.py",
+    "tests/e2e/worker/test_killed_processes.py",
+    "tests/e2e/worker/test_listening.py",
+    "tests/e2e/audit/test_hung_writer.py",
+)
+"""The first of their folder, as they take longest: no process is left with one when the others end."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,8 +61,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The cheapest first, so that most mistakes are told soon."""
 
-    def rank(item: pytest.Item) -> int:
-        return next((n for n, folder in enumerate(FOLDERS) if item.nodeid.startswith(f"tests/{folder}/")), 0)
+    def rank(item: pytest.Item) -> tuple[int, bool]:
+        folders = enumerate(FOLDERS)
+        folder = next((n for n, folder in folders if item.nodeid.startswith(f"tests/{folder}/")), 0)
+        return folder, not item.nodeid.startswith(LONGEST)
 
     items.sort(key=rank)
 

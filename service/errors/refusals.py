@@ -268,7 +268,7 @@ class AuditUnavailable(RequestError):
         super().__init__("The audit log cannot be written at present, so no prediction is returned.")
 
     @classmethod
-    def because(cls, reason: Exception) -> Self:
+    def with_cause(cls, reason: Exception) -> Self:
         """The error with its cause set, for an error that is passed on rather than raised."""
         unavailable = cls()
         unavailable.__cause__ = reason

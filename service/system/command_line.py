@@ -1,6 +1,6 @@
 """Runs a command line of the project: its exit code, and one sentence on stderr if it fails.
 
-Exit code 0; what the command returns; 2 if it is called wrongly or cannot do what it is asked to.
+The exit code is what the command returns, by default 0, or 2 for wrong arguments and for a StartError.
 """
 
 import os
@@ -17,14 +17,14 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class Checked(click.ParamType[object]):
-    """The type of an option whose text pydantic reads and checks."""
+    """The type of an option that pydantic parses and validates."""
 
     def __init__(self, name: str, type_: TypeAdapter[object]) -> None:
         self.name = name
         self._type = type_
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """The value of a text; fails with the reason of pydantic."""
+        """The value of an option's text; fails with pydantic's message."""
         try:
             return self._type.validate_python(value)
         except ValidationError as error:
@@ -35,7 +35,7 @@ def run(group: click.Group, name: str, arguments: Sequence[str] | None) -> int:
     """Run one command of the group and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        # Not by group.main(), which has other exit codes and writes more than a sentence.
+        # group.main() has other exit codes and writes more than a sentence.
         with group.make_context(name, [*given]) as context:
             code: int | None = group.invoke(context)
         sys.stdout.flush()
@@ -51,11 +51,11 @@ def run(group: click.Group, name: str, arguments: Sequence[str] | None) -> int:
     except StartError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except KeyboardInterrupt:  # The way to end `tail --follow`.
+    except KeyboardInterrupt:  # Ctrl-C ends `tail --follow`.
         return 0
     except BrokenPipeError:
-        # The reader has enough, as in `| head -1`. The interpreter flushes stdout once more at its end, which
-        # must not fail too.
+        # The reader has closed the pipe, as in `| head -1`. The interpreter flushes stdout again at its
+        # end, which must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code or 0

@@ -16,9 +16,9 @@ BentoML has no public interface for these:
   request and create a timer that lasts for BentoML's whole timeout. A worker gets its application from
   ``Service.to_asgi``, which has no hook for a wrapper, so the service gets a subclass that has one.
 - ``start_errors_as_messages``: BentoML's commands show a traceback of any error but their own.
-- ``silence_notices``: BentoML logs every hook that it calls, and warns of a build that is as intended;
-  ``bentoml build`` prints a banner and how to deploy to BentoCloud. No setting silences these alone, and
-  ``--quiet`` drops other warnings as well. They are recognized by their texts, and errors always pass.
+- ``silence_notices``: BentoML logs every hook that it calls, and warns of a correct build; ``bentoml build``
+  prints a banner and how to deploy to BentoCloud. No setting silences only these, and ``--quiet`` drops
+  other warnings as well. They are recognized by their texts; errors are always shown.
 
 ``tests/unit/worker/test_bentoml_internals.py`` reports which of them an upgrade broke.
 """
@@ -61,7 +61,7 @@ NOTICES = {
 BUILD_COMMAND = "bentoml_cli.bentos"
 """The module that prints the result of ``bentoml build``."""
 ADVERTISING = "Next steps: "
-"""In the text that follows the result."""
+"""A part of the text that follows the result."""
 
 _IpAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
@@ -180,20 +180,20 @@ def unwrap_application(service: object) -> None:
 
 
 def silence_notices() -> None:
-    """Drop BentoML's messages that say nothing to a user of this service."""
+    """Drop BentoML's messages that are of no use to a user of this service."""
     for name, templates in NOTICES.items():
-        logging.getLogger(name).addFilter(_is_none_of(templates))
+        logging.getLogger(name).addFilter(_is_not_among(templates))
     build_command = sys.modules.get(BUILD_COMMAND)
     if build_command is not None:
         vars(build_command)["rich"] = _WithoutAdvertising(build_command)
 
 
-def _is_none_of(templates: tuple[str, ...]) -> Callable[[logging.LogRecord], bool]:
+def _is_not_among(templates: tuple[str, ...]) -> Callable[[logging.LogRecord], bool]:
     return lambda record: record.levelno >= logging.ERROR or record.msg not in templates
 
 
 class _WithoutAdvertising:
-    """The module ``rich``, as ``bentoml build`` uses it, that prints neither banner nor advertising."""
+    """The module ``rich`` for ``bentoml build``, without the banner and the advertising."""
 
     def __init__(self, build_command: Any) -> None:
         self._rich = build_command.rich
@@ -203,7 +203,7 @@ class _WithoutAdvertising:
         return getattr(self._rich, name)
 
     def print(self, text: object = "", *more: object, **options: Any) -> None:
-        """Print anything else."""
+        """Print the text unless it is the banner or advertising."""
         if text != self._banner and ADVERTISING not in str(text):
             self._rich.print(text, *more, **options)
 

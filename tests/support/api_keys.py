@@ -38,4 +38,5 @@ def serve_with_keys(serve: Serve, model: str, folder: Path, **settings: str) -> 
     keys = {scope: new_key(file, scope, scope) for scope in SCOPES}
     scopes = [option for scope in SCOPES for option in ("--scope", scope)]
     both = keys_command(file, "new", "both", *scopes)
-    return Keyed(serve(model=model, TABENTO_API_KEYS_FILE=str(file), **settings), keys, both)
+    server = serve(model=model, TABENTO_API_KEYS_FILE=str(file), is_measured=True, **settings)
+    return Keyed(server, keys, both)

@@ -152,7 +152,10 @@ class Starter:
         is_measured: bool = False,
         **settings: str,
     ) -> Server:
-        """Start one and await that it is ready; on another port, if its own was taken meanwhile."""
+        """Start one and await that it is ready; on another port, if its own was taken meanwhile.
+
+        One that is measured counts for the coverage of this run; that makes its start and all it does slower.
+        """
         arguments = (target, *(("--arg", f"model={model}") if model else ()), *options)
         for is_last in (False, False, True):
             own = coverage() if is_measured else {}

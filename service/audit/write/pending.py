@@ -76,7 +76,7 @@ class PendingRecords:
                 if error is None:
                     future.set_result(None)
                 else:
-                    future.set_exception(AuditUnavailable.because(error))
+                    future.set_exception(AuditUnavailable.with_cause(error))
 
     def _remove_from_flight(self, records: int) -> None:
         while records and self._in_flight:

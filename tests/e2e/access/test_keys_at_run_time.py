@@ -11,7 +11,7 @@ from tests.support.iris_rows import SETOSA
 from tests.support.servers import Serve
 
 
-def test_each_key_opens_what_it_is_for_and_nothing_of_a_key_is_kept(
+def test_each_key_is_accepted_for_its_scopes_and_no_key_is_stored(
     serve: Serve, iris: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "keys.json"

@@ -22,6 +22,7 @@ def test_keys_come_by_metadata_and_certificates_from_both_sides(
     server = serve(
         model=animals,
         with_grpc=True,
+        is_measured=True,
         TABENTO_API_KEYS_FILE=str(file),
         TABENTO_GRPC_TLS_CERT=str(server_side.cert),
         TABENTO_GRPC_TLS_KEY=str(server_side.key),

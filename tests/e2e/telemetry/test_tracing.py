@@ -64,7 +64,9 @@ def collector() -> Iterator[Collector]:
 def test_a_request_is_a_span_with_one_for_the_model_and_one_for_the_commit(
     serve: Serve, iris: str, collector: Collector
 ) -> None:
-    server = serve(model=iris, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="100")
+    server = serve(
+        model=iris, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="100", is_measured=True
+    )
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
     assert httpx.post(f"{server.url}/predict", json=SETOSA, headers=headers).status_code == 200
     assert httpx.post(f"{server.url}/predict", json={}).status_code == 422

@@ -116,7 +116,7 @@ def test_after_every_event_the_keys_are_those_of_the_file_or_of_the_last_that_co
     st.lists(st.tuples(events, st.floats(0, 0.01)), min_size=5, max_size=40),
     st.sampled_from(kinds),
 )
-def test_a_revocation_is_seen_whatever_went_before_it_while_the_file_was_being_read(
+def test_a_revocation_during_a_read_of_the_file_is_noticed(
     course: list[tuple[Event, float]], last: str
 ) -> None:
     with folder() as place:
@@ -230,7 +230,7 @@ def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> Non
             Keyring(path)
 
 
-def test_what_cannot_be_read_is_said_once_and_so_is_its_end(
+def test_an_unreadable_file_is_logged_once_and_so_is_its_recovery(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "keys.json"

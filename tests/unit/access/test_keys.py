@@ -46,7 +46,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash_for_its_owner_alone(tmp_path: Pa
     assert command("--file", file, "list").stdout.startswith("ci\tpredict,read\t2")
 
 
-def test_what_the_command_cannot_do_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_keys_command_that_fails_says_why_in_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     assert command("--file", file, "new", "ci").returncode == 0
     for arguments, said in (
@@ -98,7 +98,7 @@ def test_a_key_is_taken_from_either_header(tmp_path: Path, header: tuple[bytes, 
     assert found.name == "ci"
 
 
-def test_a_wrong_key_or_none_is_refused_for_every_scope_and_not_asked_for_where_there_is_none(
+def test_a_missing_or_wrong_key_is_refused_for_every_scope_and_ignored_on_open_routes(
     tmp_path: Path,
 ) -> None:
     keys, text = keyring(tmp_path / "keys.json", "admin")
@@ -110,7 +110,7 @@ def test_a_wrong_key_or_none_is_refused_for_every_scope_and_not_asked_for_where_
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_any_key_is_good_for_what_asks_for_one_of_any_scope(tmp_path: Path, scope: Scope) -> None:
+def test_a_key_of_any_scope_is_accepted_where_any_key_is_enough(tmp_path: Path, scope: Scope) -> None:
     keys, text = keyring(tmp_path / "keys.json", scope)
     assert authorize(keys, ANY_KEY, {b"x-api-key": text}) is not None
     with pytest.raises(KeyInvalid):

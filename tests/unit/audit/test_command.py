@@ -14,7 +14,7 @@ from tests.support.audit.log_files import statements
 from tests.support.audit.logs import ANSWERED, PROJECT, REFUSED, command, numbered, write
 
 
-def test_following_from_the_end_on_tells_only_what_comes(tmp_path: Path) -> None:
+def test_tail_of_no_lines_with_follow_writes_only_new_requests(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, *numbered(3))
     following = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "-n", "0", "--follow"]
@@ -117,7 +117,9 @@ def test_the_path_is_the_one_given_or_configured(tmp_path: Path) -> None:
     [(None, "there is no such file"), ("date,label\n" * 100, "it is not a SQLite database")],
     ids=["missing", "something else"],
 )
-def test_what_is_no_log_is_refused_with_a_sentence(tmp_path: Path, content: str | None, reason: str) -> None:
+def test_a_file_that_is_no_log_is_refused_in_one_sentence(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
     path = tmp_path / "audit.db"
     if content is not None:
         path.write_text(content)
@@ -140,7 +142,7 @@ def test_what_is_no_log_is_refused_with_a_sentence(tmp_path: Path, content: str 
     ],
 )
 @pytest.mark.parametrize("arguments", [["export"], ["export", "--format", "csv"], ["tail"]], ids=" ".join)
-def test_a_record_that_was_tampered_with_is_told_in_a_sentence(
+def test_a_record_that_was_tampered_with_is_reported_in_one_sentence(
     tmp_path: Path, arguments: list[str], column: str, value: str
 ) -> None:
     db = tmp_path / "audit.db"
@@ -157,7 +159,7 @@ def test_a_record_that_was_tampered_with_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize("name", ["status", "head"])
-def test_a_name_that_is_no_text_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+def test_a_log_id_that_is_no_text_is_reported_in_one_sentence(tmp_path: Path, name: str) -> None:
     db = tmp_path / "audit.db"
     write(db, *numbered(3))
     statements(db, "UPDATE log SET log_id = CAST(x'ff' AS TEXT)")
@@ -196,7 +198,7 @@ def test_help_needs_no_log_and_a_call_without_a_command_shows_it() -> None:
     assert without.stderr.startswith("Usage: python -m service.audit")
 
 
-def test_tail_of_no_lines_follows_only_what_comes(tmp_path: Path) -> None:
+def test_follow_after_no_lines_writes_only_new_requests(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, *numbered(3))
     following = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "--follow", "-n", "0"]

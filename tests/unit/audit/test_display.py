@@ -31,7 +31,7 @@ def test_a_body_that_is_no_binary_request_is_left(body: bytes) -> None:
 
 
 @given(cut=st.integers(0, 400), changed=st.integers(0, 400), to=st.integers(0, 255))
-def test_whatever_is_in_the_log_is_shown_or_left(cut: int, changed: int, to: int) -> None:
+def test_any_recorded_body_is_displayed_or_left_as_it_is(cut: int, changed: int, to: int) -> None:
     message = bytearray(infer_request(CONTRACT, [DOG], "animals").SerializeToString())
     message[changed % len(message)] = to
     for transport, route in (("grpc", GRPC), ("http", V2)):

@@ -72,7 +72,7 @@ def reader(db: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("length", [SMALL, LONG])
 @pytest.mark.parametrize("records", [1, 7, 400])
-def test_no_byte_of_what_was_redacted_is_left(tmp_path: Path, records: int, length: int) -> None:
+def test_no_byte_of_redacted_content_is_left(tmp_path: Path, records: int, length: int) -> None:
     db = tmp_path / "audit.db"
     write(db, *(marked(number, length) for number in range(records)))
     chosen = {*range(0, records, max(1, records // 7)), records - 1}
@@ -89,7 +89,7 @@ def test_no_byte_of_what_was_redacted_is_left(tmp_path: Path, records: int, leng
     assert verify(db).ok
 
 
-def test_what_is_only_in_the_wal_is_erased_too(tmp_path: Path) -> None:
+def test_content_that_only_the_wal_has_is_erased(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     with closing(LogFile(db)) as file:
         file.write(packed(marked(number) for number in range(50)))
@@ -98,7 +98,7 @@ def test_what_is_only_in_the_wal_is_erased_too(tmp_path: Path) -> None:
         assert found_in_files(db, {17}) == set()
 
 
-def test_no_byte_of_what_was_pruned_is_left(tmp_path: Path) -> None:
+def test_no_byte_of_a_pruned_request_is_left(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     old = [marked(number, LONG if number % 5 == 0 else SMALL) for number in range(300)]
     recent = [replace(marked(number), received_utc=datetime.now(UTC)) for number in range(300, 320)]
@@ -150,7 +150,7 @@ def test_a_reader_that_ends_in_time_is_waited_for(tmp_path: Path) -> None:
     assert found_in_files(db, {3}) == set()
 
 
-def test_writers_go_on_while_it_is_erased_and_bring_nothing_back(tmp_path: Path) -> None:
+def test_an_erasure_neither_stops_writers_nor_loses_to_them(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, *(marked(number) for number in range(2_000)))
     log, ended = AuditLog.open(db), Event()
@@ -181,7 +181,7 @@ async def append(log: AuditLog, records: list[AuditRecord]) -> None:
     await asyncio.gather(*(log.append(record) for record in records))
 
 
-def test_what_was_deleted_before_deletion_overwrote_is_erased(tmp_path: Path) -> None:
+def test_content_that_was_deleted_without_secure_delete_is_erased(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, *(marked(number, LONG if number % 3 else SMALL) for number in range(200)))
     connection = apsw.Connection(str(db))
@@ -202,7 +202,7 @@ def test_what_was_deleted_before_deletion_overwrote_is_erased(tmp_path: Path) ->
     assert len(found_in_files(db, {*range(100, 200)})) == 400
 
 
-def test_an_upgraded_log_has_nothing_left_of_what_is_redacted(tmp_path: Path) -> None:
+def test_a_redaction_erases_the_content_of_an_upgraded_log(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     older_log(db)
     connection = apsw.Connection(str(db))
@@ -222,7 +222,7 @@ def test_an_upgraded_log_has_nothing_left_of_what_is_redacted(tmp_path: Path) ->
     lengths=st.lists(st.sampled_from([10, 400, 3_990, 4_080, 9_000, 70_000]), min_size=1, max_size=60),
     data=st.data(),
 )
-def test_whatever_the_bodies_lengths_only_what_is_kept_can_be_read(
+def test_only_kept_content_can_be_read_for_bodies_of_any_length(
     tmp_path_factory: pytest.TempPathFactory, lengths: list[int], data: st.DataObject
 ) -> None:
     db = tmp_path_factory.mktemp("erasure") / "audit.db"

@@ -81,7 +81,7 @@ def test_a_gap_is_counted_until_it_is_stated() -> None:
     assert not gap
 
 
-def test_the_next_writer_finds_out_what_the_one_before_had_stated_and_written(tmp_path: Path) -> None:
+def test_the_next_writer_finds_the_gap_and_the_records_that_the_last_one_committed(tmp_path: Path) -> None:
     records = packed([*numbered(3), *numbered(1), *numbered(1)])
     gap = GapEvent("a" * 32, 2, "2026-07-04T09:00:01.000000Z", "2026-07-04T09:00:02.000000Z")
     before = LogFile(tmp_path / "audit.db")

@@ -218,7 +218,7 @@ def plan(connection: apsw.Connection, statement: str, *bindings: int) -> list[st
     ]
 
 
-def test_no_combination_of_filters_sorts_or_scans_what_grows(varied_log: AuditReader) -> None:
+def test_no_combination_of_filters_sorts_or_scans_a_table_that_grows(varied_log: AuditReader) -> None:
     connection = open_for_reading(varied_log.path)
     for names in COMBINATIONS:
         filters = HistoryFilters(**{name: EVERY_FILTER[name] for name in names})

@@ -135,7 +135,7 @@ def test_the_export_is_of_a_range_and_a_label(call: Call, arguments: list[str], 
     assert [json.loads(line)["request_id"] for line in call("export", *arguments).splitlines()] == ids
 
 
-def test_tail_shows_the_last_and_follows_what_comes(db: Path, call: Call) -> None:
+def test_tail_writes_the_last_requests_and_then_new_ones(db: Path, call: Call) -> None:
     assert [json.loads(line)["request_id"] for line in call("tail", "-n", 2).splitlines()] == ["r-2", "r-3"]
 
     command = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "--follow", "-n", "1"]
@@ -157,7 +157,7 @@ def test_tail_shows_the_last_and_follows_what_comes(db: Path, call: Call) -> Non
     assert process.returncode == 0
 
 
-def test_prune_removes_what_is_over_the_limits(call: Call, db: Path) -> None:
+def test_prune_removes_requests_beyond_the_limits(call: Call, db: Path) -> None:
     write(db, *(replace(record, received_utc=datetime.now(UTC)) for record in numbered(2, first=50)))
 
     assert call("prune", "--keep-days", 1) == "5 requests pruned\n"
@@ -222,7 +222,9 @@ def test_a_backup_is_the_log_of_one_moment_and_replaces_nothing(
     ],
     ids=str,
 )
-def test_what_cannot_be_done_gets_a_sentence(refused: Call, arguments: list[str], sentence: str) -> None:
+def test_a_command_that_fails_says_why_in_one_sentence(
+    refused: Call, arguments: list[str], sentence: str
+) -> None:
     assert refused(*arguments).startswith(sentence)
 
 
@@ -232,7 +234,7 @@ def test_what_cannot_be_done_gets_a_sentence(refused: Call, arguments: list[str]
      ["redact", "--request-id", "x"], ["backup", "copy"]],
     ids=lambda arguments: arguments[0],
 )  # fmt: skip
-def test_no_command_takes_or_makes_what_is_no_log(
+def test_no_command_accepts_or_creates_a_file_that_is_no_log(
     refused: Call, tmp_path: Path, arguments: list[str]
 ) -> None:
     newer = tmp_path / "newer.db"
@@ -258,7 +260,7 @@ def test_the_file_is_read_directly_through_views(db: Path) -> None:
     assert (refusals, gaps) == ([{"request_id": "refused", "status": 422}], [])
 
 
-def test_an_export_passes_over_what_was_pruned(db: Path, call: Call) -> None:
+def test_an_export_skips_pruned_ids(db: Path, call: Call) -> None:
     connection = apsw.Connection(str(db))
     connection.execute("UPDATE sqlite_sequence SET seq = 1000000")
     connection.close()

@@ -115,7 +115,7 @@ def test_the_log_is_read_for_pandas_while_it_is_written(
 @pytest.mark.parametrize(
     "statement", ["SELEC 1", "DELETE FROM request", "SELECT CAST(x'ff' AS TEXT)", "SELECT none FROM request"]
 )
-def test_what_cannot_be_read_is_refused_and_nothing_is_changed(tmp_path: Path, statement: str) -> None:
+def test_an_unreadable_file_is_refused_and_left_unchanged(tmp_path: Path, statement: str) -> None:
     db = tmp_path / "audit.db"
     write(db, ANSWERED)
 

@@ -155,7 +155,7 @@ def test_redacting_or_pruning_the_last_record_is_no_damage(tmp_path: Path) -> No
     file.close()
 
 
-def test_a_record_that_is_gone_is_missed(tmp_path: Path) -> None:
+def test_a_missing_record_is_noticed(tmp_path: Path) -> None:
     file = LogFile(tmp_path / "audit.db")
     file.write(packed(numbered(3)))
     with closing(apsw.Connection(str(tmp_path / "audit.db"))) as connection:
@@ -165,7 +165,7 @@ def test_a_record_that_is_gone_is_missed(tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_log_that_is_written_and_read_back_without_pause_is_never_doubted(tmp_path: Path) -> None:
+def test_a_log_that_is_written_and_read_back_without_pause_is_never_suspect(tmp_path: Path) -> None:
     first, second = LogFile(tmp_path / "audit.db"), LogFile(tmp_path / "audit.db")
     for number in range(150):
         (first, second)[number % 2].write(packed(numbered(100, first=number * 100)))

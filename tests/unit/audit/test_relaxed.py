@@ -63,7 +63,7 @@ def test_nobody_waits_and_all_is_written(tmp_path: Path) -> None:
     assert gaps(log.path) == []
 
 
-def test_what_finds_the_queue_full_is_dropped_and_stated(tmp_path: Path) -> None:
+def test_records_beyond_a_full_queue_are_dropped_and_stated(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path / "audit.db", mode="relaxed", queue_limit=10)
     with locked(log.path):
         append_all(log, numbered(25))
@@ -91,7 +91,7 @@ def test_a_gap_in_the_chain_cannot_be_taken_back(tmp_path: Path) -> None:
     assert [problem.kind for problem in verify(log.path).problems] == ["removed"]
 
 
-def test_what_cannot_be_written_for_a_while_is_written_later(tmp_path: Path) -> None:
+def test_records_that_cannot_be_written_for_a_while_are_written_later(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path / "audit.db", mode="relaxed", queue_limit=30)
     with full_disk():
         append_all(log, numbered(20))
@@ -108,7 +108,7 @@ def test_what_cannot_be_written_for_a_while_is_written_later(tmp_path: Path) -> 
     assert verify(log.path).ok
 
 
-def test_what_cannot_be_written_to_the_end_is_counted(tmp_path: Path) -> None:
+def test_records_that_cannot_be_written_until_the_end_are_counted(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path / "audit.db", mode="relaxed", busy_timeout_ms=0)
     with locked(log.path):
         append_all(log, numbered(5))
@@ -198,7 +198,7 @@ class MuteWriter:
                 process.sendall(sent)
 
 
-def test_what_a_killed_writer_had_written_without_a_word_is_not_stated_as_lost(tmp_path: Path) -> None:
+def test_records_that_a_killed_writer_committed_are_not_stated_as_lost(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     writer = MuteWriter(Options(str(db), "relaxed", BUSY_TIMEOUT_MS, "full", Limits()))
     log = AuditLog(db, writer, "relaxed", 100)
@@ -221,7 +221,7 @@ def test_what_a_killed_writer_had_written_without_a_word_is_not_stated_as_lost(t
     assert verify(db).ok
 
 
-def test_what_was_lost_before_the_end_is_stated_at_the_end(tmp_path: Path) -> None:
+def test_records_that_were_lost_are_stated_when_the_log_is_closed(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path / "audit.db", mode="relaxed")
     writer = writing(log.path)
     with locked(log.path):

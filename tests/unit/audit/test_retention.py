@@ -28,7 +28,7 @@ def used(db: Path) -> int:
         return used_bytes(connection)
 
 
-def test_what_is_too_old_goes_without_requests(tmp_path: Path) -> None:
+def test_requests_that_are_too_old_are_removed_even_if_none_come(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, *recent(700, ago=timedelta(days=3)), *recent(50))
     log = AuditLog.open(db, limits=Limits(keep_days=2))
@@ -103,7 +103,7 @@ def test_a_step_takes_milliseconds(tmp_path: Path) -> None:
     assert (monotonic() - started) / steps < 0.1
 
 
-def test_what_cannot_be_pruned_does_not_stop_the_writing(
+def test_a_log_that_cannot_be_pruned_is_still_written(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     db = tmp_path / "audit.db"

@@ -76,7 +76,7 @@ def test_an_older_schema_that_was_changed_is_refused_before_it_is_upgraded(tmp_p
     assert not [*tmp_path.glob("*.bak")]
 
 
-def test_what_others_added_keeps_no_log_from_being_written(tmp_path: Path) -> None:
+def test_a_log_with_further_views_and_indexes_is_written(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, ANSWERED)
     statements(db, "CREATE VIEW mine AS SELECT 1", "CREATE INDEX my_index ON request (client)")

@@ -44,7 +44,7 @@ def test_large_requests_go_no_further_than_the_limit(tmp_path: Path) -> None:
     assert verify(db).ok
 
 
-def test_the_command_goes_no_further_either(tmp_path: Path) -> None:
+def test_the_prune_command_removes_no_more_than_its_limit(tmp_path: Path) -> None:
     db, limit = tmp_path / "audit.db", 3 * 1024**2
     write(db, *(replace(record, response=b"x" * 200_000) for record in numbered(20)))
 

@@ -53,7 +53,7 @@ def problems(db: Path) -> list[tuple[str, str]]:
     ],
     ids=lambda value: value[0][:40] if isinstance(value, list) else value[0],
 )
-def test_what_was_done_is_found(db: Path, done: list[str], found: tuple[str, str]) -> None:
+def test_each_change_of_the_structure_is_found(db: Path, done: list[str], found: tuple[str, str]) -> None:
     statements(db, *done)
 
     assert found in problems(db)

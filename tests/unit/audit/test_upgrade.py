@@ -42,7 +42,7 @@ def test_an_older_log_is_upgraded_with_a_copy_beside_it(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_what_was_recorded_before_is_found_by_every_filter(tmp_path: Path) -> None:
+def test_older_records_are_found_by_every_filter(tmp_path: Path) -> None:
     older_log(tmp_path / "audit.db")
     open_for_writing(tmp_path / "audit.db").close()
     reader = AuditReader(tmp_path / "audit.db")
@@ -56,7 +56,7 @@ def test_what_was_recorded_before_is_found_by_every_filter(tmp_path: Path) -> No
     assert found(flagged=True) == []
 
 
-def test_what_was_recorded_before_cannot_be_changed_any_more(tmp_path: Path) -> None:
+def test_a_change_of_an_older_record_after_the_upgrade_is_found(tmp_path: Path) -> None:
     older_log(tmp_path / "audit.db")
     connection = open_for_writing(tmp_path / "audit.db")
     connection.execute("UPDATE request SET response_json = 'other' WHERE id = 3")
@@ -86,7 +86,7 @@ def test_an_earlier_copy_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "audit.db.v1.bak.2").exists()
 
 
-def test_an_upgrade_without_room_for_the_copy_changes_nothing(tmp_path: Path) -> None:
+def test_an_upgrade_that_cannot_make_its_copy_changes_nothing(tmp_path: Path) -> None:
     older_log(tmp_path / "audit.db")
     (tmp_path / "audit.db.v1.bak.part").mkdir()
 

@@ -50,7 +50,7 @@ def test_no_file_has_no_frames(tmp_path: Path) -> None:
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
-def test_what_a_changed_byte_leaves_is_what_sqlite_recovers(wal: Path, data: st.DataObject) -> None:
+def test_as_many_frames_survive_a_changed_byte_as_sqlite_recovers(wal: Path, data: st.DataObject) -> None:
     whole = wal.read_bytes()
     place = data.draw(st.one_of(st.integers(0, 31), st.integers(0, len(whole) - 1)))
     changed = whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :]

@@ -215,7 +215,7 @@ def test_in_relaxed_mode_a_killed_writer_leaves_a_gap_that_is_stated(tmp_path: P
     connection.close()
 
 
-def test_the_writer_ends_with_a_worker_that_is_killed_having_written_what_it_was_sent(tmp_path: Path) -> None:
+def test_the_writer_of_a_killed_worker_writes_its_records_and_ends(tmp_path: Path) -> None:
     worker = appender(tmp_path / "audit.db", "r", 1_000_000)
     assert worker.stdout is not None
     assert worker.stdout.readline() == "r-0\n"

@@ -1,4 +1,4 @@
-"""The process that writes stays awake for the next record only where that helps and costs nobody anything."""
+"""The writer process and the worker poll only if a processor is to spare and the next event is near."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,22 +27,22 @@ with_two_processors = pytest.mark.skipif(processors() < 2, reason="it takes two 
     ("records", "waited_s", "quick"),
     [(1, SOON, True), (2, SOON, False), (0, SOON, False), (1, 2 * RECORD_WAIT_S, False)],
 )
-def test_the_next_is_expected_after_one_that_came_alone_and_soon(
+def test_polling_is_worthwhile_after_a_single_record_that_came_soon(
     records: int, waited_s: float, *, quick: bool
 ) -> None:
-    succession = BusyWaitPolicy(is_awaited=True)
-    assert not succession.is_worthwhile
-    succession.observe(records, waited_s)
-    assert succession.is_worthwhile == quick
+    policy = BusyWaitPolicy(is_awaited=True)
+    assert not policy.is_worthwhile
+    policy.observe(records, waited_s)
+    assert policy.is_worthwhile == quick
 
 
 @with_two_processors
-def test_it_is_not_expected_any_more_once_it_did_not_come_or_where_nobody_waits_for_it() -> None:
-    succession, relaxed = BusyWaitPolicy(is_awaited=True), BusyWaitPolicy(is_awaited=False)
-    for one in (succession, relaxed):
+def test_polling_stops_after_a_long_wait_and_never_begins_in_relaxed_mode() -> None:
+    policy, relaxed = BusyWaitPolicy(is_awaited=True), BusyWaitPolicy(is_awaited=False)
+    for one in (policy, relaxed):
         one.observe(1, SOON)
-    succession.observe(1, 2 * RECORD_WAIT_S)
-    assert not succession.is_worthwhile
+    policy.observe(1, 2 * RECORD_WAIT_S)
+    assert not policy.is_worthwhile
     assert not relaxed.is_worthwhile
 
 
@@ -108,7 +108,7 @@ class Loop:
 
 
 @with_two_processors
-def test_a_worker_stays_awake_for_the_outcome_of_a_record_alone_but_not_for_long() -> None:
+def test_a_worker_polls_for_the_outcome_of_a_single_record_for_a_limited_time() -> None:
     loop = Loop()
     awake = OutcomeBusyWait(is_awaited=True, clock=lambda: loop.now_s)
 
@@ -130,7 +130,7 @@ def test_a_worker_stays_awake_for_the_outcome_of_a_record_alone_but_not_for_long
     assert send() == 0  # The last was not alone.
 
 
-def test_a_worker_does_not_stay_awake_where_nobody_waits() -> None:
+def test_a_worker_does_not_poll_in_relaxed_mode() -> None:
     loop = Loop()
     awake = OutcomeBusyWait(is_awaited=False, clock=lambda: loop.now_s)
     for _ in range(3):
