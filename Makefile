@@ -1,6 +1,6 @@
 # The project's commands; `make help` lists them. `make install` is the step that the others begin with.
 #
-# A target's line ends with what it does, behind `##`; a line with `##@` begins a group. `make help` reads both.
+# A target's line ends with its description after `##`; a line with `##@` begins a group. `make help` reads both.
 
 .DEFAULT_GOAL := help
 
@@ -17,7 +17,7 @@ TEST_PROCESSES ?= 3
 BIN := .venv/bin
 SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollback
 
-# Neither BentoML nor MLflow is to report from here to their makers.
+# BentoML and MLflow send no usage reports.
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
@@ -105,8 +105,8 @@ bench: install load-tools ## measure the service beside bare servers, FastAPI, s
 	@$(MAKE) --no-print-directory .venv-mlserver/installed || echo "MLServer CANNOT BE INSTALLED: it is left out." >&2
 	@$(BIN)/python -m load_tests.bench
 
-# MLServer, to compare with: another environment, as it and the service want other versions of the same packages. What
-# the model's estimator is made of has the same ones.
+# MLServer, for comparison. It has its own environment, because it needs other versions of the service's dependencies.
+# numpy, scikit-learn and scipy have the same versions, because the estimator needs them.
 .venv-mlserver/installed: requirements/dev.txt
 	@rm -rf .venv-mlserver
 	@$(PYTHON) -m venv .venv-mlserver >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON) .venv-mlserver

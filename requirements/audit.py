@@ -1,10 +1,10 @@
-"""``make audit-dependencies``: known vulnerabilities of what is locked; fails if nobody could be asked.
+"""``make audit-dependencies``: known vulnerabilities of the locked packages; fails if the source is silent.
 
-pip-audit says "No known vulnerabilities found" as well where its source cannot be reached or knows nothing.
-So a release that is known to be vulnerable is asked for first, and an answer counts only if that one is
-found; and every locked package must have been looked up, none skipped.
+pip-audit also reports "No known vulnerabilities found" if its source cannot be reached or has no data. So a
+release that is known to be vulnerable is looked up first, and the result counts only if it is found. Every
+locked package must be looked up, none skipped.
 
-Exits with 0 when nothing is known against anything, 1 for a finding, 2 when that cannot be told.
+Exits with 0 if there is no known vulnerability, with 1 if there is one, and with 2 if the look-up failed.
 """
 
 import json
@@ -18,20 +18,20 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LOCKED = Path(__file__).parent / "dev.txt"
-"""The list that has all the others' packages."""
+"""The list that contains the packages of all the others."""
 KNOWN = "jinja2==2.4.1"
 """CVE-2014-1402, CVE-2016-10745, CVE-2019-10906 and others."""
 
 
 class Advisory(TypedDict):
-    """What is known against a release, as pip-audit writes it."""
+    """A vulnerability of a release, as pip-audit writes it."""
 
     id: str
     fix_versions: list[str]
 
 
 class Audited(TypedDict, total=False):
-    """What pip-audit says of a package."""
+    """pip-audit's result for a package."""
 
     name: str
     version: str
@@ -39,25 +39,25 @@ class Audited(TypedDict, total=False):
 
 
 class SourceSilentError(Exception):
-    """The source of advisories gave no answer that could be believed."""
+    """The source of advisories gave no reliable answer."""
 
 
 def main() -> int:
-    """Ask for the known one, then for the list. Options are pip-audit's: ``--vulnerability-service osv``."""
+    """Look up the known release, then the list. Options go to pip-audit: ``--vulnerability-service osv``."""
     options = sys.argv[1:]
     try:
         with TemporaryDirectory(prefix="tabento-audit-") as folder:
             known = Path(folder) / "known.txt"
             known.write_text(f"{KNOWN}\n")
-            # Without hashes, which this one does not need: it is looked up, not installed.
+            # Without hashes, because it is looked up and not installed.
             if not any(package.get("vulns") for package in _audit(known, "--no-deps", *options)):
                 raise SourceSilentError(
-                    f"the source knows nothing against {KNOWN}, which is known to be vulnerable"
+                    f"the source reports nothing for {KNOWN}, which is known to be vulnerable"
                 )
         packages = _audit(LOCKED, "--require-hashes", *options)
-        _see_that_all_were_looked_up(packages)
+        _check_all_looked_up(packages)
     except SourceSilentError as silence:
-        sys.stderr.write(f"Nobody who knows could be asked, so nothing can be told: {silence}\n")
+        sys.stderr.write(f"The look-up of vulnerabilities failed: {silence}\n")
         return 2
     return _report(packages)
 
@@ -69,13 +69,13 @@ def _audit(requirements: Path, *options: str) -> list[Audited]:
     try:
         packages: list[Audited] = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise SourceSilentError(f"pip-audit did not finish: {last}") from None
     return packages
 
 
-def _see_that_all_were_looked_up(packages: list[Audited]) -> None:
-    """Hold the answer to the list, as far as it is for this platform and Python."""
+def _check_all_looked_up(packages: list[Audited]) -> None:
+    """Raise SourceSilentError unless every package of this platform and Python was looked up."""
     lines = (line.rstrip(" \\") for line in LOCKED.read_text().splitlines() if "==" in line)
     wanted = {
         canonicalize_name(pin.name)
@@ -92,7 +92,7 @@ def _report(packages: list[Audited]) -> int:
     for package, advisory in findings:
         fixed = ", ".join(advisory["fix_versions"]) or "no release"
         sys.stdout.write(f"{package['name']} {package['version']}: {advisory['id']}, fixed in {fixed}\n")
-    known = f"the source knows {KNOWN}"
+    known = f"the source reports {KNOWN}"
     sys.stdout.write(f"{len(packages)} packages looked up, {len(findings)} vulnerabilities; {known}\n")
     return 1 if findings else 0
 
