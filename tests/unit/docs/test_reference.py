@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from docs.extension.command_lines import PROGRAMS
 from docs.extension.generated import PARTS
+from docs.extension.help_texts import subcommands
 from service.audit.file.database import open_for_writing
 from service.errors import RequestError, StartError
 from service.routes import GRPC_ROUTES, ROUTES
@@ -94,3 +95,10 @@ def test_it_has_every_command_with_its_options(built: dict[str, str]) -> None:
 def test_every_part_is_on_a_page() -> None:
     pages = "".join(path.read_text() for path in (DOCS / "reference").glob("*.md"))
     assert sorted(re.findall(r"^```\{generated\} (\S+)$", pages, re.MULTILINE)) == sorted(PARTS)
+
+
+def test_the_subcommands_of_a_program_are_found_whichever_library_lists_them() -> None:
+    by_argparse = "usage: a\n\npositional arguments:\n  {path,status}\n    path   where\n"
+    by_click = "Usage: a\n\nCommands:\n  path    Where.\n          More.\n  status  How."
+    assert subcommands(by_argparse) == subcommands(by_click) == ["path", "status"]
+    assert subcommands("Usage: a\n\nOptions:\n  --help  Show it.\n") == []
