@@ -151,7 +151,7 @@ def publish_picky(store: ModelStore) -> Callable[[str], str]:
 @pytest.fixture(scope="session")
 def animals(stores: dict[str, str]) -> str:
     """The tag of a model with features of every type."""
-    from tests.support.animals import publish_animals
+    from tests.support.small_models import publish_animals
     from tests.support.stores import opened_store
 
     with opened_store(stores):

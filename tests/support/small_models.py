@@ -8,8 +8,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from service.model.contract import Contract, Feature, Target
 from service.model.published import Golden, Lineage
+from tests.support.animals import CONTRACT
 from tests.support.tables import load_iris
-from training.candidates.built_in import CANDIDATES
+from training.candidates.built_in import CANDIDATES, preparation
 from training.compile.compilation import compile_champion
 from training.publish.golden_rows import golden_rows
 from training.publish.publication import publish
@@ -60,3 +61,26 @@ def publish_compiled() -> str:
     golden = golden_rows(pipeline, contract, train.matrix, accepted.form)
     lineage = lineage_of("flowers").model_copy(update={"compilation": compilation})
     return publish(pipeline, contract, golden, lineage, accepted.graph)
+
+
+def publish_animals() -> str:
+    """Publish a model with features of every type in the store of this process; gives the tag."""
+    rng = np.random.default_rng(3)
+    rows = [
+        {
+            "length": float(rng.uniform(0, 10)),
+            "weight": None if rng.random() < 0.2 else float(rng.gamma(2, 3)),
+            "legs": int(rng.integers(0, 9)),
+            "teeth": None if rng.random() < 0.2 else int(rng.integers(0, 50)),
+            "tame": bool(rng.random() < 0.5),
+            "barks": None if rng.random() < 0.2 else bool(rng.random() < 0.5),
+            "colour": str(rng.choice(["black", "grün"])),
+            "breed": None if rng.random() < 0.3 else str(rng.choice(["pug", "tabby"])),
+        }
+        for _ in range(80)
+    ]
+    matrix = CONTRACT.matrix([CONTRACT.row_type.model_validate(row) for row in rows])
+    pipeline = make_pipeline(preparation(CONTRACT), LogisticRegression())
+    pipeline.fit(matrix, np.array([bool(row["barks"]) for row in rows]))
+    golden = Golden(rows=rows[:3], probabilities=pipeline.predict_proba(matrix[:3]).tolist())
+    return publish(pipeline, CONTRACT, golden, lineage_of("animals"))
