@@ -51,11 +51,11 @@ LONGEST = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Give each process a file at a time, in the order of the collection."""
-    from xdist.scheduler import LoadFileScheduling
+    """Have the processes share the files."""
+    from tests.support.schedule import FilesAtATime
 
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return FilesAtATime(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
