@@ -88,7 +88,7 @@ print(sum("(sleep)" in stat.read_text() for stat in pathlib.Path("/proc").glob("
         time.sleep(0.2)
 
 
-def test_whoever_may_ask_is_warned_of(container: Container) -> None:
+def test_open_access_is_warned_of(container: Container) -> None:
     assert "set TABENTO_API_KEYS_FILE" in container.logs()
 
 

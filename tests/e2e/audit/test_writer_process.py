@@ -121,7 +121,7 @@ def test_a_writer_that_took_the_place_of_one_that_hung_is_trusted_once_it_has_wr
     assert request_ids(read(strict.path)) == ["r-2"]
 
 
-def test_a_lock_held_for_long_is_told_from_a_writer_that_hangs(strict: AuditLog) -> None:
+def test_a_long_held_lock_is_distinguished_from_a_hung_writer(strict: AuditLog) -> None:
     async def wait_for_the_lock() -> None:
         writer = writing(strict.path)
         with locked(strict.path):

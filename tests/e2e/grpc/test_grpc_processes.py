@@ -19,9 +19,7 @@ from tests.support.servers import Serve, Server, workers
 from tests.support.transports import infer_request, method
 
 
-def test_a_service_that_is_told_to_stop_says_so_serves_on_and_finishes_what_is_in_hand(
-    serve: Serve, animals: str
-) -> None:
+def test_a_stopping_service_reports_it_and_finishes_its_calls(serve: Serve, animals: str) -> None:
     limits = {
         "TABENTO_DRAIN_SECONDS": "1",
         "TABENTO_MAX_CALL_ROWS": "4",

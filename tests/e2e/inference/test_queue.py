@@ -1,4 +1,4 @@
-"""More requests at a time than a worker begins with: the others stand in line, and none is forgotten."""
+"""More requests at a time than a worker begins: the others are queued, and none is lost."""
 
 import asyncio
 import sqlite3
@@ -44,7 +44,7 @@ def test_all_that_come_at_once_are_answered_and_recorded(iris_server: Server) ->
     assert recorded(iris_server) == before + REQUESTS
 
 
-def test_who_cannot_begin_in_time_is_refused_and_all_are_served_when_the_log_can_be_written_again(
+def test_requests_that_cannot_begin_in_time_are_rejected_until_the_log_is_writable(
     serve: Serve, iris: str
 ) -> None:
     begun = REQUESTS // 2

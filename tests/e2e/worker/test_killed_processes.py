@@ -111,7 +111,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced_and_counted(hung: Hung, name
     assert is_alive(hung.survivor)
 
 
-def test_a_service_that_is_told_to_stop_does_not_wait_for_a_worker_that_hangs(hung: Hung) -> None:
+def test_a_stopping_service_does_not_wait_for_a_hung_worker(hung: Hung) -> None:
     assert hung.leaving.process.wait(60) == 0
     assert not is_alive(hung.victims["leaving"])
 
@@ -123,7 +123,7 @@ def test_a_service_whose_workers_cannot_start_again_ends_with_a_sentence(hung: H
     assert "Traceback" not in said
 
 
-def test_workers_outlive_their_supervisor_only_to_finish_what_is_in_hand(
+def test_workers_outlive_their_supervisor_only_to_finish_their_requests(
     serve: Serve, iris: str, stores: dict[str, str]
 ) -> None:
     grpc = free_port()

@@ -84,7 +84,7 @@ def starts(port: int, folder: Path) -> list[Start]:
     return found
 
 
-def test_an_address_that_is_taken_ends_the_start_with_one_sentence_however_it_was_told(
+def test_a_taken_address_ends_the_start_with_one_sentence_however_it_is_configured(
     iris: str, stores: dict[str, str], taken: int, tmp_path: Path
 ) -> None:
     audit_db = tmp_path / "audit.db"

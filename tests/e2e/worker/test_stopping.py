@@ -31,9 +31,7 @@ def await_not_ready(server: Server) -> None:
 
 
 @EACH_CONNECTION
-def test_a_service_that_is_told_to_stop_says_so_first_serves_on_and_then_ends_with_0(
-    serve: Serve, iris: str, fast: str
-) -> None:
+def test_a_stopping_service_reports_it_serves_on_and_exits_with_0(serve: Serve, iris: str, fast: str) -> None:
     server = serve(model=iris, is_measured=True, TABENTO_FAST_CONNECTION=fast, **DRAIN)
     server.terminate()
     await_not_ready(server)

@@ -113,7 +113,7 @@ def test_what_cannot_be_used_is_refused_with_code_words_and_kind(
     assert said in call.details()
 
 
-def test_a_row_that_breaks_the_contract_is_told_value_by_value(channel: grpc.Channel) -> None:
+def test_a_row_that_breaks_the_contract_is_refused_value_by_value(channel: grpc.Channel) -> None:
     call = refusal(channel, infer_request(CONTRACT, [DOG, {**DOG, "legs": 9, "length": -1.0}], NAME))
     assert reason(call) == "INVALID_ARGUMENT rows-invalid"
     bad = BadRequest()

@@ -112,7 +112,7 @@ def test_the_history_is_filtered(client: httpx.Client) -> None:
     "query",
     ["limit=0", "limit=x", "limit=100000", "since=yesterday", "before=%00", "colour=blue", "limit=1&limit=2"],
 )
-def test_a_query_that_cannot_be_used_is_told_by_its_parameter(client: httpx.Client, query: str) -> None:
+def test_an_invalid_query_names_its_parameter(client: httpx.Client, query: str) -> None:
     answer = client.get(f"/predictions/history?{query}")
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""After a redaction or a prune no byte of the content is in the log's files, whoever writes or reads them."""
+"""After a redaction or a prune no byte of the content is in the log's files, beside any writer and reader."""
 
 import asyncio
 import re

@@ -79,7 +79,7 @@ def test_a_slow_message_is_waited_for_while_nobody_else_wants_its_room() -> None
     asyncio.run(run())
 
 
-def test_whoever_waits_for_too_long_is_refused_and_whoever_goes_takes_no_room_along() -> None:
+def test_a_call_that_waits_too_long_is_refused_and_a_cancelled_one_holds_nothing() -> None:
     async def run() -> None:
         intake = Intake(LONGEST, patience_s=0.05, budget_bytes=LONGEST)
         come = asyncio.Event()

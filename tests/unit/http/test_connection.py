@@ -179,7 +179,7 @@ def test_a_connection_is_not_closed_while_its_request_is_answered() -> None:
     assert asyncio.run(asyncio.wait_for(run(), 10)).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_request_begins_when_the_worker_has_room_for_it() -> None:
+def test_a_request_begins_when_it_gets_a_slot() -> None:
     async def run() -> None:
         async def held(scope: Scope, receive: Receive, send: Send) -> None:
             begun.append(dict(scope["headers"])[b"host"])
@@ -215,7 +215,7 @@ async def silent(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 @pytest.mark.parametrize("app", [telling, streaming, failing, silent])
-def test_the_room_is_given_back_whatever_the_application_does(
+def test_the_slot_is_given_back_whatever_the_application_does(
     app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:
@@ -234,7 +234,7 @@ def test_the_room_is_given_back_whatever_the_application_does(
     assert len(caplog.records) <= 2
 
 
-def test_a_request_whose_client_goes_before_it_begins_leaves_no_trace_in_the_line() -> None:
+def test_a_queued_request_whose_client_disconnects_leaves_the_queue() -> None:
     async def run() -> list[str]:
         met: list[str] = []
 
@@ -255,7 +255,7 @@ def test_a_request_whose_client_goes_before_it_begins_leaves_no_trace_in_the_lin
 
 
 @pytest.mark.parametrize(("setting", "protocol"), [("on", FastConnection), ("off", GuardedProtocol)])
-def test_a_server_that_is_told_of_no_protocol_keeps_its_connections_so(
+def test_the_setting_chooses_the_connection_class_of_a_default_server(
     monkeypatch: pytest.MonkeyPatch, setting: str, protocol: type[GuardedProtocol]
 ) -> None:
     monkeypatch.setitem(uvicorn.config.HTTP_PROTOCOLS, "auto", uvicorn.config.HTTP_PROTOCOLS["auto"])

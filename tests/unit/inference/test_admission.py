@@ -50,7 +50,7 @@ def in_progress(requests: float) -> Callable[[], float]:
     return lambda: requests
 
 
-def test_there_is_room_until_as_many_single_rows_are_in_hand_as_are_taken_on() -> None:
+def test_single_rows_get_slots_up_to_the_limit() -> None:
     async def run() -> None:
         admission = Admission(3)
         with ExitStack() as slots:
@@ -64,7 +64,7 @@ def test_there_is_room_until_as_many_single_rows_are_in_hand_as_are_taken_on() -
     asyncio.run(run())
 
 
-def test_a_request_that_turns_out_to_have_many_rows_makes_its_room_free_for_single_ones() -> None:
+def test_a_request_of_many_rows_gives_its_single_slot_back() -> None:
     async def run() -> None:
         admission = Admission(1)
         with await admission.slot(100) as slot:
@@ -80,7 +80,7 @@ def test_a_request_that_turns_out_to_have_many_rows_makes_its_room_free_for_sing
     st.lists(st.tuples(st.integers(0, 2 * MAX_LARGE_BYTES_IN_PROGRESS), st.integers(2, 10_000)), max_size=60),
     st.integers(1, 20),
 )
-def test_whatever_larger_requests_there_are_single_rows_begin_at_once(
+def test_single_rows_begin_at_once_beside_any_larger_requests(
     larger: list[tuple[int, int]], max_queued_rows: int
 ) -> None:
     async def run() -> None:
@@ -124,7 +124,7 @@ def test_larger_requests_begin_up_to_a_number_of_bytes_and_fewer_beside_single_r
     asyncio.run(run())
 
 
-def test_larger_requests_beyond_the_bytes_that_are_taken_on_are_refused() -> None:
+def test_larger_requests_beyond_the_byte_limit_are_rejected() -> None:
     async def run() -> None:
         admission = Admission(10, max_large_bytes=3 * MAX_LARGE_BYTES_IN_PROGRESS)
         admitted = [requesting(admission, MAX_LARGE_BYTES_IN_PROGRESS) for _ in range(4)]
@@ -134,7 +134,7 @@ def test_larger_requests_beyond_the_bytes_that_are_taken_on_are_refused() -> Non
     asyncio.run(run())
 
 
-def test_a_request_waits_for_room_until_its_deadline_and_then_takes_none() -> None:
+def test_a_request_waits_for_a_slot_until_its_deadline() -> None:
     async def run() -> None:
         admission = Admission(2, max_in_progress=in_progress(1))
         (single,), (large,) = requesting(admission), requesting(admission, MAX_LARGE_BYTES_IN_PROGRESS)
@@ -152,7 +152,7 @@ def test_a_request_waits_for_room_until_its_deadline_and_then_takes_none() -> No
     asyncio.run(asyncio.wait_for(run(), 10))
 
 
-def test_a_request_that_finds_no_place_among_the_larger_ones_is_refused_and_holds_no_room() -> None:
+def test_a_request_rejected_from_the_large_lane_holds_no_slot() -> None:
     async def run() -> None:
         admission = Admission(1, max_large_bytes=MAX_LARGE_BYTES_IN_PROGRESS)
         requesting(admission, MAX_LARGE_BYTES_IN_PROGRESS)
@@ -163,7 +163,7 @@ def test_a_request_that_finds_no_place_among_the_larger_ones_is_refused_and_hold
     asyncio.run(run())
 
 
-def test_a_few_refusals_leave_at_once_and_a_flood_of_them_is_held_back() -> None:
+def test_a_few_rejections_are_sent_at_once_and_a_flood_is_delayed() -> None:
     async def run() -> tuple[list[bool], int]:
         admission = Admission(3, max_wait_s=0.2)
         with ExitStack() as slots:
@@ -180,7 +180,7 @@ def test_a_few_refusals_leave_at_once_and_a_flood_of_them_is_held_back() -> None
     assert 0 < early < 500
 
 
-def test_refusals_leave_in_a_row() -> None:
+def test_rejections_are_sent_in_runs() -> None:
     async def run() -> list[bool]:
         admission = Admission(1, rejections_per_s=100)
         requesting(admission)
@@ -194,7 +194,7 @@ def test_refusals_leave_in_a_row() -> None:
     assert asyncio.run(asyncio.wait_for(run(), 10)) == [True] * 24
 
 
-def test_whoever_stands_in_line_takes_the_room_of_the_next_that_is_done() -> None:
+def test_a_queued_request_gets_the_next_free_slot() -> None:
     async def run() -> tuple[list[bool], list[bool]]:
         admission = Admission(3, rejections_per_s=0)
         with ExitStack() as slots:
@@ -211,7 +211,7 @@ def test_whoever_stands_in_line_takes_the_room_of_the_next_that_is_done() -> Non
     assert not any(rest)  # Each that is done makes slot for the next.
 
 
-def test_a_client_that_goes_while_it_waits_takes_no_room_with_it() -> None:
+def test_a_client_that_disconnects_while_queued_occupies_no_slot() -> None:
     async def run() -> bool:
         admission = Admission(1, rejections_per_s=0)
         with await admission.slot():
@@ -229,7 +229,7 @@ def test_a_client_that_goes_while_it_waits_takes_no_room_with_it() -> None:
     assert asyncio.run(run())
 
 
-def test_only_so_many_requests_are_in_progress_and_the_others_begin_in_their_order() -> None:
+def test_requests_beyond_the_limit_begin_later_in_order() -> None:
     async def run() -> None:
         admission = Admission(100, max_in_progress=in_progress(2))
         admitted = [requesting(admission) for _ in range(5)]
@@ -246,7 +246,7 @@ def test_only_so_many_requests_are_in_progress_and_the_others_begin_in_their_ord
     asyncio.run(run())
 
 
-def test_what_stands_in_line_counts_towards_what_is_taken_on() -> None:
+def test_queued_requests_count_towards_the_limit() -> None:
     async def run() -> None:
         admission = Admission(5, max_in_progress=in_progress(2))
         admitted = [requesting(admission) for _ in range(5)]
@@ -257,7 +257,7 @@ def test_what_stands_in_line_counts_towards_what_is_taken_on() -> None:
     asyncio.run(run())
 
 
-def test_whoever_has_stood_in_line_for_too_long_is_refused_and_the_others_keep_their_turn() -> None:
+def test_a_request_queued_for_too_long_is_rejected_and_the_others_keep_their_order() -> None:
     async def run() -> None:
         admission = Admission(100, max_in_progress=in_progress(1), max_wait_s=1)
         first, second = requesting(admission), requesting(admission)
@@ -273,7 +273,7 @@ def test_whoever_has_stood_in_line_for_too_long_is_refused_and_the_others_keep_t
     asyncio.run(asyncio.wait_for(run(), 10))
 
 
-def test_any_number_that_gave_up_in_line_are_passed_over() -> None:
+def test_cancelled_requests_in_the_queue_are_skipped() -> None:
     async def run() -> None:
         admission = Admission(5_000, max_in_progress=in_progress(1), rejections_per_s=0)
         last: list[Slot] = []

@@ -11,7 +11,7 @@ seconds = st.floats(1e-6, 1e-2)
 
 
 @given(sizes, seconds, seconds)
-def test_what_a_call_takes_is_foretold_within_the_sizes_that_were_seen(
+def test_the_estimate_is_right_within_the_observed_sizes(
     rows: list[int], per_call: float, per_row: float
 ) -> None:
     call_time = CallTimeEstimator()

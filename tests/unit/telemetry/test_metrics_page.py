@@ -41,7 +41,7 @@ def test_all_who_ask_at_the_same_time_get_one_page() -> None:
     asyncio.run(asyncio.wait_for(run(), 30))
 
 
-def test_who_asks_while_a_page_is_made_gets_the_next() -> None:
+def test_a_request_during_rendering_gets_the_next_page() -> None:
     async def run() -> None:
         counted = Counted()
         page = counted.page()
@@ -54,7 +54,7 @@ def test_who_asks_while_a_page_is_made_gets_the_next() -> None:
     asyncio.run(asyncio.wait_for(run(), 30))
 
 
-def test_who_goes_away_leaves_the_others_their_page_and_a_failure_is_over_with_its_page() -> None:
+def test_a_disconnected_client_leaves_the_others_their_page_and_an_error_ends_with_its_page() -> None:
     async def run() -> None:
         counted = Counted()
         page = counted.page()

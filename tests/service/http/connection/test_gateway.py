@@ -93,7 +93,7 @@ def test_a_body_that_is_not_json_is_a_bad_request(client: httpx.Client, body: by
     problem(client.post("/predict", content=body, headers=JSON), 400, "body-malformed")
 
 
-def test_a_row_that_breaks_the_contract_is_told_value_by_value(client: httpx.Client) -> None:
+def test_a_row_that_breaks_the_contract_is_refused_value_by_value(client: httpx.Client) -> None:
     row = {"sepal_length": "5.1", "sepal_width": -1, "petal_length": 1.4, "colour": "blue"}
     details = problem(client.post("/predict", json=row), 422, "rows-invalid")
     assert details["errors"] == [
@@ -104,7 +104,7 @@ def test_a_row_that_breaks_the_contract_is_told_value_by_value(client: httpx.Cli
     ]
 
 
-def test_a_finding_in_a_batch_is_told_with_the_index_of_its_row(client: httpx.Client) -> None:
+def test_a_finding_in_a_batch_has_the_index_of_its_row(client: httpx.Client) -> None:
     answer = client.post("/predict/batch", json={"instances": [SETOSA, {**SETOSA, "petal_width": True}]})
     (finding,) = problem(answer, 422, "rows-invalid")["errors"]
     assert finding["loc"] == ["instances", 1, "petal_width"]
@@ -237,7 +237,7 @@ def test_clients_that_send_slowly_hold_no_room(narrow: Server) -> None:
             assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
-def test_an_unknown_path_is_told_as_a_problem(client: httpx.Client) -> None:
+def test_an_unknown_path_gets_problem_details(client: httpx.Client) -> None:
     details = problem(client.get("/predikt"), 404, "route-unknown")
     assert "/predikt" in details["detail"]
 
@@ -245,7 +245,7 @@ def test_an_unknown_path_is_told_as_a_problem(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/predict"), ("PUT", "/predict/batch"), ("POST", "/health")]
 )
-def test_a_method_that_is_not_served_is_told_with_those_that_are(
+def test_a_method_that_is_not_served_gets_the_allowed_ones(
     client: httpx.Client, method: str, path: str
 ) -> None:
     answer = client.request(method, path)
