@@ -14,7 +14,7 @@ from tests.support.iris_rows import SETOSA
 from tests.support.prometheus import OF_THE_DAY_BEFORE, Watched, rules
 from tests.support.servers import PROJECT
 
-RUNBOOK = (PROJECT / "deploy" / "runbook.md").read_text()
+RUNBOOK = (PROJECT / "docs" / "how-to" / "runbook.md").read_text()
 NOT_YET = {"ALERTS", *OF_THE_DAY_BEFORE}
 """Alerts need not fire."""
 
