@@ -71,11 +71,11 @@ def test_a_service_with_api_keys_is_watched_with_a_key_as_the_page_says(
     serve: Serve, iris: str, stores: dict[str, str], tmp_path: Path
 ) -> None:
     page = (PROJECT / "docs" / "how-to" / "monitoring.md").read_text()
-    shown = re.findall(r"^\$ python (-m service\.access .+) > (\S+)$", page, re.MULTILINE)
+    shown = re.findall(r"^\$ \.venv/bin/python (-m service\.access .+) > (\S+)$", page, re.MULTILINE)
     ((command, key_file),) = shown
     (told,) = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
     keys = {"TABENTO_API_KEYS_FILE": str(tmp_path / "keys.json")}
-    (tmp_path / key_file).write_text(run(*command.split(), env={**stores, **keys}).stdout)
+    (tmp_path / key_file).write_text(run(*command.split(), env=stores, cwd=tmp_path).stdout)
     server = serve(model=iris, **keys)
     target = server.url.removeprefix("http://")
     scraped_with: dict[str, Any] = yaml.safe_load(told)
