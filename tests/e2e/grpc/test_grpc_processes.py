@@ -37,7 +37,7 @@ def test_a_stopping_service_reports_it_and_finishes_its_calls(serve: Serve, anim
         assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert not method(channel, "ServerReady")(MESSAGES["ServerReadyRequest"](), timeout=10).ready
         assert method(channel, "ModelInfer")(dog(), timeout=10).id
-        # Still in hand when the second is over.
+        # Still in progress when the second is over.
         large = method(channel, "ModelInfer").future(infer_request(CONTRACT, [DOG] * 4_000, NAME))
         assert [*large.result(timeout=60).outputs[0].shape] == [4_000]
         assert server.stop() == 0
@@ -69,7 +69,7 @@ def test_workers_share_the_port_and_one_that_is_killed_takes_only_its_own_calls_
             codes = [call.result() for call in calls]
         assert codes.count("UNAVAILABLE") == mine[victim.pid]
         assert codes.count("OK") == len(channels) - mine[victim.pid]
-        # Connected anew, to whoever listens.
+        # A new connection, to any process that listens.
         assert {_code(infer, wait_for_ready=True) for infer in infers} == {"OK"}
     finally:
         for channel in channels:

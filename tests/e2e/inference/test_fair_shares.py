@@ -20,7 +20,7 @@ from tests.support.servers import Serve, Server, children
 from tests.support.transports import Transports
 
 LIMIT = 32
-"""Of single rows in hand; a batch has more."""
+"""Of single rows in progress or queued; a batch has more."""
 ROWS = [SETOSA, VIRGINICA] * 1_000
 SINGLE = 16
 QUERIES = 64

@@ -187,7 +187,7 @@ def test_what_the_service_fails_with_or_is_too_busy_for_can_be_read(
 
     failed = ask("?")
     assert (failed.status_code, readable(failed, APP)) == (500, True)
-    with ThreadPoolExecutor(8) as pool, locked(server.audit_db):  # So that the first stays in hand.
+    with ThreadPoolExecutor(8) as pool, locked(server.audit_db):  # The first stays in progress.
         refused = [answer for answer in pool.map(ask, ["a"] * 8) if answer.status_code == 429]
     assert all(readable(answer, APP) for answer in refused)
     assert "retry-after" in refused[0].headers

@@ -164,7 +164,7 @@ def test_a_request_without_a_key_is_refused_before_its_body_and_though_there_is_
         headers = {"x-api-key": with_key}
         return httpx.post(f"{server.url}/predict", json=SETOSA, headers=headers, timeout=20).status_code
 
-    with connect(server) as first, locked(server.audit_db):  # So that what has begun stays in hand.
+    with connect(server) as first, locked(server.audit_db):  # Requests that have begun stay in progress.
         first.sendall(HEAD % len(BODY) + f"X-API-Key: {key}\r\n\r\n".encode() + BODY)
         time.sleep(0.5)
         assert ask(key) == 429
