@@ -50,8 +50,9 @@ def open_for_writing(
             connection.set_busy_handler(wait)
             if connection.readonly("main"):
                 raise AuditUnusable(path, _REASONS[apsw.ReadOnlyError])
-            number = _number(connection, path)
-            _check_schema(connection, path, number)
+            with connection:  # One snapshot: another worker may be migrating the file.
+                number = _number(connection, path)
+                _check_schema(connection, path, number)
             _use_wal(connection, wait)
             connection.pragma("synchronous", sync.upper())
             connection.pragma("secure_delete", True)  # Overwrites deleted content (keep/erasure.py).

@@ -93,13 +93,15 @@ def _write_jsonl(requests: Rows, file: BinaryIO) -> None:
 
 def _write_csv(requests: Rows, file: BinaryIO) -> None:
     text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text)
-    writer.writerow(TABLE)
-    for request in requests:
-        received_utc = request.received_utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        for row in _rows(request):
-            writer.writerow([*map(as_cell, (*row[:2], received_utc, *row[3:]))])
-    text.detach()
+    try:
+        writer = csv.writer(text)
+        writer.writerow(TABLE)
+        for request in requests:
+            received_utc = request.received_utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+            for row in _rows(request):
+                writer.writerow([*map(as_cell, (*row[:2], received_utc, *row[3:]))])
+    finally:
+        text.detach()  # The file is closed by whoever opened it, also after an error.
 
 
 def as_cell(value: object) -> object:

@@ -173,6 +173,6 @@ def test_no_kill_takes_a_record_that_was_acknowledged(
 def test_the_log_is_written_again_whatever_a_cut_of_power_leaves(tmp_path: Path, folder: Path) -> None:
     for state, promised in after_every_step(recorded(tmp_path, "full"), after_losing_all_unsynced):
         assert found(state, folder) >= promised
-        write(folder / "audit.db", replace(ANSWERED, request_id="next"), open_log=open_here)
+        write(folder / "audit.db", replace(ANSWERED, request_id="next"))
         assert set(request_ids(read(folder / "audit.db"))) >= {"next", *promised}
         assert verify(folder / "audit.db").ok

@@ -1,23 +1,25 @@
 """What the tests of the audit log share: records, logs full of them, other processes that write or lock."""
 
-import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import psutil
 
+from service.audit.__main__ import main
 from service.audit.chain import SALT_BYTES
 from service.audit.columns import PackedRecord
 from service.audit.file.entry import Entry, make_entry
 from service.audit.query.reader import AuditReader, LoggedRequest
-from service.audit.write.audit_log import AuditLog
+from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord, pack
+from tests.support.command_line import run_here
 from tests.support.servers import children
 
 PROJECT = Path(__file__).parents[3]
@@ -88,15 +90,11 @@ def packed(records: Iterable[AuditRecord]) -> list[PackedRecord]:
     return [pack(record) for record in records]
 
 
-def write(db: Path, *records: AuditRecord, open_log: Callable[[Path], AuditLog] = AuditLog.open) -> None:
-    """Append the records in their order, as a service that starts and stops."""
-
-    async def append_all() -> None:
-        await asyncio.gather(*(log.append(record) for record in records))
-
-    log = open_log(db)
-    asyncio.run(append_all())
-    log.close()
+def write(db: Path, *records: AuditRecord) -> None:
+    """Append the records in their order, as a writer that starts and stops; with no records, make the log."""
+    with closing(LogFile(db)) as file:
+        if records:
+            file.write(packed(records))
 
 
 def read(db: Path) -> list[LoggedRequest]:
@@ -108,15 +106,9 @@ def request_ids(requests: Iterable[AuditRecord | LoggedRequest]) -> list[str]:
     return [request.request_id for request in requests]
 
 
-def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m service.audit``."""
-    return subprocess.run(
-        [sys.executable, "-m", "service.audit", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=PROJECT,
-        env={**os.environ, **environment},
-    )
+def command(*arguments: object, **environment: str) -> CompletedProcess[str]:
+    """What ``python -m service.audit`` does, in this process."""
+    return run_here(main, *arguments, **environment)
 
 
 def appender(db: Path, name: str, count: int) -> subprocess.Popen[str]:

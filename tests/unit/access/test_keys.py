@@ -1,29 +1,22 @@
 """Keys are made, found and revoked; the file never holds one."""
 
-import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from service.access.__main__ import main
 from service.access.authorization import authorize
 from service.access.keyring import Keyring, make_key, read_keys
 from service.errors import KeyInvalid, KeysUnusable, ScopeMissing
 from service.routes import ANY_KEY, SCOPES, Scope
+from tests.support.command_line import run_here
 from tests.support.key_files import write_keys
-from tests.support.servers import PROJECT
 
 
-def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "service.access", *map(str, arguments)],
-        cwd=PROJECT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-    )
+def command(*arguments: object, **environment: str) -> CompletedProcess[str]:
+    return run_here(main, *arguments, **environment)
 
 
 def keyring(path: Path, *scopes: Scope) -> tuple[Keyring, bytes]:

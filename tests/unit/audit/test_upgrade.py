@@ -76,6 +76,29 @@ def test_workers_that_start_together_upgrade_once(tmp_path: Path) -> None:
     assert verify(tmp_path / "audit.db").ok
 
 
+def test_a_worker_that_looks_at_the_schema_while_another_upgrades_it_starts(tmp_path: Path) -> None:
+    older_log(tmp_path / "audit.db")
+    begun: list[str] = []
+
+    def upgrade_at_the_second_look(cursor: apsw.Cursor, sql: str, _: object) -> bool:
+        if sql.startswith("SELECT type, name, sql") and cursor.connection.filename and not begun:
+            begun.append(sql)
+            open_for_writing(tmp_path / "audit.db").close()
+        return True
+
+    def watch(connection: apsw.Connection) -> None:
+        connection.exec_trace = upgrade_at_the_second_look
+
+    apsw.connection_hooks.append(watch)
+    try:
+        open_for_writing(tmp_path / "audit.db").close()
+    finally:
+        apsw.connection_hooks.remove(watch)
+
+    assert begun
+    assert verify(tmp_path / "audit.db").ok
+
+
 def test_an_earlier_copy_is_not_replaced(tmp_path: Path) -> None:
     older_log(tmp_path / "audit.db")
     (tmp_path / "audit.db.v1.bak").write_text("kept")
