@@ -1,4 +1,4 @@
-"""Commands of the project run in the test's own process, which takes milliseconds where a process takes half a second."""
+"""Commands of the project, run in the test's own process: a process takes half a second to start."""
 
 import io
 import os
