@@ -2,7 +2,8 @@
 
 Kubernetes' own kinds are validated by the schemas of kubernetes-validate, without unknown fields. The two
 other kinds are validated by those in ``schemas/``, which refer to Kubernetes' schemas for the parts of a pod.
-Nothing is downloaded.
+Nothing is downloaded. jsonschema, and what builds on it, compiles grammars of addresses when it is imported, which
+takes seconds; so it is imported where it is used.
 """
 
 import json
@@ -11,9 +12,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import kubernetes_validate
-from jsonschema import Draft202012Validator
-from kubernetes_validate.utils import schema_contents
 from referencing import Registry, Resource
 
 from deploy.kubernetes.manifests import HERE, TARGETS, Manifest, render
@@ -29,6 +27,9 @@ _OWN_SCHEMAS = {
 
 def faults(manifest: Manifest, release: str) -> Iterator[str]:
     """A sentence for each error in an object."""
+    import kubernetes_validate
+    from jsonschema import Draft202012Validator
+
     kind = f"{manifest.get('apiVersion')} {manifest.get('kind')}"
     if kind in _OWN_SCHEMAS:
         schema = json.loads((HERE / "schemas" / _OWN_SCHEMAS[kind]).read_text())
@@ -47,6 +48,8 @@ def faults(manifest: Manifest, release: str) -> Iterator[str]:
 @cache
 def _definitions(release: str) -> Registry:
     """Kubernetes' own parts, which the schemas of others refer to."""
+    from kubernetes_validate.utils import schema_contents
+
     name = f"kubernetes-json-schema/v{release}.0-local-strict/_definitions.json"
     return Resource.from_contents(schema_contents(name, release)) @ Registry()
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
 from service.http.openapi.document import document
 from service.model.contract import Contract, Feature, Target, Value
@@ -75,6 +74,8 @@ def bodies(found: dict[str, Any]) -> Found:
 @settings(max_examples=40)
 @given(contracts())
 def test_every_example_fits_its_schema(contract: Contract) -> None:
+    from jsonschema import Draft202012Validator  # Its import takes seconds.
+
     found = of(contract)
     for where, about in bodies(found):
         if "octet-stream" in where:
