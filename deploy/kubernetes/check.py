@@ -2,8 +2,8 @@
 
 Kubernetes' own kinds are validated by the schemas of kubernetes-validate, without unknown fields. The two
 other kinds are validated by those in ``schemas/``, which refer to Kubernetes' schemas for the parts of a pod.
-Nothing is downloaded. jsonschema, and what builds on it, compiles grammars of addresses when it is imported, which
-takes seconds; so it is imported where it is used.
+Nothing is downloaded. jsonschema compiles grammars of addresses when it is imported, which takes seconds; so
+it is imported where it is used.
 """
 
 import json
