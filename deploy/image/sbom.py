@@ -22,7 +22,6 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import License
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from deploy.image import container_engine
@@ -50,6 +49,8 @@ def main() -> None:
 
 def bill_of_materials(about: Mapping[str, Any], contents: Contents) -> str:
     """The bill of an image, valid by CycloneDX's schema; ``about`` is the output of ``image inspect``."""
+    from cyclonedx.validation.json import JsonStrictValidator  # Its import takes seconds.
+
     labels = about["Config"].get("Labels") or {}
     subject = Component(
         type=ComponentType.CONTAINER,
