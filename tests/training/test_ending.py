@@ -27,7 +27,7 @@ STEPS = (
 """What a training says that it does next; the last two are where there is something to take back."""
 moments = st.tuples(st.sampled_from((*STEPS, *STEPS[-2:] * 2)), st.floats(0, 0.6))
 few = settings(
-    max_examples=4,
+    max_examples=3,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -96,7 +96,7 @@ def test_a_training_that_is_killed_leaves_the_old_model_or_the_new(
         assert client.get_model_version_by_alias("points", "champion").tags["bentoml_tag"] == tag
 
 
-@settings(few, max_examples=2)
+@settings(few, max_examples=1)
 @given(moments)
 def test_a_tracking_server_that_is_killed_ends_it_with_1_and_publishes_nothing(
     trainer: Trainer, copied: Copy, moment: tuple[str, float]
