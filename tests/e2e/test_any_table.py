@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.servers import Serve, train
+from tests.support.servers import Serve, run, without_coverage
 
 N_ROWS = 300
 
@@ -45,7 +45,7 @@ def loans(
     overrides = {"features": {"income (EUR)": {"unit": "EUR", "minimum": 0}}}
     (folder / "overrides.json").write_text(json.dumps(overrides))
     options = ["--data", "loans.csv", "--target", "repaid", "--name", "loans", "--contract", "overrides.json"]
-    train(*options, env=stores, cwd=folder)
+    run("-m", "tests.support.quick_training", *options, env=without_coverage(stores), cwd=folder)
     with httpx.Client(base_url=serve(model="loans").url) as client:
         yield client
 

@@ -29,15 +29,20 @@ class Client:
     server: Server
     db: Path
     answers: list[httpx.Response] = field(default_factory=list)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=LONGEST_WAIT_S))
+
+    def close(self) -> None:
+        self.client.close()
 
     def ask(self) -> httpx.Response:
-        self.answers.append(httpx.post(f"{self.server.url}/predict", json=SETOSA, timeout=LONGEST_WAIT_S))
+        self.answers.append(self.client.post(f"{self.server.url}/predict", json=SETOSA))
         return self.answers[-1]
 
     def ask_until(self, status: int, within_s: float) -> httpx.Response:
         deadline = time.monotonic() + within_s
         while (answer := self.ask()).status_code != status:
             assert time.monotonic() < deadline, f"no {status} within {within_s} s"
+            time.sleep(0.01)
         return answer
 
     def ready(self) -> int:
@@ -79,9 +84,9 @@ def serve_on(
 ) -> Iterator[Client]:
     db = filesystem.folder / f"{mode}.db"
     server = serve(model=model, TABENTO_AUDIT_DB=str(db), TABENTO_AUDIT_MODE=mode, **settings)
-    client = Client(server, db)
-    assert client.ask().status_code == 200
-    yield client
+    with closing(Client(server, db)) as client:
+        assert client.ask().status_code == 200
+        yield client
     assert server.stop() == 0
     db.unlink()
 
@@ -121,24 +126,31 @@ def test_a_disk_gone_read_only_is_answered_with_503_until_it_is_mended(
     strict.assert_recorded()
 
 
+@pytest.fixture(scope="module")
+def damageable(serve: Serve, iris: str) -> Iterator[Client]:
+    """A service whose log the tests damage; each leaves it with a new one."""
+    server = serve(model=iris)
+    with closing(Client(server, server.audit_db)) as client:
+        yield client
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("damaged", ["audit.db", "audit.db-wal"])
 def test_a_log_damaged_under_the_running_service_is_answered_with_503_until_it_is_replaced(
-    serve: Serve, iris: str, tmp_path: Path, damaged: str
+    damageable: Client, tmp_path: Path, damaged: str
 ) -> None:
-    db = tmp_path / "audit.db"
-    client = Client(serve(model=iris, TABENTO_AUDIT_DB=str(db)), db)
+    db = damageable.db
     for _ in range(20):
-        client.ask()
+        assert damageable.ask().status_code == 200
     if damaged == "audit.db":
         checkpointed(db)
-    overwrite(tmp_path / damaged)
-    client.assert_refused(within_s=10)
-    for file in tmp_path.glob("audit.db*"):
-        file.rename(file.with_name(f"damaged-{file.name}"))
-    client.assert_recovers()
-    del client.answers[:-1]
-    client.assert_recorded()
-    assert client.server.stop() == 0
+    overwrite(db.with_name(damaged))
+    damageable.assert_refused(within_s=10)
+    for file in db.parent.glob("audit.db*"):
+        file.rename(tmp_path / file.name)
+    damageable.assert_recovers()
+    del damageable.answers[:-1]
+    damageable.assert_recorded()
 
 
 def checkpointed(db: Path) -> None:

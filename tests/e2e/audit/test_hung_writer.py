@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import psutil
@@ -72,20 +71,28 @@ def assert_recovers(server: Server, answered: list[str]) -> None:
     assert verify(server.audit_db).ok
 
 
-@pytest.fixture
-def filesystem(tmp_path: Path) -> Iterator[Filesystem]:
+@pytest.fixture(scope="module")
+def filesystem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filesystem]:
     try:
-        with small_filesystem(tmp_path) as mounted:
+        with small_filesystem(tmp_path_factory.mktemp("disk")) as mounted:
             yield mounted
     except CannotMount as error:
         pytest.skip(f"no filesystem can be mounted here: {error}")
 
 
-def test_a_disk_that_stalls_is_answered_with_504_then_503_until_it_goes_on(
-    serve: Serve, iris: str, filesystem: Filesystem
-) -> None:
+@pytest.fixture(scope="module")
+def on_disk(serve: Serve, iris: str, filesystem: Filesystem) -> Iterator[Server]:
+    """A service whose log is on that filesystem; the second test stops it."""
     server = serve(model=iris, TABENTO_AUDIT_DB=str(filesystem.folder / "audit.db"))
     server.audit_db = filesystem.folder / "audit.db"
+    yield server
+    server.stop()
+
+
+def test_a_disk_that_stalls_is_answered_with_504_then_503_until_it_goes_on(
+    on_disk: Server, filesystem: Filesystem
+) -> None:
+    server = on_disk
     answered = [ask(server).headers["x-request-id"] for _ in range(3)]
     with filesystem.frozen():
         assert_a_deadline_passes(server)
@@ -95,7 +102,19 @@ def test_a_disk_that_stalls_is_answered_with_504_then_503_until_it_goes_on(
         (worker,) = workers(server)
         assert len(worker.children()) == 1, "processes that hang gather"
     assert_recovers(server, answered)
-    assert server.stop() == 0
+
+
+def test_sigterm_ends_the_service_while_its_disk_stalls(on_disk: Server, filesystem: Filesystem) -> None:
+    server = on_disk
+    ask(server)
+    writer = writer_of(server)
+    with filesystem.frozen():
+        assert_a_deadline_passes(server)
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - started < STOPS_WITHIN_S
+    writer.wait(PATIENCE_S)
+    assert verify(filesystem.folder / "audit.db").ok
 
 
 @pytest.fixture(scope="module")
@@ -130,18 +149,3 @@ def test_sigterm_ends_the_service_while_its_writer_is_stopped(server: Server) ->
     assert not writer.is_running()
     assert len([*AuditReader(server.audit_db).records()]) >= 1
     assert verify(server.audit_db).ok
-
-
-def test_sigterm_ends_the_service_while_its_disk_stalls(
-    serve: Serve, iris: str, filesystem: Filesystem
-) -> None:
-    server = serve(model=iris, TABENTO_AUDIT_DB=str(filesystem.folder / "audit.db"))
-    ask(server)
-    writer = writer_of(server)
-    with filesystem.frozen():
-        assert_a_deadline_passes(server)
-        started = time.monotonic()
-        assert server.stop() == 0
-        assert time.monotonic() - started < STOPS_WITHIN_S
-    writer.wait(PATIENCE_S)
-    assert verify(filesystem.folder / "audit.db").ok

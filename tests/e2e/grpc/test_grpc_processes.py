@@ -1,7 +1,7 @@
 """The gRPC server while its processes start, stop and are killed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -19,36 +19,23 @@ from tests.support.servers import Serve, Server, workers
 from tests.support.transports import infer_request, method
 
 
-def test_a_stopping_service_reports_it_and_finishes_its_calls(serve: Serve, animals: str) -> None:
-    limits = {
+@pytest.fixture(scope="module")
+def server(serve: Serve, animals: str) -> Iterator[Server]:
+    """One with two workers, whose large calls take seconds; the second test stops it."""
+    settings = {
+        "TABENTO_WORKERS": "2",
         "TABENTO_DRAIN_SECONDS": "1",
         "TABENTO_MAX_CALL_ROWS": "4",
         "TABENTO_DEADLINE_MS": "60000",
     }
-    server = serve(model=animals, with_grpc=True, **limits)
-    with grpc.insecure_channel(server.grpc) as channel:
-        health: Any = health_pb2_grpc.HealthStub(channel)
-        for service in ("", SERVICE):
-            asked = health_pb2.HealthCheckRequest(service=service)
-            assert health.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.SERVING
-        states = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
-        assert next(states).status == health_pb2.HealthCheckResponse.SERVING
-        server.terminate()
-        assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert not method(channel, "ServerReady")(MESSAGES["ServerReadyRequest"](), timeout=10).ready
-        assert method(channel, "ModelInfer")(dog(), timeout=10).id
-        # Still in progress when the second is over.
-        large = method(channel, "ModelInfer").future(infer_request(CONTRACT, [DOG] * 4_000, NAME))
-        assert [*large.result(timeout=60).outputs[0].shape] == [4_000]
-        assert server.stop() == 0
-        with pytest.raises(grpc.RpcError):
-            next(states)
+    server = serve(model=animals, with_grpc=True, **settings)
+    yield server
+    server.stop()
 
 
 def test_workers_share_the_port_and_one_that_is_killed_takes_only_its_own_calls_along(
-    serve: Serve, animals: str
+    server: Server,
 ) -> None:
-    server = serve(model=animals, with_grpc=True, TABENTO_WORKERS="2")
     _await_listeners(server, 2)
     # Each channel is one connection, which one of the workers has.
     options = (("grpc.use_local_subchannel_pool", 1),)
@@ -74,7 +61,27 @@ def test_workers_share_the_port_and_one_that_is_killed_takes_only_its_own_calls_
     finally:
         for channel in channels:
             channel.close()
-    assert server.stop() == 0
+
+
+def test_a_stopping_service_reports_it_and_finishes_its_calls(server: Server) -> None:
+    _await_listeners(server, 2)
+    with grpc.insecure_channel(server.grpc) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        for service in ("", SERVICE):
+            asked = health_pb2.HealthCheckRequest(service=service)
+            assert health.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+        states = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+        assert next(states).status == health_pb2.HealthCheckResponse.SERVING
+        server.terminate()
+        assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert not method(channel, "ServerReady")(MESSAGES["ServerReadyRequest"](), timeout=10).ready
+        assert method(channel, "ModelInfer")(dog(), timeout=10).id
+        # Still in progress when the second is over.
+        large = method(channel, "ModelInfer").future(infer_request(CONTRACT, [DOG] * 4_000, NAME))
+        assert [*large.result(timeout=60).outputs[0].shape] == [4_000]
+        assert server.stop() == 0
+        with pytest.raises(grpc.RpcError):
+            next(states)
 
 
 def _await_done(calls: Sequence["Future[str]"], count: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
@@ -11,24 +11,25 @@ import pytest
 from bentoml._internal.models import ModelStore
 
 from service.model.published import ESTIMATOR_FILE
-from tests.support.iris_rows import SETOSA
-from tests.support.servers import Serve, Server
+from tests.support.servers import Serve, Server, metric
+from tests.support.small_models import publish_picky as publish
+from tests.support.stores import opened_store
 
 
-@pytest.fixture
-def picky(publish_picky: Callable[[str], str], serve: Serve) -> Iterator[Server]:
-    server = serve(model=publish_picky("picky"))
+@pytest.fixture(scope="module")
+def picky(stores: dict[str, str], serve: Serve) -> Iterator[Server]:
+    """A service whose model fails on some rows; the last test damages its log."""
+    with opened_store(stores):
+        tag = publish("picky")
+    server = serve(model=tag)
     yield server
-    server.stop()
+    assert server.stop() == 0
 
 
 def test_a_row_that_the_model_fails_on_fails_alone(picky: Server) -> None:
-    def ask(letter: str) -> httpx.Response:
-        return httpx.post(f"{picky.url}/predict", json={"letter": letter}, timeout=30)
-
     letters = ["a", "?", "b", "a"] * 25
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(ask, letters))
+    with httpx.Client(base_url=picky.url, timeout=30) as client, ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda letter: client.post("/predict", json={"letter": letter}), letters))
     for letter, answer in zip(letters, answers, strict=True):
         if letter == "?":
             assert answer.status_code == 500
@@ -54,9 +55,30 @@ def test_a_model_that_does_not_load_ends_the_service_with_the_reason(
         serve(model=tag)
 
 
-def test_a_history_that_cannot_be_read_is_problem_details(iris: str, serve: Serve) -> None:
-    server = serve(model=iris)
-    assert httpx.post(f"{server.url}/predict", json=SETOSA).status_code == 200
+@contextmanager
+def replaced_by_no_database(file: Path) -> Iterator[None]:
+    moved = file.rename(file.with_name("moved.db"))
+    file.write_bytes(b"not a database" * 1000)
+    try:
+        yield
+    finally:
+        moved.rename(file)
+
+
+def test_a_page_that_fails_is_answered_with_problem_details_and_counted_as_what_it_is(picky: Server) -> None:
+    with replaced_by_no_database(picky.audit_db):
+        answer = httpx.get(f"{picky.url}/predictions/history", timeout=30)
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json()["type"] == "urn:tabento:internal-failure"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    counted = metric(picky.url, "tabento_requests_total", route="/predictions/history", method="GET")
+    assert counted == metric(picky.url, "tabento_requests_total", route="/predictions/history", status="500")
+
+
+def test_a_history_that_cannot_be_read_is_problem_details(picky: Server) -> None:
+    server = picky
+    assert httpx.post(f"{server.url}/predict", json={"letter": "a"}).status_code == 200
+    assert httpx.get(f"{server.url}/predictions/history").status_code == 200
     for damage in (
         "UPDATE request SET response_json = 1",
         "UPDATE request SET received_utc = 'never'",
@@ -75,4 +97,3 @@ def test_a_history_that_cannot_be_read_is_problem_details(iris: str, serve: Serv
         assert str(server.audit_db) not in answer.text
         assert f"Request {answer.json()['request_id']} failed" in server.log
         assert f"The audit log {server.audit_db} cannot be used" in server.log
-    server.stop()

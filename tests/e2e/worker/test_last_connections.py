@@ -18,6 +18,8 @@ REQUEST = (
     b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     % len(BODY)
 ) + BODY
+PAUSE_S = 0.01
+"""Of a client between two connections: with eight clients, there is a new one every few milliseconds."""
 
 
 def ask(address: tuple[str, int], pause_s: float) -> str:
@@ -50,6 +52,7 @@ def test_each_connection_is_answered_or_refused(serve: Serve, iris: str, fast: s
         found: Counter[str] = Counter()
         while not over.is_set():
             found[ask(address, (number % 4) * 0.02)] += 1
+            time.sleep(PAUSE_S)
         return found
 
     with ThreadPoolExecutor(8) as pool:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event, Thread
@@ -13,7 +14,20 @@ from tests.support.iris_rows import SETOSA
 from tests.support.servers import Serve, Server, metric, workers
 
 DRAIN = {"TABENTO_DRAIN_SECONDS": "1.5"}
-EACH_CONNECTION = pytest.mark.parametrize("fast", ["on", "off"])
+IN_A_CONTAINER = {"BENTOML_CONTAINERIZED": "true"}
+PAUSE_S = 0.02
+"""Of a client between two requests: the moments matter here, not the number."""
+
+
+@pytest.fixture(
+    scope="module", params=[("on", {}), ("off", IN_A_CONTAINER)], ids=["fast", "uvicorn, contained"]
+)
+def server(request: pytest.FixtureRequest, serve: Serve, iris: str) -> Iterator[Server]:
+    """One of each class of connections, with and without a container; the second test stops it."""
+    fast, containerized = request.param
+    server = serve(model=iris, is_measured=True, TABENTO_FAST_CONNECTION=fast, **containerized, **DRAIN)
+    yield server
+    server.stop()
 
 
 def ready(server: Server) -> bool:
@@ -30,9 +44,25 @@ def await_not_ready(server: Server) -> None:
         time.sleep(0.02)
 
 
-@EACH_CONNECTION
-def test_a_stopping_service_reports_it_serves_on_and_exits_with_0(serve: Serve, iris: str, fast: str) -> None:
-    server = serve(model=iris, is_measured=True, TABENTO_FAST_CONNECTION=fast, **DRAIN)
+def recorded(server: Server) -> int:
+    with closing(sqlite3.connect(server.audit_db)) as log:
+        (number,) = log.execute("SELECT count(*) FROM request").fetchone()
+    return int(number)
+
+
+def test_a_worker_that_is_killed_is_replaced_in_a_container_too(server: Server) -> None:
+    (worker,) = workers(server)
+    worker.kill()
+    deadline = time.monotonic() + 30
+    while not (set(workers(server)) - {worker} and ready(server)):
+        assert time.monotonic() < deadline, "the worker was not replaced"
+        time.sleep(0.1)
+    assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
+    assert metric(server.url, "tabento_requests_total", route="/predict", status="200") == 1
+
+
+def test_a_stopping_service_reports_it_serves_on_and_exits_with_0(server: Server) -> None:
+    before = recorded(server)
     server.terminate()
     await_not_ready(server)
     told = time.monotonic()
@@ -42,10 +72,10 @@ def test_a_stopping_service_reports_it_serves_on_and_exits_with_0(serve: Serve, 
         assert answer.status_code == 200
         assert answer.headers["connection"] == "close"
         served += 1
+        time.sleep(PAUSE_S)
     assert httpx.get(f"{server.url}/health").json()["status"] == "draining"
     assert server.stop() == 0
-    with closing(sqlite3.connect(server.audit_db)) as log:
-        assert log.execute("SELECT count(*) FROM request").fetchone() == (served,)
+    assert recorded(server) == before + served
 
 
 class RoundRobin:
@@ -71,6 +101,7 @@ class RoundRobin:
                 answer = client.post(f"{server.url}/predict", json=SETOSA)
                 assert answer.status_code == 200
                 answered += 1
+                time.sleep(PAUSE_S)
         return answered
 
 
@@ -98,19 +129,3 @@ def test_a_rolling_restart_loses_no_request(serve: Serve, iris: str) -> None:
     assert answered > 100
     for server in clients.servers:
         assert server.stop() == 0
-
-
-@pytest.mark.parametrize("containerized", [{}, {"BENTOML_CONTAINERIZED": "true"}])
-def test_a_worker_that_is_killed_is_replaced_in_a_container_too(
-    serve: Serve, iris: str, containerized: dict[str, str]
-) -> None:
-    server = serve(model=iris, **containerized)
-    (worker,) = workers(server)
-    worker.kill()
-    deadline = time.monotonic() + 30
-    while not (set(workers(server)) - {worker} and ready(server)):
-        assert time.monotonic() < deadline, "the worker was not replaced"
-        time.sleep(0.1)
-    assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
-    assert metric(server.url, "tabento_requests_total", route="/predict", status="200") == 1
-    assert server.stop() == 0

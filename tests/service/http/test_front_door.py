@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from service.routes import ROUTES
 from tests.support.api_keys import Keyed
 from tests.support.iris_rows import SETOSA
-from tests.support.servers import Serve, Server, metric
+from tests.support.servers import Server
 
 ROW = json.dumps(SETOSA).encode()
 TENSOR = {"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [*SETOSA.values()]}
@@ -150,18 +150,3 @@ def test_the_schema_that_bentoml_clients_read_needs_the_scope_read(keyed: Keyed)
         for key in keyed.keys.values()
     ]
     assert status == [403, 200]
-
-
-def test_a_page_that_fails_is_answered_with_problem_details_and_counted_as_what_it_is(
-    serve: Serve, iris: str
-) -> None:
-    server = serve(model=iris)
-    server.audit_db.rename(server.audit_db.with_name("moved.db"))
-    server.audit_db.write_bytes(b"not a database" * 1000)
-    answer = httpx.get(f"{server.url}/predictions/history", timeout=30)
-    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
-    assert answer.json()["type"] == "urn:tabento:internal-failure"
-    assert answer.json()["request_id"] == answer.headers["x-request-id"]
-    counted = metric(server.url, "tabento_requests_total", route="/predictions/history", method="GET")
-    assert counted == metric(server.url, "tabento_requests_total", route="/predictions/history", status="500")
-    assert server.stop() == 0

@@ -92,10 +92,10 @@ def test_a_prediction_that_bentoml_itself_answers_is_recorded_as_it_was_asked_fo
         assert record.rows == len(answer["predictions"])
 
 
-def test_a_prediction_that_cannot_be_recorded_is_not_given_by_bentoml_either(serve: Serve, iris: str) -> None:
-    server = serve("tests.support.ungated:TabularClassifier", model=iris)
+def test_a_prediction_that_cannot_be_recorded_is_not_given_by_bentoml_either(ungated_server: Server) -> None:
+    """The last one of this server."""
+    server = ungated_server
     server.audit_db.rename(server.audit_db.with_name("moved.db"))
     server.audit_db.mkdir()
     answer = httpx.post(f"{server.url}/predict", json=SETOSA, timeout=60)
     assert answer.status_code == 503
-    assert server.stop() == 0

@@ -23,7 +23,7 @@ def test_schemathesis_finds_nothing(
     iris_server: Server, tmp_path: Path, operations: tuple[str, ...], count: int
 ) -> None:
     command = ["-m", "schemathesis.cli", "run", f"{iris_server.url}/docs.json"]
-    options = ["--max-examples", "60", "--seed", "1", "--generation-database", "none", "--no-color"]
+    options = ["--max-examples", "20", "--seed", "1", "--generation-database", "none", "--no-color"]
     done = subprocess.run(
         [sys.executable, *command, *options, *operations],
         cwd=tmp_path,
