@@ -117,6 +117,25 @@ class Server:
             pytest.fail(f"the server did not stop within {STOP_TIMEOUT_S} s:\n{self.log}")
 
 
+class Restartable:
+    """A server that several tests share and each may stop: the next that asks for it starts another."""
+
+    def __init__(self, start: Callable[[], Server]) -> None:
+        self._start = start
+        self._server: Server | None = None
+
+    def running(self) -> Server:
+        """The server, started if it is not."""
+        if self._server is None or self._server.process.poll() is not None:
+            self._server = self._start()
+        return self._server
+
+    def close(self) -> None:
+        """Stop it, if it runs."""
+        if self._server is not None:
+            self._server.stop()
+
+
 def children(parent: psutil.Process, of: str) -> list[psutil.Process]:
     """The processes below a process that are alive, and have such a text in their command."""
     found = []
