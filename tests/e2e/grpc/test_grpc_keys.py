@@ -1,11 +1,15 @@
 """Keys and certificates over gRPC."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import grpc
 
+from service.wire.protocol import INFER
 from tests.support.api_keys import new_key
 from tests.support.certificates import make_certificate
 from tests.support.grpc_calls import MESSAGES, NAME, dog, reason, refused
@@ -37,6 +41,7 @@ def test_keys_come_by_metadata_and_certificates_from_both_sides(
         for call, message in ((infer, dog()), (ready, named)):
             without = refused(call, message, timeout=10)
             assert reason(without) == "UNAUTHENTICATED key-invalid"
+        assert_refused_before_its_message_is_there(channel)
         bearer = (("authorization", f"Bearer {robot}"),)
         assert infer(dog(id="dog-k"), timeout=10, metadata=bearer).id == "dog-k"
         assert reason(refused(ready, named, timeout=10, metadata=bearer)) == "PERMISSION_DENIED scope-missing"
@@ -46,6 +51,19 @@ def test_keys_come_by_metadata_and_certificates_from_both_sides(
         rows = log.execute("SELECT request_id, transport, key_name FROM request").fetchall()
     assert rows == [("dog-k", "grpc", "robot")]
     assert server.stop() == 0
+
+
+def assert_refused_before_its_message_is_there(channel: grpc.Channel) -> None:
+    told = Event()
+
+    def no_message() -> Iterator[bytes]:
+        told.wait(60)
+        yield b""
+
+    infer: Any = channel.stream_unary(INFER)
+    call = infer.future(no_message(), timeout=60)
+    assert call.code() == grpc.StatusCode.UNAUTHENTICATED
+    told.set()
 
 
 def assert_closed_to_strangers(server: Server, root: bytes) -> None:

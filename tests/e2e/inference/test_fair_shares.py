@@ -1,7 +1,8 @@
-"""What a client asks for does not take the others' share: batches, queries of the history, other pages."""
+"""More at a time than a worker begins: the rest is queued, none is lost, and each client has its share."""
 
 import asyncio
 import signal
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ import pytest
 
 from load_tests.bench.http_load import ONE_ROW, request_bytes, send_request
 from service.model.contract_view import ContractView
+from tests.support.audit.logs import locked
 from tests.support.iris_rows import SETOSA, VIRGINICA
-from tests.support.servers import Serve, Server, children
+from tests.support.servers import Serve, Server, children, metric
 from tests.support.transports import Transports
 
 LIMIT = 32
@@ -24,11 +26,21 @@ LIMIT = 32
 ROWS = [SETOSA, VIRGINICA] * 1_000
 SINGLE = 16
 QUERIES = 64
+REQUESTS = 400
+"""Of which one worker begins with 96."""
+BEGUN = REQUESTS // 2
+"""At most, by the service whose queue is short: where the model is quick, fewer."""
 
 
 @pytest.fixture(scope="module")
 def server(serve: Serve, iris: str) -> Server:
     return serve(model=iris, TABENTO_MAX_QUEUED_ROWS=str(LIMIT), with_grpc=True)
+
+
+@pytest.fixture(scope="module")
+def hurried(serve: Serve, iris: str) -> Server:
+    """A service whose requests have a short deadline; the last test stops it."""
+    return serve(model=iris, TABENTO_DEADLINE_MS="3000", TABENTO_MAX_QUEUED_ROWS=str(BEGUN))
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +134,47 @@ def test_the_history_is_read_again_after_its_process_was_killed(server: Server) 
     assert httpx.get(url, timeout=30).status_code == 200
 
 
-def test_a_stopped_process_of_the_history_holds_up_neither_the_service_nor_its_end(
-    serve: Serve, iris: str
-) -> None:
-    server = serve(model=iris, TABENTO_DEADLINE_MS="3000")
+def statuses_of_all(server: Server, requests: int = REQUESTS) -> Counter[int]:
+    """What is answered to requests that are all sent at once, whole, each over a connection of its own."""
+    address, request = urlsplit(server.url), request_bytes(server.url, ONE_ROW)
+
+    async def ask_one() -> int:
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        try:
+            return await send_request(reader, writer, request)
+        finally:
+            writer.close()
+
+    async def ask_all() -> Counter[int]:
+        answers = asyncio.gather(*(ask_one() for _ in range(requests)))
+        return Counter(await asyncio.wait_for(answers, 60))
+
+    return asyncio.run(ask_all())
+
+
+def recorded(server: Server) -> int:
+    with closing(sqlite3.connect(server.audit_db)) as log:
+        (number,) = log.execute("SELECT count(DISTINCT request_id) FROM request").fetchone()
+    return int(number)
+
+
+def test_all_that_come_at_once_are_answered_and_recorded(iris_server: Server) -> None:
+    before = recorded(iris_server)
+    assert statuses_of_all(iris_server) == {200: REQUESTS}
+    assert recorded(iris_server) == before + REQUESTS
+
+
+def test_requests_that_cannot_begin_in_time_are_rejected_until_the_log_is_writable(hurried: Server) -> None:
+    with locked(hurried.audit_db):
+        statuses = statuses_of_all(hurried)
+    assert set(statuses) <= {429, 503, 504}  # Those that had begun are not answered without their record.
+    assert statuses[429] >= REQUESTS - BEGUN
+    assert statuses_of_all(hurried, BEGUN) == {200: BEGUN}
+    assert metric(hurried.url, "tabento_requests_total", route="/predict", status="429") == statuses[429]
+
+
+def test_a_stopped_process_of_the_history_holds_up_neither_the_service_nor_its_end(hurried: Server) -> None:
+    server = hurried
     url = f"{server.url}/predictions/history"
     assert httpx.get(url, timeout=30).status_code == 200
     stuck = history_process(server)

@@ -221,14 +221,13 @@ def test_with_keys_swagger_predicts_with_an_authorized_one_and_keeps_it_for_the_
         assert page.evaluate("JSON.stringify({...sessionStorage})") == "{}"
 
 
-def test_a_page_says_so_when_the_service_does_not_answer(browser: Browser, serve: Serve, iris: str) -> None:
-    server = serve(model=iris)
+def test_a_page_says_so_when_the_service_does_not_answer(browser: Browser, iris_server: Server) -> None:
     context = browser.new_context()
     try:
         page = context.new_page()
         page.route("**/model/info", lambda route: route.abort())
         page.route("**/docs.json", lambda route: route.abort())
-        page.goto(server.url)
+        page.goto(iris_server.url)
         expect(page.locator("#notice")).to_contain_text("The service cannot be reached.")
         expect(page.locator("#curl")).to_contain_text("The service cannot be reached.")
     finally:

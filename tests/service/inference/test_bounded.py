@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from threading import Event
 from typing import Any
 
 import grpc
@@ -18,8 +16,7 @@ from load_tests.users.infer_messages import ModelInferResponse
 from service.model.reference_profile import MAX_LISTED_FLAGS
 from service.wire.protocol import INFER
 from tests.support.animals import CONTRACT
-from tests.support.api_keys import new_key
-from tests.support.servers import Serve, Server
+from tests.support.servers import Server
 
 NAME = "animals"
 SIZE = 3_000_000
@@ -93,26 +90,6 @@ def test_many_long_messages_at_once_do_not_take_what_all_of_them_are_long(
         codes = {call.code() for call in calls}
     assert codes <= {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert watcher.observe().max_bytes - before < 400_000_000  # Of 600 MB that are sent.
-
-
-def test_a_call_without_a_key_is_refused_before_its_message_is_there(
-    serve: Serve, animals: str, tmp_path: Path
-) -> None:
-    keys = tmp_path / "keys.json"
-    new_key(keys, "robot", "predict")
-    server = serve(model=animals, TABENTO_API_KEYS_FILE=str(keys), with_grpc=True)
-
-    with grpc.insecure_channel(server.grpc) as channel:
-        told = Event()
-
-        def no_message() -> Iterator[bytes]:
-            told.wait(60)
-            yield b""
-
-        method: Any = channel.stream_unary(INFER)
-        call = method.future(no_message(), timeout=60)
-        assert call.code() == grpc.StatusCode.UNAUTHENTICATED
-        told.set()
 
 
 def test_calls_whose_deadline_passes_leave_no_traceback(animals_server: Server) -> None:

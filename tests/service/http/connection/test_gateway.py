@@ -3,10 +3,7 @@
 import json
 import re
 import socket
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPResponse
 from typing import Any
@@ -15,10 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.audit.logs import locked
 from tests.support.iris_rows import SETOSA, VIRGINICA
 from tests.support.raw_http import send_head
-from tests.support.servers import Serve, Server, metric
+from tests.support.servers import Server, metric
 
 JSON = {"content-type": "application/json"}
 
@@ -190,51 +186,6 @@ def test_a_client_can_only_lower_the_deadline(client: httpx.Client) -> None:
 def test_a_deadline_that_is_no_number_of_milliseconds_is_refused(client: httpx.Client, sent: str) -> None:
     answer = client.post("/predict", json=SETOSA, headers={"x-request-timeout-ms": sent})
     assert "X-Request-Timeout-Ms" in problem(answer, 400, "header-invalid")["detail"]
-
-
-@pytest.fixture(scope="module")
-def narrow(serve: Serve, iris: str, fast_connection: str) -> Iterator[Server]:
-    """A service with room for two rows."""
-    server = serve(model=iris, TABENTO_MAX_QUEUED_ROWS="2", TABENTO_FAST_CONNECTION=fast_connection)
-    yield server
-    assert server.stop() == 0
-
-
-def test_what_comes_while_there_is_no_room_is_refused_at_once_and_the_rest_goes_on(narrow: Server) -> None:
-    server = narrow
-    body = json.dumps(SETOSA).encode()
-    with send_head(server.url, len(body)) as first, send_head(server.url, len(body)) as second:
-        with locked(server.audit_db):
-            for connection in (first, second):
-                connection.sendall(body)
-            deadline = time.monotonic() + 10
-            while metric(server.url, "tabento_rows_in_hand") < 2:  # Their answers wait for the log.
-                assert time.monotonic() < deadline
-            refused = httpx.post(f"{server.url}/predict", json=SETOSA)
-            assert int(refused.headers["retry-after"]) >= 1
-            problem(refused, 429, "overloaded")
-            for path in ("/livez", "/readyz", "/metrics", "/model/info", "/predictions/history"):
-                assert httpx.get(f"{server.url}{path}", timeout=30).status_code == 200
-        for connection in (first, second):
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
-    batch = {"instances": [SETOSA] * 50}
-    assert httpx.post(f"{server.url}/predict/batch", json=batch).status_code == 200
-    assert metric(server.url, "tabento_requests_total", route="/predict", status="429") >= 1
-    with sqlite3.connect(server.audit_db) as log:
-        assert log.execute("SELECT DISTINCT status FROM request").fetchall() == [(200,)]
-    log.close()
-
-
-def test_clients_that_send_slowly_hold_no_room(narrow: Server) -> None:
-    server = narrow
-    body = json.dumps(SETOSA).encode()
-    with ExitStack() as stack:
-        slow = [stack.enter_context(send_head(server.url, len(body))) for _ in range(5)]
-        for _ in range(3):
-            assert httpx.post(f"{server.url}/predict", json=SETOSA).status_code == 200
-        for connection in slow:
-            connection.sendall(body)
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_unknown_path_gets_problem_details(client: httpx.Client) -> None:

@@ -2,9 +2,11 @@
 
 import json
 import socket
+import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ import pytest
 from tests.support.api_keys import new_key
 from tests.support.audit.logs import locked
 from tests.support.iris_rows import SETOSA
+from tests.support.raw_http import send_head
 from tests.support.servers import Serve, Server, metric, workers
 
 BODY = json.dumps(SETOSA).encode()
@@ -27,7 +30,7 @@ def server(serve: Serve, iris: str, fast_connection: str) -> Iterator[Server]:
     server = serve(
         model=iris,
         TABENTO_FAST_CONNECTION=fast_connection,
-        TABENTO_MAX_QUEUED_ROWS="4",
+        TABENTO_MAX_QUEUED_ROWS="2",
         TABENTO_BODY_TIMEOUT_SECONDS="3",
         TABENTO_TRUSTED_PROXIES="127.0.0.0/8, 10.0.0.1",
     )
@@ -115,6 +118,51 @@ def test_bodies_on_their_way_take_up_no_room_and_are_not_waited_for_without_end(
             assert (status, json.loads(body)["type"]) == (408, "urn:tabento:request-timeout")
             assert connection.recv(1) == b""
     assert metric(server.url, "tabento_requests_total", route="/predict", status="408") >= 20
+
+
+def statuses(server: Server) -> Counter[int]:
+    """Of the requests that are recorded."""
+    with closing(sqlite3.connect(server.audit_db)) as log:
+        return Counter(status for (status,) in log.execute("SELECT status FROM request"))
+
+
+def test_what_comes_while_there_is_no_room_is_refused_at_once_and_the_rest_goes_on(server: Server) -> None:
+    before = statuses(server)
+    with send_head(server.url, len(BODY)) as first, send_head(server.url, len(BODY)) as second:
+        with locked(server.audit_db):
+            for connection in (first, second):
+                connection.sendall(BODY)
+            deadline = time.monotonic() + 10
+            while metric(server.url, "tabento_rows_in_hand") < 2:  # Their answers wait for the log.
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            refused = httpx.post(f"{server.url}/predict", json=SETOSA)
+            assert int(refused.headers["retry-after"]) >= 1
+            assert refused.headers["content-type"] == "application/problem+json"
+            details = refused.json()
+            assert refused.status_code == details["status"] == 429
+            assert details["type"] == "urn:tabento:overloaded"
+            assert details["title"]
+            assert details["detail"]
+            assert details["request_id"] == refused.headers["x-request-id"]
+            for path in ("/livez", "/readyz", "/metrics", "/model/info", "/predictions/history"):
+                assert httpx.get(f"{server.url}{path}", timeout=30).status_code == 200
+        for connection in (first, second):
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    batch = {"instances": [SETOSA] * 50}
+    assert httpx.post(f"{server.url}/predict/batch", json=batch).status_code == 200
+    assert metric(server.url, "tabento_requests_total", route="/predict", status="429") >= 1
+    assert statuses(server) - before == {200: 3}
+
+
+def test_clients_that_send_slowly_hold_no_room(server: Server) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(send_head(server.url, len(BODY))) for _ in range(5)]
+        for _ in range(3):
+            assert httpx.post(f"{server.url}/predict", json=SETOSA).status_code == 200
+        for connection in slow:
+            connection.sendall(BODY)
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def client_of(server: Server, *headers: tuple[str, str]) -> str:
