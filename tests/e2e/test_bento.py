@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,11 @@ import psutil
 import pytest
 
 from tests.support.iris_rows import SETOSA, VIRGINICA
-from tests.support.servers import Serve, Server, metric, run, workers
+from tests.support.servers import Restartable, Serve, Server, metric, run, workers
+
+REQUESTS = "tabento_requests_total"
+STATUSES = ("200", "422")
+LABELS = ("setosa", "virginica")
 
 
 def build(model: str, stores: dict[str, str]) -> str:
@@ -49,11 +55,16 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(bento: str, serve: Serve, elsewhere: Path) -> Iterator[Server]:
-    """That bento, served from another folder with two workers; the last test stops it."""
-    server = serve(bento, cwd=elsewhere, TABENTO_WORKERS="2", PYTHONPATH="")
-    yield server
-    server.stop()
+def shared(bento: str, serve: Serve, elsewhere: Path) -> Iterator[Restartable]:
+    """That bento, served from another folder with two workers."""
+    start = partial(serve, bento, cwd=elsewhere, TABENTO_WORKERS="2", PYTHONPATH="")
+    with closing(Restartable(start)) as shared:
+        yield shared
+
+
+@pytest.fixture
+def server(shared: Restartable) -> Server:
+    return shared.running()
 
 
 def exported(server: Server, stores: dict[str, str]) -> list[dict[str, Any]]:
@@ -70,6 +81,14 @@ def test_a_bento_has_the_files_of_its_pages(server: Server) -> None:
             assert httpx.get(f"{server.url}/{file}", timeout=30).status_code == 200, file
 
 
+def counts(server: Server) -> Counter[str]:
+    """How often each status was answered, each label predicted, and how many records were written, so far."""
+    answered = {name: metric(server.url, REQUESTS, method="POST", status=name) for name in STATUSES}
+    predicted = {name: metric(server.url, "tabento_predictions_total", label=name) for name in LABELS}
+    recorded = metric(server.url, "tabento_audit_records_total", outcome="written")
+    return Counter({name: int(n) for name, n in (answered | predicted | {"recorded": recorded}).items()})
+
+
 def test_what_clients_got_what_metrics_counted_and_what_the_log_holds_are_the_same(
     server: Server, stores: dict[str, str]
 ) -> None:
@@ -83,22 +102,19 @@ def test_what_clients_got_what_metrics_counted_and_what_the_log_holds_are_the_sa
             )
         return httpx.post(f"{server.url}/predict", json=bodies[i % 3], timeout=30)
 
+    before = counts(server)
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(ask, range(300)))
 
-    by_status = Counter(answer.status_code for answer in answers)
-    assert set(by_status) == {200, 422}
+    by_status = Counter(str(answer.status_code) for answer in answers)
+    assert set(by_status) == set(STATUSES)
     labels = Counter(label for a in answers if a.status_code == 200 for label in a.json()["predictions"])
+    assert set(labels) == set(LABELS)
     assert len(workers(server)) == 2
 
-    for status, number in by_status.items():
-        assert metric(server.url, "tabento_requests_total", method="POST", status=str(status)) == number
-    for label, number in labels.items():
-        assert metric(server.url, "tabento_predictions_total", label=label) == number
-    assert metric(server.url, "tabento_audit_records_total", outcome="written") == 300
+    assert counts(server) - before == by_status + labels + Counter(recorded=300)
 
     log = {record["request_id"]: record for record in exported(server, stores)}
-    assert len(log) == 300
     for answer in answers:
         record = log[answer.headers["x-request-id"]]
         assert record["status"] == answer.status_code
@@ -147,7 +163,6 @@ def test_a_bento_keeps_its_model_when_another_is_published(
 def test_a_bento_that_is_stopped_leaves_a_whole_log_and_no_process(
     server: Server, elsewhere: Path, stores: dict[str, str]
 ) -> None:
-    """The last one of this server."""
     before = [record["request_id"] for record in exported(server, stores)]
     children = psutil.Process(server.process.pid).children(recursive=True)
     answer = httpx.post(f"{server.url}/predict", json=SETOSA)

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
 
 import httpx
 import psutil
@@ -15,7 +16,7 @@ from service.audit.write.audit_log import CLOSE_TIMEOUT_S
 from service.audit.write.link import SILENCE_LIMIT_S
 from tests.support.iris_rows import SETOSA
 from tests.support.mounts import CannotMount, Filesystem, small_filesystem
-from tests.support.servers import Serve, Server, children, metric, workers
+from tests.support.servers import Restartable, Serve, Server, children, metric, workers
 
 PATIENCE_S = 60
 STOPS_WITHIN_S = SILENCE_LIMIT_S + CLOSE_TIMEOUT_S + 10
@@ -81,12 +82,18 @@ def filesystem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filesystem]
 
 
 @pytest.fixture(scope="module")
-def on_disk(serve: Serve, iris: str, filesystem: Filesystem) -> Iterator[Server]:
-    """A service whose log is on that filesystem; the second test stops it."""
-    server = serve(model=iris, TABENTO_AUDIT_DB=str(filesystem.folder / "audit.db"))
+def shared_on_disk(serve: Serve, iris: str, filesystem: Filesystem) -> Iterator[Restartable]:
+    """A service whose log is on that filesystem."""
+    start = partial(serve, model=iris, TABENTO_AUDIT_DB=str(filesystem.folder / "audit.db"))
+    with closing(Restartable(start)) as shared:
+        yield shared
+
+
+@pytest.fixture
+def on_disk(shared_on_disk: Restartable, filesystem: Filesystem) -> Server:
+    server = shared_on_disk.running()
     server.audit_db = filesystem.folder / "audit.db"
-    yield server
-    server.stop()
+    return server
 
 
 def test_a_disk_that_stalls_is_answered_with_504_then_503_until_it_goes_on(
@@ -118,8 +125,14 @@ def test_sigterm_ends_the_service_while_its_disk_stalls(on_disk: Server, filesys
 
 
 @pytest.fixture(scope="module")
-def server(serve: Serve, iris: str) -> Server:
-    return serve(model=iris)
+def shared(serve: Serve, iris: str) -> Iterator[Restartable]:
+    with closing(Restartable(partial(serve, model=iris))) as shared:
+        yield shared
+
+
+@pytest.fixture
+def server(shared: Restartable) -> Server:
+    return shared.running()
 
 
 def test_a_stopped_writer_is_answered_with_504_then_503_and_replaced(server: Server) -> None:
@@ -133,7 +146,6 @@ def test_a_stopped_writer_is_answered_with_504_then_503_and_replaced(server: Ser
 
 
 def test_sigterm_ends_the_service_while_its_writer_is_stopped(server: Server) -> None:
-    """The last one of this server."""
     ask(server)
     writer = writer_of(server)
     writer.suspend()

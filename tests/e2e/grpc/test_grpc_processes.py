@@ -15,22 +15,26 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from service.wire.protocol import SERVICE
 from tests.support.animals import CONTRACT, DOG
 from tests.support.grpc_calls import MESSAGES, NAME, dog
-from tests.support.servers import Serve, Server, workers
+from tests.support.servers import Restartable, Serve, Server, workers
 from tests.support.transports import infer_request, method
 
 
 @pytest.fixture(scope="module")
-def server(serve: Serve, animals: str) -> Iterator[Server]:
-    """One with two workers, whose large calls take seconds; the second test stops it."""
+def shared(serve: Serve, animals: str) -> Iterator[Restartable]:
+    """A service with two workers, whose large calls take seconds."""
     settings = {
         "TABENTO_WORKERS": "2",
         "TABENTO_DRAIN_SECONDS": "1",
         "TABENTO_MAX_CALL_ROWS": "4",
         "TABENTO_DEADLINE_MS": "60000",
     }
-    server = serve(model=animals, with_grpc=True, **settings)
-    yield server
-    server.stop()
+    with closing(Restartable(lambda: serve(model=animals, with_grpc=True, **settings))) as shared:
+        yield shared
+
+
+@pytest.fixture
+def server(shared: Restartable) -> Server:
+    return shared.running()
 
 
 def test_workers_share_the_port_and_one_that_is_killed_takes_only_its_own_calls_along(

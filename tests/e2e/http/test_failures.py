@@ -11,19 +11,23 @@ import pytest
 from bentoml._internal.models import ModelStore
 
 from service.model.published import ESTIMATOR_FILE
-from tests.support.servers import Serve, Server, metric
+from tests.support.servers import Restartable, Serve, Server, metric
 from tests.support.small_models import publish_picky as publish
 from tests.support.stores import opened_store
 
 
 @pytest.fixture(scope="module")
-def picky(stores: dict[str, str], serve: Serve) -> Iterator[Server]:
-    """A service whose model fails on some rows; the last test damages its log."""
+def shared(stores: dict[str, str], serve: Serve) -> Iterator[Restartable]:
+    """A service whose model fails on some rows."""
     with opened_store(stores):
         tag = publish("picky")
-    server = serve(model=tag)
-    yield server
-    assert server.stop() == 0
+    with closing(Restartable(lambda: serve(model=tag))) as shared:
+        yield shared
+
+
+@pytest.fixture
+def picky(shared: Restartable) -> Server:
+    return shared.running()
 
 
 def test_a_row_that_the_model_fails_on_fails_alone(picky: Server) -> None:
@@ -97,3 +101,4 @@ def test_a_history_that_cannot_be_read_is_problem_details(picky: Server) -> None
         assert str(server.audit_db) not in answer.text
         assert f"Request {answer.json()['request_id']} failed" in server.log
         assert f"The audit log {server.audit_db} cannot be used" in server.log
+    assert server.stop() == 0

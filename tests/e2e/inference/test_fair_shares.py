@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,7 +19,7 @@ from load_tests.bench.http_load import ONE_ROW, request_bytes, send_request
 from service.model.contract_view import ContractView
 from tests.support.audit.logs import locked
 from tests.support.iris_rows import SETOSA, VIRGINICA
-from tests.support.servers import Serve, Server, children, metric
+from tests.support.servers import Restartable, Serve, Server, children, metric
 from tests.support.transports import Transports
 
 LIMIT = 32
@@ -38,9 +39,16 @@ def server(serve: Serve, iris: str) -> Server:
 
 
 @pytest.fixture(scope="module")
-def hurried(serve: Serve, iris: str) -> Server:
-    """A service whose requests have a short deadline; the last test stops it."""
-    return serve(model=iris, TABENTO_DEADLINE_MS="3000", TABENTO_MAX_QUEUED_ROWS=str(BEGUN))
+def shared_hurried(serve: Serve, iris: str) -> Iterator[Restartable]:
+    """A service whose requests have a short deadline."""
+    settings = {"TABENTO_DEADLINE_MS": "3000", "TABENTO_MAX_QUEUED_ROWS": str(BEGUN)}
+    with closing(Restartable(partial(serve, model=iris, **settings))) as shared:
+        yield shared
+
+
+@pytest.fixture
+def hurried(shared_hurried: Restartable) -> Server:
+    return shared_hurried.running()
 
 
 @pytest.fixture(scope="module")

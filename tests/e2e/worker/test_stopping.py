@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.iris_rows import SETOSA
-from tests.support.servers import Serve, Server, metric, workers
+from tests.support.servers import Restartable, Serve, Server, metric, workers
 
 DRAIN = {"TABENTO_DRAIN_SECONDS": "1.5"}
 IN_A_CONTAINER = {"BENTOML_CONTAINERIZED": "true"}
@@ -22,12 +22,17 @@ PAUSE_S = 0.02
 @pytest.fixture(
     scope="module", params=[("on", {}), ("off", IN_A_CONTAINER)], ids=["fast", "uvicorn, contained"]
 )
-def server(request: pytest.FixtureRequest, serve: Serve, iris: str) -> Iterator[Server]:
-    """One of each class of connections, with and without a container; the second test stops it."""
+def shared(request: pytest.FixtureRequest, serve: Serve, iris: str) -> Iterator[Restartable]:
+    """A service with each class of connections, with and without a container."""
     fast, containerized = request.param
-    server = serve(model=iris, is_measured=True, TABENTO_FAST_CONNECTION=fast, **containerized, **DRAIN)
-    yield server
-    server.stop()
+    settings = {"TABENTO_FAST_CONNECTION": fast, **containerized, **DRAIN}
+    with closing(Restartable(lambda: serve(model=iris, is_measured=True, **settings))) as shared:
+        yield shared
+
+
+@pytest.fixture
+def server(shared: Restartable) -> Server:
+    return shared.running()
 
 
 def ready(server: Server) -> bool:

@@ -93,9 +93,13 @@ def test_a_prediction_that_bentoml_itself_answers_is_recorded_as_it_was_asked_fo
 
 
 def test_a_prediction_that_cannot_be_recorded_is_not_given_by_bentoml_either(ungated_server: Server) -> None:
-    """The last one of this server."""
     server = ungated_server
-    server.audit_db.rename(server.audit_db.with_name("moved.db"))
+    moved = server.audit_db.rename(server.audit_db.with_name("moved.db"))
     server.audit_db.mkdir()
-    answer = httpx.post(f"{server.url}/predict", json=SETOSA, timeout=60)
+    try:
+        answer = httpx.post(f"{server.url}/predict", json=SETOSA, timeout=60)
+    finally:
+        server.audit_db.rmdir()
+        moved.rename(server.audit_db)
     assert answer.status_code == 503
+    server.await_ready()
