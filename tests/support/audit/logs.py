@@ -19,7 +19,7 @@ from service.audit.file.entry import Entry, make_entry
 from service.audit.query.reader import AuditReader, LoggedRequest
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord, pack
-from tests.support.command_line import run_here
+from tests.support.main_here import run_here
 from tests.support.servers import children
 
 PROJECT = Path(__file__).parents[3]

@@ -11,8 +11,8 @@ from service.access.authorization import authorize
 from service.access.keyring import Keyring, make_key, read_keys
 from service.errors import KeyInvalid, KeysUnusable, ScopeMissing
 from service.routes import ANY_KEY, SCOPES, Scope
-from tests.support.command_line import run_here
 from tests.support.key_files import write_keys
+from tests.support.main_here import run_here
 
 
 def command(*arguments: object, **environment: str) -> CompletedProcess[str]:
