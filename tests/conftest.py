@@ -40,6 +40,8 @@ os.environ["SSL_CERT_DIR"] = os.devnull
 settings.register_profile(
     "untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+# For `make test-fast`; `make test` tries as many examples as each test asks for.
+settings.register_profile("quick", settings.get_profile("untimed"), max_examples=25)
 settings.load_profile("untimed")
 
 

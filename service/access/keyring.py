@@ -113,9 +113,10 @@ class _Table(NamedTuple):
 class Keyring:
     """The keys of a file, kept up to date."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settled_s: float = _SETTLED_S) -> None:
         """Read the file; raises KeysUnusable."""
         self._path = path
+        self._settled_s = settled_s
         self._stamp: Stamp | None = None
         self._first_read = 0.0
         """When the file was first read with this stamp."""
@@ -172,7 +173,7 @@ class Keyring:
             self._digest = digest
         if seen != self._stamp:
             self._stamp, self._first_read = seen, began
-        self._is_settled = began - self._first_read > _SETTLED_S
+        self._is_settled = began - self._first_read > self._settled_s
 
 
 def _table(keys: Sequence[Key]) -> _Table:

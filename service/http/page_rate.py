@@ -17,7 +17,8 @@ _MAX_WAIT_S = 5.0
 class PageRate:
     """The rate limit of one worker. It belongs to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_wait_s: float = _MAX_WAIT_S) -> None:
+        self._max_wait_s = max_wait_s
         self._next_at = 0.0
         """When the last page began or will begin, by the loop's clock."""
 
@@ -25,6 +26,6 @@ class PageRate:
         """Return when the next page may begin."""
         now = asyncio.get_running_loop().time()
         next_at = max(self._next_at + 1 / PAGES_PER_S, now - PAGE_BURST / PAGES_PER_S)
-        self._next_at = min(next_at, now + _MAX_WAIT_S)
+        self._next_at = min(next_at, now + self._max_wait_s)
         if self._next_at > now:
             await asyncio.sleep(self._next_at - now)

@@ -149,8 +149,8 @@ def test_a_file_that_has_long_been_the_same_is_read_again_when_it_is_written_wit
 ) -> None:
     file = tmp_path / "keys.json"
     write_keys(file, keys([0]))
-    keyring = Keyring(file)
-    time.sleep(3.1)
+    keyring = Keyring(file, settled_s=0.1)
+    time.sleep(0.2)
     keyring.refresh()
     happen(file, "written with its old times", [1])
     keyring.refresh()

@@ -11,12 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.audit.keep.clock import Clock
-from service.audit.keep.retention import Limits, prune_step
+from service.audit.keep.retention import Limits
 from service.audit.prove.verify import verify
-from service.audit.write.audit_log import AuditLog
 from service.audit.write.logfile import LogFile
 from tests.support.audit.logs import ANSWERED, command, packed, read, request_ids, write
-from tests.support.audit.retained_logs import LONG, recent, wait_for
+from tests.support.audit.retained_logs import recent
 
 KEEP_DAYS = 10.0
 DAY = timedelta(days=1)
@@ -66,19 +65,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path / "audit.db")
     yield world
     world.file.close()
-
-
-def test_a_prune_under_a_clock_ahead_does_not_stop_the_next_worker(tmp_path: Path) -> None:
-    db = tmp_path / "audit.db"
-    write(db, *recent(300))
-    with closing(LogFile(db)) as file, file.transaction() as (connection, tail):
-        assert prune_step(connection, tail, Limits(max_bytes=1), datetime.now(UTC), 1) == 1
-        connection.execute(
-            "UPDATE event SET recorded_utc = '2099-01-01T00:00:00.000000Z' WHERE kind = 'prune'"
-        )
-    log = AuditLog.open(db, limits=Limits(max_bytes=len(LONG) * 50))
-    wait_for(log, 100)
-    log.close()
 
 
 def test_one_request_with_a_future_date_delays_no_removal(world: World) -> None:

@@ -7,7 +7,6 @@ from typing import cast
 
 import pytest
 
-from service.audit.write.audit_log import AuditLog
 from service.audit.write.busy_wait import (
     OUTCOME_WAIT_S,
     RECORD_WAIT_S,
@@ -15,7 +14,6 @@ from service.audit.write.busy_wait import (
     OutcomeBusyWait,
     processors,
 )
-from tests.support.audit.logs import numbered, read, request_ids, writing
 
 SOON = RECORD_WAIT_S / 2
 
@@ -68,22 +66,6 @@ def test_without_a_quota_all_processors_count(tmp_path: Path, files: dict[str, s
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert processors(tmp_path) == processors(tmp_path / "nowhere") >= 1
-
-
-def test_records_in_quick_succession_are_all_written_and_then_the_writer_sleeps(tmp_path: Path) -> None:
-    async def one_by_one() -> None:
-        for record in numbered(300):
-            await log.append(record)
-        await asyncio.sleep(1.5)
-        before = sum(writer.cpu_times()[:2])
-        await asyncio.sleep(1)
-        assert sum(writer.cpu_times()[:2]) - before < 0.3
-
-    log = AuditLog.open(tmp_path / "audit.db")
-    writer = writing(log.path)
-    asyncio.run(one_by_one())
-    log.close()
-    assert request_ids(read(log.path)) == request_ids(numbered(300))
 
 
 class Loop:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from service.audit.prove.verify import verify
-from service.audit.write.audit_log import AuditLog
 from service.errors import AnchorUnusable
 from tests.support.audit.log_files import rows, statements
 from tests.support.audit.logs import HARD, REFUSED, command, numbered, write
@@ -82,15 +81,6 @@ def test_a_log_without_entries_is_in_order(tmp_path: Path) -> None:
 
     report = verify(tmp_path / "audit.db")
     assert (report.ok, report.records, report.chains) == (True, 0, 0)
-
-
-def test_a_log_may_be_written_while_it_is_verified(tmp_path: Path) -> None:
-    log = AuditLog.open(tmp_path / "audit.db")
-    write(tmp_path / "audit.db", *numbered(5_000))
-    write(tmp_path / "audit.db", *numbered(5))
-
-    assert verify(tmp_path / "audit.db").records == 5_005
-    log.close()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,4 @@
-import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +9,8 @@ import pytest
 
 from service.audit.file import schema
 from service.audit.file.database import open_for_reading, open_for_writing
-from service.audit.write.audit_log import AuditLog
 from service.errors import AuditUnusable
-from tests.support.audit.logs import ANSWERED, locked, read, write
+from tests.support.audit.logs import ANSWERED, read, write
 
 NOBODY = 65_534
 
@@ -58,15 +55,6 @@ def test_a_new_log_is_durable_and_has_its_ledger(tmp_path: Path) -> None:
 
 def test_migrations_are_numbered_without_gaps() -> None:
     assert [migration.number for migration in schema.MIGRATIONS] == [*range(1, schema.latest_number() + 1)]
-
-
-def test_opening_an_existing_log_keeps_it_and_waits_for_no_lock(tmp_path: Path) -> None:
-    write(tmp_path / "audit.db", ANSWERED)
-
-    with locked(tmp_path / "audit.db"):
-        open_for_writing(tmp_path / "audit.db", busy_timeout_ms=0).close()
-
-    assert len(read(tmp_path / "audit.db")) == 1
 
 
 def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
@@ -163,13 +151,6 @@ def test_a_folder_that_may_only_be_read_is_refused(public_folder: Path) -> None:
         open_for_writing(public_folder / "audit.db")
 
 
-def test_a_new_log_that_stays_locked_is_refused_after_the_timeout(tmp_path: Path) -> None:
-    make_database(tmp_path / "audit.db", "PRAGMA user_version = 1")
-
-    with locked(tmp_path / "audit.db"), pytest.raises(AuditUnusable, match="another process keeps it locked"):
-        open_for_writing(tmp_path / "audit.db", busy_timeout_ms=50)
-
-
 def test_a_name_that_means_something_to_sqlite_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,14 +160,3 @@ def test_a_name_that_means_something_to_sqlite_is_a_file(
     write(Path("what?mode=memory#%20"), ANSWERED)
 
     assert len(read(tmp_path / ":memory:")) == len(read(tmp_path / "what?mode=memory#%20")) == 1
-
-
-def test_a_log_whose_wal_was_removed_before_its_first_checkpoint_is_called_damaged(tmp_path: Path) -> None:
-    log = AuditLog.open(tmp_path / "audit.db")
-    asyncio.run(log.append(ANSWERED))
-    (tmp_path / "moved").mkdir()
-    shutil.copy(log.path, tmp_path / "moved")  # Without its WAL.
-    log.close()
-
-    with pytest.raises(AuditUnusable, match="damaged, or its -wal file is missing"):
-        open_for_reading(tmp_path / "moved" / "audit.db")

@@ -1,13 +1,10 @@
 """After a redaction or a prune no byte of the content is in the log's files, beside any writer and reader."""
 
-import asyncio
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 
@@ -21,45 +18,11 @@ from service.audit.keep.erasure import erase
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import verify
-from service.audit.write.audit_log import AuditLog
 from service.audit.write.logfile import LogFile
-from service.audit.write.record import AuditRecord
 from service.errors import AuditNotErased
 from tests.support.audit.log_files import older_log
-from tests.support.audit.logs import ANSWERED, NINE, command, packed, read, write
-
-SMALL, LONG = 200, 20_000
-"""Bytes of a body: on a page with others; on pages of its own."""
-
-
-def marked(number: int, length: int = SMALL) -> AuditRecord:
-    """A record in which each part of the content has text of its own."""
-
-    def body(mark: str) -> bytes:
-        return f"<{mark}-{number}-".ljust(max(20, length // 20), ".").encode() * min(20, length // 10)
-
-    return replace(
-        ANSWERED,
-        request_id=f"r-{number}",
-        received_utc=NINE + timedelta(seconds=number),
-        client=f"client-{number}-",
-        request=body("sent"),
-        response=body("said"),
-        predictions=[(f"label-{number}-{part}-", 0.5) for part in range(3)],
-    )
-
-
-def files(db: Path) -> list[Path]:
-    return [
-        path for path in db.parent.iterdir() if path.name in (db.name, f"{db.name}-wal", f"{db.name}-shm")
-    ]
-
-
-def found_in_files(db: Path, numbers: set[int] | None = None) -> set[str]:
-    """What of those records' content the files have, or of all records'."""
-    pattern = re.compile(rb"(?:client|<sent|<said|label)-([0-9]+)-")
-    texts = {found for path in files(db) for found in pattern.finditer(path.read_bytes())}
-    return {f"{found[0].decode()}" for found in texts if numbers is None or int(found[1].decode()) in numbers}
+from tests.support.audit.logs import NINE, command, packed, read, write
+from tests.support.audit.marked_records import LONG, SMALL, found_in_files, marked
 
 
 @contextmanager
@@ -148,37 +111,6 @@ def test_a_reader_that_ends_in_time_is_waited_for(tmp_path: Path) -> None:
     thread.join()
 
     assert found_in_files(db, {3}) == set()
-
-
-def test_an_erasure_neither_stops_writers_nor_loses_to_them(tmp_path: Path) -> None:
-    db = tmp_path / "audit.db"
-    write(db, *(marked(number) for number in range(2_000)))
-    log, ended = AuditLog.open(db), Event()
-    numbers = count(10_000)
-
-    def keep_writing() -> None:
-        while not ended.is_set():
-            some = [replace(marked(next(numbers)), request_id=f"{hash(str(n))}") for n in range(5)]
-            asyncio.run(append(log, some))
-
-    thread = Thread(target=keep_writing)
-    thread.start()
-    try:
-        for number in (0, 999, 1_999):
-            with closing(LogFile(db)) as file:
-                redact(file, f"r-{number}", None, patience_s=60)
-    finally:
-        ended.set()
-        thread.join()
-    log.close()
-
-    assert found_in_files(db, {0, 999, 1_999}) == set()
-    assert log.failed == 0
-    assert verify(db).ok
-
-
-async def append(log: AuditLog, records: list[AuditRecord]) -> None:
-    await asyncio.gather(*(log.append(record) for record in records))
 
 
 def test_content_that_was_deleted_without_secure_delete_is_erased(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.audit.file.database import open_for_reading
@@ -108,7 +108,6 @@ FILTERS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
 @given(FILTERS)
 def test_paging_gives_each_record_once_and_in_order(varied_log: AuditReader, asked: dict[str, Any]) -> None:
     filters = HistoryFilters(**asked)

@@ -2,9 +2,6 @@
 
 import csv
 import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +21,6 @@ from tests.support.audit.logs import (
     ANSWERED,
     HARD,
     NINE,
-    PROJECT,
     REFUSED,
     numbered,
     read,
@@ -133,28 +129,6 @@ def test_parquet_has_the_same_rows_with_types(call: Call, tmp_path: Path) -> Non
 )
 def test_the_export_is_of_a_range_and_a_label(call: Call, arguments: list[str], ids: list[str]) -> None:
     assert [json.loads(line)["request_id"] for line in call("export", *arguments).splitlines()] == ids
-
-
-def test_tail_writes_the_last_requests_and_then_new_ones(db: Path, call: Call) -> None:
-    assert [json.loads(line)["request_id"] for line in call("tail", "-n", 2).splitlines()] == ["r-2", "r-3"]
-
-    command = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "--follow", "-n", "1"]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=PROJECT,
-        # Tests that run in the background of a shell inherit from it that interrupts are ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert json.loads(process.stdout.readline())["request_id"] == "r-3"
-        write(db, replace(ANSWERED, request_id="later"))
-        assert json.loads(process.stdout.readline())["request_id"] == "later"
-        process.send_signal(signal.SIGINT)
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
 
 
 def test_prune_removes_requests_beyond_the_limits(call: Call, db: Path) -> None:

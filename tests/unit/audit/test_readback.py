@@ -1,14 +1,8 @@
-"""A log that was damaged under its writer, which reads what it wrote from its own cache."""
+"""What was committed is read back from the log's files."""
 
-import asyncio
-import os
-import random
-import shutil
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 
 import apsw
 import pytest
@@ -16,128 +10,14 @@ import pytest
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.readback import read_back
-from service.audit.prove.verify import verify
-from service.audit.write.audit_log import AuditLog
 from service.audit.write.logfile import LogFile
-from service.errors import AuditUnavailable, AuditUnusable
-from tests.support.audit.failing_logs import append_all, wait_until_writable
-from tests.support.audit.logs import numbered, packed, read, request_ids
-
-NOTICED_WITHIN_S = 10
-"""A second where nothing else runs."""
-
-
-def wal(db: Path) -> Path:
-    return db.with_name(f"{db.name}-wal")
-
-
-def overwrite(file: Path, first: int = 0, count: int | None = None) -> None:
-    length = file.stat().st_size - first if count is None else count
-    with file.open("r+b") as damaged:
-        damaged.seek(first)
-        damaged.write(random.Random(0).randbytes(length))
+from service.errors import AuditUnusable
+from tests.support.audit.logs import numbered, packed
 
 
 def checkpointed(db: Path) -> None:
     with closing(apsw.Connection(str(db))) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def change_the_last_record(db: Path) -> None:
-    with closing(apsw.Connection(str(db))) as connection:
-        connection.execute("UPDATE request SET duration_ms = 0 WHERE id = (SELECT max(id) FROM request)")
-
-
-def overwrite_the_log(db: Path) -> None:
-    checkpointed(db)
-    overwrite(db)
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "the WAL overwritten": lambda db: overwrite(wal(db)),
-    "a page in the midst of the WAL overwritten": lambda db: overwrite(wal(db), 32 + 3 * 4_120 + 24, 4_096),
-    "a byte of the WAL's header": lambda db: overwrite(wal(db), 8, 1),
-    "the WAL cut short": lambda db: os.truncate(wal(db), 0),
-    "the WAL removed": lambda db: wal(db).unlink(),
-    "the log overwritten": overwrite_the_log,
-    "the last record changed": change_the_last_record,
-}
-
-
-def wait_until_noticed(log: AuditLog) -> None:
-    async def wait() -> None:
-        deadline = monotonic() + NOTICED_WITHIN_S
-        while log.writable:
-            assert monotonic() < deadline
-            await asyncio.sleep(0.02)
-
-    asyncio.run(wait())
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_noticed_without_requests_and_until_the_log_is_replaced(
-    tmp_path: Path, damage: str
-) -> None:
-    log = AuditLog.open(tmp_path / "audit.db")
-    for record in numbered(20):
-        append_all(log, [record])
-
-    DAMAGES[damage](log.path)
-    wait_until_noticed(log)
-    asyncio.run(asyncio.sleep(1.5))
-    assert not log.writable
-    assert append_all(log, numbered(1, first=30)) == [AuditUnavailable]
-
-    (tmp_path / "damaged").mkdir()
-    for file in tmp_path.glob("audit.db*"):
-        file.rename(tmp_path / "damaged" / file.name)
-    wait_until_writable(log)
-    assert append_all(log, numbered(2, first=40)) == [type(None)] * 2
-    log.close()
-    assert request_ids(read(log.path)) == ["r-40", "r-41"]
-
-
-def test_damage_is_noticed_although_writing_goes_on(tmp_path: Path) -> None:
-    log = AuditLog.open(tmp_path / "audit.db")
-    for record in numbered(20):
-        append_all(log, [record])
-
-    overwrite(wal(log.path))
-    deadline = monotonic() + NOTICED_WITHIN_S
-    while append_all(log, numbered(1)) == [type(None)]:
-        assert monotonic() < deadline
-    assert not log.writable
-    log.close()
-
-
-def test_a_log_that_is_put_back_is_written_again_in_the_same_chain(tmp_path: Path) -> None:
-    log = AuditLog.open(tmp_path / "audit.db")
-    append_all(log, numbered(20))
-    shutil.copy(wal(log.path), tmp_path / "kept")
-    overwrite(wal(log.path))
-    wait_until_noticed(log)
-
-    shutil.copy(tmp_path / "kept", wal(log.path))
-    wait_until_writable(log)
-    assert append_all(log, numbered(1, first=21)) == [type(None)]
-    log.close()
-
-    assert request_ids(read(log.path)) == request_ids(numbered(21))
-    report = verify(log.path)
-    assert (report.ok, report.chains) == (True, 1)
-
-
-def test_two_workers_both_notice(tmp_path: Path) -> None:
-    logs = [AuditLog.open(tmp_path / "audit.db") for _ in range(2)]
-    for log in logs:
-        append_all(log, numbered(5))
-    overwrite(wal(logs[0].path))
-    for log in logs:
-        wait_until_noticed(log)
-    asyncio.run(asyncio.sleep(1.5))
-    assert [log.writable for log in logs] == [False, False]
-    for log in logs:
-        log.close()
 
 
 def test_redacting_or_pruning_the_last_record_is_no_damage(tmp_path: Path) -> None:

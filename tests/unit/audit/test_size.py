@@ -1,11 +1,9 @@
 """A log over its limit of size is pruned to it, and no further."""
 
-import asyncio
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,9 +12,8 @@ from hypothesis import strategies as st
 from service.audit.file.database import open_for_reading
 from service.audit.keep.retention import STEP_BYTES, Limits, prune_step, used_bytes
 from service.audit.prove.verify import verify
-from service.audit.write.audit_log import AuditLog
 from service.audit.write.logfile import LogFile
-from tests.support.audit.logs import command, numbered, packed, read, request_ids, write
+from tests.support.audit.logs import command, numbered, packed, read, write
 
 PAGE_BYTES = 4_096
 
@@ -24,24 +21,6 @@ PAGE_BYTES = 4_096
 def used(db: Path) -> int:
     with closing(open_for_reading(db)) as connection:
         return used_bytes(connection)
-
-
-def test_large_requests_go_no_further_than_the_limit(tmp_path: Path) -> None:
-    db, limit = tmp_path / "audit.db", 20 * 1024**2
-    write(db, *(replace(record, response=b"x" * 200_000) for record in numbered(105)))
-    assert used(db) > limit
-
-    log = AuditLog.open(db, limits=Limits(max_bytes=limit))
-    deadline = monotonic() + 60
-    while used(db) > limit:
-        assert monotonic() < deadline
-        asyncio.run(asyncio.sleep(0.05))
-    asyncio.run(asyncio.sleep(1.5))
-    log.close()
-
-    assert limit - 250_000 < used(db) <= limit
-    assert len(read(db)) >= 103
-    assert verify(db).ok
 
 
 def test_the_prune_command_removes_no_more_than_its_limit(tmp_path: Path) -> None:
@@ -67,26 +46,6 @@ def test_a_step_ends_by_bytes_unless_more_came(tmp_path: Path) -> None:
 
     assert few == old == STEP_BYTES // 200_000 + 1
     assert more == 20
-
-
-def test_a_log_of_large_requests_stays_at_its_limit_while_it_is_written(tmp_path: Path) -> None:
-    limit = 8 * 1024**2
-    log = AuditLog.open(tmp_path / "audit.db", limits=Limits(max_bytes=limit))
-    records = [replace(record, response=b"x" * 200_000) for record in numbered(40)]
-
-    async def append_all() -> None:
-        await asyncio.gather(*(log.append(record) for record in records))
-
-    for _ in range(4):
-        asyncio.run(append_all())
-    deadline = monotonic() + 60
-    while used(log.path) > limit:
-        assert monotonic() < deadline
-        asyncio.run(asyncio.sleep(0.05))
-    log.close()
-
-    assert used(log.path) > limit - 250_000
-    assert request_ids(read(log.path))[-1] == "r-40"
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])

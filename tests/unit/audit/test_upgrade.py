@@ -1,7 +1,5 @@
 """A log of an older schema becomes one of this, in place, with a copy of what it was beside it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import apsw
@@ -14,14 +12,7 @@ from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 from service.errors import AuditMisuse, AuditUnusable
 from tests.support.audit.log_files import older_log
-from tests.support.audit.logs import PROJECT, numbered, read, request_ids, write
-
-START = """
-import sys
-from pathlib import Path
-from service.audit.write.audit_log import AuditLog
-AuditLog.open(Path(sys.argv[1])).close()
-"""
+from tests.support.audit.logs import numbered, read, request_ids, write
 
 
 def test_an_older_log_is_upgraded_with_a_copy_beside_it(tmp_path: Path) -> None:
@@ -64,16 +55,6 @@ def test_a_change_of_an_older_record_after_the_upgrade_is_found(tmp_path: Path) 
 
     (problem,) = verify(tmp_path / "audit.db").problems
     assert (problem.kind, problem.id) == ("changed", 3)
-
-
-def test_workers_that_start_together_upgrade_once(tmp_path: Path) -> None:
-    older_log(tmp_path / "audit.db")
-    command = [sys.executable, "-c", START, str(tmp_path / "audit.db")]
-    workers = [subprocess.Popen(command, cwd=PROJECT) for _ in range(4)]
-
-    assert [worker.wait(60) for worker in workers] == [0] * 4
-    assert [path.name for path in tmp_path.glob("*.bak*")] == ["audit.db.v1.bak"]
-    assert verify(tmp_path / "audit.db").ok
 
 
 def test_a_worker_that_looks_at_the_schema_while_another_upgrades_it_starts(tmp_path: Path) -> None:

@@ -1,14 +1,12 @@
 """What an image says of where it comes from."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from deploy.image.container_engine import choose_engine
 from deploy.image.origin import Commit, Model, labels, read_commit
-from tests.support.servers import PROJECT
 
 MODEL = Model("iris_classifier:abc", "0" * 64)
 
@@ -74,13 +72,6 @@ def test_a_build_can_be_given_its_time_and_source(repository: Path, monkeypatch:
     assert read_commit(repository) == Commit(
         read_commit(repository).revision, is_clean=True, time_s=12, source="https://example.org/a"
     )
-
-
-def test_a_model_that_is_not_published_is_named_with_the_way_to_one(stores: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "deploy.image", "--engine", "podman", "--model", "penguins"]
-    done = subprocess.run(command, cwd=PROJECT, env=stores, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "There is no model 'penguins'. Publish one with `python -m training`.\n"
 
 
 def test_an_engine_that_is_none_is_named() -> None:

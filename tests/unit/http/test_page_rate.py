@@ -22,7 +22,7 @@ def test_a_few_pages_begin_at_once_and_those_beyond_at_a_rate() -> None:
 
 def test_no_page_waits_for_longer_than_seconds_however_many_are_asked_for() -> None:
     async def run() -> None:
-        pages = PageRate()
+        pages = PageRate(max_wait_s=0.5)
         waiting = [asyncio.create_task(pages.wait()) for _ in range(5_000)]
         await asyncio.sleep(0)
         started = monotonic()

@@ -259,12 +259,12 @@ def test_queued_requests_count_towards_the_limit() -> None:
 
 def test_a_request_queued_for_too_long_is_rejected_and_the_others_keep_their_order() -> None:
     async def run() -> None:
-        admission = Admission(100, max_in_progress=in_progress(1), max_wait_s=1)
+        admission = Admission(100, max_in_progress=in_progress(1), max_wait_s=0.6)
         first, second = requesting(admission), requesting(admission)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         third = requesting(admission)
         await until(lambda: bool(second))
-        assert second[0].waited_s >= 1
+        assert second[0].waited_s >= 0.6
         assert is_rejected(second[0])
         assert third == []
         first[0].leave()

@@ -119,7 +119,7 @@ def check_outcome(inputs: Sequence[Mapping[str, object]], contract: Contract, ra
     assert all(len(row) == len(contract.features) for row in rows)
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(
     inputs=st.lists(tensors, max_size=9),
     raw=st.binary(max_size=40),
@@ -140,7 +140,6 @@ def test_whatever_comes_is_read_or_refused(
         check_outcome(request, contract, raw)
 
 
-@settings(max_examples=300)
 @given(name=st.sampled_from(sorted(RAW)), raw=st.binary(max_size=24), at=st.integers(0, 100))
 def test_whatever_bytes_a_tensor_has_it_is_read_or_refused(name: str, raw: bytes, at: int) -> None:
     inputs, whole = in_raws(**{name: (RAW[name][0], raw)})

@@ -1,0 +1,56 @@
+"""A writer process prunes a log of large requests to its limit of size, and no further."""
+
+import asyncio
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+from service.audit.file.database import open_for_reading
+from service.audit.keep.retention import Limits, used_bytes
+from service.audit.prove.verify import verify
+from service.audit.write.audit_log import AuditLog
+from tests.support.audit.logs import numbered, read, request_ids, write
+
+
+def used(db: Path) -> int:
+    with closing(open_for_reading(db)) as connection:
+        return used_bytes(connection)
+
+
+def test_large_requests_go_no_further_than_the_limit(tmp_path: Path) -> None:
+    db, limit = tmp_path / "audit.db", 20 * 1024**2
+    write(db, *(replace(record, response=b"x" * 200_000) for record in numbered(105)))
+    assert used(db) > limit
+
+    log = AuditLog.open(db, limits=Limits(max_bytes=limit))
+    deadline = monotonic() + 60
+    while used(db) > limit:
+        assert monotonic() < deadline
+        asyncio.run(asyncio.sleep(0.05))
+    asyncio.run(asyncio.sleep(1.5))
+    log.close()
+
+    assert limit - 250_000 < used(db) <= limit
+    assert len(read(db)) >= 103
+    assert verify(db).ok
+
+
+def test_a_log_of_large_requests_stays_at_its_limit_while_it_is_written(tmp_path: Path) -> None:
+    limit = 8 * 1024**2
+    log = AuditLog.open(tmp_path / "audit.db", limits=Limits(max_bytes=limit))
+    records = [replace(record, response=b"x" * 200_000) for record in numbered(40)]
+
+    async def append_all() -> None:
+        await asyncio.gather(*(log.append(record) for record in records))
+
+    for _ in range(4):
+        asyncio.run(append_all())
+    deadline = monotonic() + 60
+    while used(log.path) > limit:
+        assert monotonic() < deadline
+        asyncio.run(asyncio.sleep(0.05))
+    log.close()
+
+    assert used(log.path) > limit - 250_000
+    assert request_ids(read(log.path))[-1] == "r-40"
