@@ -68,7 +68,7 @@ coverage: ## run every test with coverage; fails below the limit in pyproject.to
 	@$(MAKE) --no-print-directory test TEST_OPTIONS="--cov --cov-report=term"
 
 test-fast: install ## the tests that need no server and no training: those of tests/unit and of the house
-	@$(BIN)/pytest --numprocesses 2 --no-cov --hypothesis-profile quick tests/unit tests/test_house.py
+	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --hypothesis-profile quick tests/unit tests/test_house.py
 
 lint: install $(BIN)/kubectl docs ## check style, types, scripts, workflows, manifests and the documentation; needs no network
 	@$(BIN)/ruff check
