@@ -2,32 +2,13 @@
 
 import json
 import select
+import signal
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from threading import Thread
 
-from tests.support.audit.logs import ANSWERED, PROJECT, numbered, write
-
-
-def test_tail_of_no_lines_with_follow_writes_only_new_requests(tmp_path: Path) -> None:
-    db = tmp_path / "audit.db"
-    write(db, *numbered(3))
-    following = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "-n", "0", "--follow"]
-    with subprocess.Popen(following, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as tail:
-        assert tail.stdout is not None
-        told: list[str] = []
-        reading = Thread(target=lambda: told.append(tail.stdout.readline() if tail.stdout else ""))
-        reading.start()
-        for number in count(4):
-            write(db, *numbered(1, first=number))
-            reading.join(1)
-            if not reading.is_alive():
-                break
-        tail.kill()
-    assert json.loads(told[0])["id"] > 3
+from tests.support.audit.logs import ANSWERED, PROJECT, command, numbered, write
 
 
 def test_an_export_that_is_read_no_further_ends_quietly(tmp_path: Path) -> None:
@@ -64,3 +45,28 @@ def test_follow_after_no_lines_writes_only_new_requests(tmp_path: Path) -> None:
             ready = select.select([process.stdout], [], [], 0.2)[0]
         assert json.loads(process.stdout.readline())["request_id"].startswith("later-")
         process.kill()
+
+
+def test_tail_writes_the_last_requests_and_then_new_ones(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db, *numbered(3))
+    last = command("--db", db, "tail", "-n", 2)
+    assert [json.loads(line)["request_id"] for line in last.stdout.splitlines()] == ["r-2", "r-3"]
+
+    following = [sys.executable, "-m", "service.audit", "--db", str(db), "tail", "--follow", "-n", "1"]
+    with subprocess.Popen(
+        following,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=PROJECT,
+        # Tests that run in the background of a shell inherit from it that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["request_id"] == "r-3"
+        write(db, replace(ANSWERED, request_id="later"))
+        assert json.loads(process.stdout.readline())["request_id"] == "later"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

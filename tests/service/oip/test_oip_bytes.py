@@ -17,9 +17,7 @@ from tests.support.servers import Server
 from tests.support.transports import HEADER, PROTOCOL, columns, infer_request, raw
 
 NAME = "animals"
-REQUEST = PROTOCOL.messages["ModelInferRequest"]
 FIELDS = [field.name for field in PROTOCOL.messages["InferTensorContents"].DESCRIPTOR.fields]
-CHANGES = ["name", "datatype", "shape", "contents", "raw", "output", "parameter"]
 sizes = st.sampled_from([-(2**63), -1, 0, 1, 2, 3, 10_001, 2**31, 2**62, 2**63 - 1])
 names = st.sampled_from([*DOG, "features", "", "other", "x" * 20_000])
 datatypes = st.sampled_from([*DATATYPES, "FP128", ""])
