@@ -12,7 +12,7 @@ ROUNDS ?= 50
 SECONDS ?= 300
 PREDICTIONS ?= 5000000
 MLSERVER ?= 1.7.1
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 
 BIN := .venv/bin
 SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollback
@@ -68,7 +68,7 @@ coverage: ## run every test with coverage; fails below the limit in pyproject.to
 	@$(MAKE) --no-print-directory test TEST_OPTIONS="--cov --cov-report=term"
 
 test-fast: install ## the tests that need no server and no training: those of tests/unit and of the house
-	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --hypothesis-profile quick tests/unit tests/test_house.py
+	@$(BIN)/pytest --numprocesses 3 --hypothesis-profile quick tests/unit tests/test_house.py
 
 lint: install $(BIN)/kubectl docs ## check style, types, scripts, workflows, manifests and the documentation; needs no network
 	@$(BIN)/ruff check
