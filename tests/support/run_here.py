@@ -1,11 +1,11 @@
 """Commands of the project, run in the test's own process: a process takes half a second to start."""
 
 import io
-import os
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from subprocess import CompletedProcess
-from unittest.mock import patch
+
+import pytest
 
 
 def run_here(
@@ -14,7 +14,9 @@ def run_here(
     """Run a command's main function; gives what it wrote and returned."""
     given = [str(argument) for argument in arguments]
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
-    with patch.dict(os.environ, environment), redirect_stdout(stdout), redirect_stderr(stderr):
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
+        for name, value in environment.items():
+            patch.setenv(name, value)
         code = main(given)
     return CompletedProcess(given, code, *map(_text, (stdout, stderr)))
 

@@ -10,8 +10,8 @@ import httpx
 
 from tests.support.iris_rows import SETOSA, VIRGINICA
 
-PAUSE_S = 0.02
-"""Of each client between two requests: twelve without one take all of a machine's time for themselves."""
+PAUSE_S = 0.005
+"""Of each client between two requests: without one, twelve clients take most of a small machine's time."""
 _BATCH = {"instances": [SETOSA, VIRGINICA, SETOSA]}
 _REFUSED = {**SETOSA, "petal_width": -1}
 _REQUESTS = (
