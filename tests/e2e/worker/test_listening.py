@@ -123,14 +123,17 @@ def test_of_services_that_start_at_once_on_one_port_one_serves_and_the_other_say
         for number in range(2)
     ]
 
+    serving: list[subprocess.Popen[str]] = []
+
     def read(process: subprocess.Popen[str]) -> None:
         with ended_in_time(process):
             assert process.stdout
             for line in process.stdout:
                 said.append(line)
-                text = "".join(said)
-                if "cannot listen" in text and "] Serving " in text:
-                    for each in running:
+                if "] Serving " in line:
+                    serving.append(process)
+                if any("cannot listen" in each for each in said):
+                    for each in serving:
                         each.terminate()
 
     with ThreadPoolExecutor(len(running)) as pool:
