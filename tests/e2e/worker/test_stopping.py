@@ -25,7 +25,8 @@ PAUSE_S = 0.02
 def shared(request: pytest.FixtureRequest, serve: Serve, iris: str) -> Iterator[Restartable]:
     """A service with each class of connections, with and without a container."""
     fast, containerized = request.param
-    settings = {"TABENTO_FAST_CONNECTION": fast, **containerized, **DRAIN}
+    # It serves for long enough after SIGTERM to be asked for a second, also where a first look takes as long.
+    settings = {"TABENTO_FAST_CONNECTION": fast, **containerized, "TABENTO_DRAIN_SECONDS": "4"}
     with closing(Restartable(lambda: serve(model=iris, is_measured=True, **settings))) as shared:
         yield shared
 
