@@ -63,7 +63,7 @@ test: install clients $(BIN)/kubectl ## run every test
 	@# More processes than two cores: many tests wait for limits of seconds to pass.
 	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) $(TEST_OPTIONS)
 
-# Apart, because it takes half as long again: sys.monitoring, which costs little, measures branches from Python 3.14 on.
+# Apart, because it takes a tenth longer: sys.monitoring, which costs nearly nothing, measures branches from Python 3.14 on.
 coverage: ## run every test with coverage; fails below the limit in pyproject.toml
 	@$(MAKE) --no-print-directory test TEST_OPTIONS="--cov --cov-report=term"
 
