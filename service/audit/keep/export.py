@@ -101,7 +101,7 @@ def _write_csv(requests: Rows, file: BinaryIO) -> None:
             for row in _rows(request):
                 writer.writerow([*map(as_cell, (*row[:2], received_utc, *row[3:]))])
     finally:
-        text.detach()  # The file is closed by whoever opened it, also after an error.
+        text.detach()  # The caller closes the file, also after an error.
 
 
 def as_cell(value: object) -> object:
