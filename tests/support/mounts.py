@@ -94,6 +94,16 @@ def small_filesystem(parent: Path) -> Iterator[Filesystem]:
         filesystem.image.unlink()
 
 
+@contextmanager
+def filesystem_or_skip(folder: Path) -> Iterator[Filesystem]:
+    """The small filesystem, for a fixture; its tests are skipped where none can be mounted."""
+    try:
+        with small_filesystem(folder) as mounted:
+            yield mounted
+    except CannotMount as error:
+        pytest.skip(f"no filesystem can be mounted here: {error}")
+
+
 def _run(*command: str | Path, accepted: tuple[int, ...] = (0,)) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)

@@ -1,6 +1,5 @@
 """What the running service does when its log cannot be written: really full, read-only, locked, damaged."""
 
-import random
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,9 +13,10 @@ import pytest
 
 from service.audit.prove.verify import verify
 from service.audit.query.reader import AuditReader
+from tests.support.audit.log_files import checkpointed, overwrite
 from tests.support.audit.logs import locked
 from tests.support.iris_rows import SETOSA
-from tests.support.mounts import CannotMount, Filesystem, small_filesystem
+from tests.support.mounts import Filesystem
 from tests.support.servers import Serve, Server, metric
 
 LONGEST_WAIT_S = 30
@@ -68,15 +68,6 @@ class Client:
         }
         assert all(log[answer.headers["x-request-id"]].response == answer.json() for answer in given)
         assert verify(self.db).ok
-
-
-@pytest.fixture(scope="module")
-def filesystem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filesystem]:
-    try:
-        with small_filesystem(tmp_path_factory.mktemp("disk")) as mounted:
-            yield mounted
-    except CannotMount as error:
-        pytest.skip(f"no filesystem can be mounted here: {error}")
 
 
 def serve_on(
@@ -151,18 +142,6 @@ def test_a_log_damaged_under_the_running_service_is_answered_with_503_until_it_i
     damageable.assert_recovers()
     del damageable.answers[:-1]
     damageable.assert_recorded()
-
-
-def checkpointed(db: Path) -> None:
-    """Bring all that is logged from the WAL into the file itself."""
-    with closing(apsw.Connection(str(db))) as connection:
-        connection.pragma("wal_checkpoint", "TRUNCATE")
-
-
-def overwrite(file: Path) -> None:
-    length = file.stat().st_size
-    with file.open("r+b") as damaged:
-        damaged.write(random.Random(0).randbytes(length))
 
 
 def test_relaxed_the_answers_go_on_and_what_is_lost_is_counted_and_stated_in_the_log(

@@ -15,7 +15,7 @@ from service.audit.query.reader import AuditReader
 from service.audit.write.audit_log import CLOSE_TIMEOUT_S
 from service.audit.write.link import SILENCE_LIMIT_S
 from tests.support.iris_rows import SETOSA
-from tests.support.mounts import CannotMount, Filesystem, small_filesystem
+from tests.support.mounts import Filesystem
 from tests.support.servers import Restartable, Serve, Server, children, metric, workers
 
 PATIENCE_S = 60
@@ -70,15 +70,6 @@ def assert_recovers(server: Server, answered: list[str]) -> None:
     logged = {record.request_id for record in AuditReader(server.audit_db).records()}
     assert {*answered, answer.headers["x-request-id"]} <= logged
     assert verify(server.audit_db).ok
-
-
-@pytest.fixture(scope="module")
-def filesystem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filesystem]:
-    try:
-        with small_filesystem(tmp_path_factory.mktemp("disk")) as mounted:
-            yield mounted
-    except CannotMount as error:
-        pytest.skip(f"no filesystem can be mounted here: {error}")
 
 
 @pytest.fixture(scope="module")

@@ -9,17 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.audit.logs import numbered, write
-from tests.support.mounts import CannotMount, Filesystem, small_filesystem
+from tests.support.mounts import Filesystem, filesystem_or_skip
 from tests.support.servers import PROJECT, START_TIMEOUT_S, free_port
 
 
 @pytest.fixture
 def filesystem(tmp_path: Path) -> Iterator[Filesystem]:
-    try:
-        with small_filesystem(tmp_path) as mounted:
-            yield mounted
-    except CannotMount as error:
-        pytest.skip(f"no filesystem can be mounted here: {error}")
+    with filesystem_or_skip(tmp_path) as mounted:
+        yield mounted
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["a log", "no log yet"])

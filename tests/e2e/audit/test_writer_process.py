@@ -18,6 +18,7 @@ from service.audit.prove.verify import verify
 from service.audit.write.audit_log import CLOSE_TIMEOUT_S, AuditLog
 from service.audit.write.link import SILENCE_LIMIT_S
 from service.errors import AuditUnavailable, DeadlineExceeded
+from tests.support.audit.log_files import stated
 from tests.support.audit.logs import appender, locked, numbered, read, request_ids, writing
 
 PATIENCE_S = 40
@@ -33,13 +34,6 @@ async def until(log: AuditLog, holds: Callable[[AuditLog], bool]) -> None:
     while not holds(log):
         assert monotonic() < deadline
         await asyncio.sleep(0.02)
-
-
-def stated(db: Path) -> int:
-    connection = apsw.Connection(str(db))
-    records: int = connection.execute("SELECT coalesce(sum(records), 0) FROM gap").get
-    connection.close()
-    return records
 
 
 async def took(waiting: Awaitable[None], error: type[Exception]) -> float:

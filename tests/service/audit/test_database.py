@@ -4,20 +4,13 @@ import asyncio
 import shutil
 from pathlib import Path
 
-import apsw
 import pytest
 
 from service.audit.file.database import open_for_reading, open_for_writing
 from service.audit.write.audit_log import AuditLog
 from service.errors import AuditUnusable
+from tests.support.audit.log_files import statements
 from tests.support.audit.logs import ANSWERED, locked, read, write
-
-
-def make_database(path: Path, *statements: str) -> None:
-    connection = apsw.Connection(str(path))
-    for statement in statements:
-        connection.execute(statement)
-    connection.close()
 
 
 def test_opening_an_existing_log_keeps_it_and_waits_for_no_lock(tmp_path: Path) -> None:
@@ -30,7 +23,7 @@ def test_opening_an_existing_log_keeps_it_and_waits_for_no_lock(tmp_path: Path) 
 
 
 def test_a_new_log_that_stays_locked_is_refused_after_the_timeout(tmp_path: Path) -> None:
-    make_database(tmp_path / "audit.db", "PRAGMA user_version = 1")
+    statements(tmp_path / "audit.db", "PRAGMA user_version = 1")
 
     with locked(tmp_path / "audit.db"), pytest.raises(AuditUnusable, match="another process keeps it locked"):
         open_for_writing(tmp_path / "audit.db", busy_timeout_ms=50)

@@ -6,23 +6,16 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
-import apsw
 import psutil
 import pytest
 
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
+from tests.support.audit.log_files import stated
 from tests.support.audit.logs import numbered, read, writing
 
 KILLS = 6
 PATIENCE_S = 60
-
-
-def stated(db: Path) -> int:
-    connection = apsw.Connection(str(db))
-    records: int = connection.execute("SELECT coalesce(sum(records), 0) FROM gap").get
-    connection.close()
-    return records
 
 
 async def append_and_kill(log: AuditLog, chance: random.Random) -> int:

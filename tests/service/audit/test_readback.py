@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +15,7 @@ from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.errors import AuditUnavailable
 from tests.support.audit.failing_logs import append_all, wait_until_writable
+from tests.support.audit.log_files import checkpointed, overwrite
 from tests.support.audit.logs import numbered, read, request_ids
 
 NOTICED_WITHIN_S = 60
@@ -24,18 +24,6 @@ NOTICED_WITHIN_S = 60
 
 def wal(db: Path) -> Path:
     return db.with_name(f"{db.name}-wal")
-
-
-def overwrite(file: Path, first: int = 0, count: int | None = None) -> None:
-    length = file.stat().st_size - first if count is None else count
-    with file.open("r+b") as damaged:
-        damaged.seek(first)
-        damaged.write(random.Random(0).randbytes(length))
-
-
-def checkpointed(db: Path) -> None:
-    with closing(apsw.Connection(str(db))) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def change_the_last_record(db: Path) -> None:

@@ -1,27 +1,20 @@
 """Writer processes keep their log within its limits of age and size."""
 
 import asyncio
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import apsw
 import pytest
 
-from service.audit.file.database import open_for_reading
-from service.audit.keep.retention import Limits, used_bytes
+from service.audit.keep.retention import Limits
 from service.audit.prove.verify import verify
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 from service.audit.write.audit_log import AuditLog
-from tests.support.audit.log_files import rows
+from tests.support.audit.log_files import rows, used
 from tests.support.audit.logs import ANSWERED, read, request_ids, write
 from tests.support.audit.retained_logs import recent, wait_for
-
-
-def used(db: Path) -> int:
-    with closing(open_for_reading(db)) as connection:
-        return used_bytes(connection)
 
 
 def test_requests_that_are_too_old_are_removed_even_if_none_come(tmp_path: Path) -> None:

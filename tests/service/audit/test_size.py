@@ -1,21 +1,15 @@
 """A writer process prunes a log of large requests to its limit of size, and no further."""
 
 import asyncio
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from service.audit.file.database import open_for_reading
-from service.audit.keep.retention import Limits, used_bytes
+from service.audit.keep.retention import Limits
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
+from tests.support.audit.log_files import used
 from tests.support.audit.logs import numbered, read, request_ids, write
-
-
-def used(db: Path) -> int:
-    with closing(open_for_reading(db)) as connection:
-        return used_bytes(connection)
 
 
 def test_large_requests_go_no_further_than_the_limit(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Log files as they lie on the disk: read and changed by SQL, anchored, and of an older schema."""
 
+from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import apsw
 
 from service.audit.file import schema
 from service.audit.file.database import open_for_reading
+from service.audit.keep.retention import used_bytes
 from service.audit.prove.anchor import take_anchor
 
 
@@ -23,6 +26,33 @@ def rows(db: Path, sql: str) -> list[dict[str, Any]]:
     found = [dict(zip((name for name, *_ in cursor.get_description()), row, strict=True)) for row in cursor]
     connection.close()
     return found
+
+
+def used(db: Path) -> int:
+    """The bytes of the log that are in use, by which its size is limited."""
+    with closing(open_for_reading(db)) as connection:
+        return used_bytes(connection)
+
+
+def stated(db: Path) -> int:
+    """The records that the log states as lost."""
+    with closing(apsw.Connection(str(db))) as connection:
+        records: int = connection.execute("SELECT coalesce(sum(records), 0) FROM gap").get
+        return records
+
+
+def checkpointed(db: Path) -> None:
+    """Bring all that is logged from the WAL into the file itself."""
+    with closing(apsw.Connection(str(db))) as connection:
+        connection.pragma("wal_checkpoint", "TRUNCATE")
+
+
+def overwrite(file: Path, first: int = 0, count: int | None = None) -> None:
+    """Overwrite so many bytes of a file by others, or all from the first on."""
+    length = file.stat().st_size - first if count is None else count
+    with file.open("r+b") as damaged:
+        damaged.seek(first)
+        damaged.write(Random(0).randbytes(length))
 
 
 def anchor(db: Path) -> Path:

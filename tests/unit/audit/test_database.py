@@ -10,6 +10,7 @@ import pytest
 from service.audit.file import schema
 from service.audit.file.database import open_for_reading, open_for_writing
 from service.errors import AuditUnusable
+from tests.support.audit.log_files import statements
 from tests.support.audit.logs import ANSWERED, read, write
 
 NOBODY = 65_534
@@ -33,13 +34,6 @@ def public_folder() -> Iterator[Path]:
         Path(folder).chmod(0o555)
         yield Path(folder)
         Path(folder).chmod(0o700)
-
-
-def make_database(path: Path, *statements: str) -> None:
-    connection = apsw.Connection(str(path))
-    for statement in statements:
-        connection.execute(statement)
-    connection.close()
 
 
 def test_a_new_log_is_durable_and_has_its_ledger(tmp_path: Path) -> None:
@@ -103,7 +97,7 @@ def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -
 @pytest.mark.parametrize("statement", ["CREATE TABLE mlflow_runs (id)", "PRAGMA application_id = 7"])
 def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path, statement: str) -> None:
     path = tmp_path / "mlflow.db"
-    make_database(path, statement)
+    statements(path, statement)
     before = path.read_bytes()
 
     for open_ in (open_for_writing, open_for_reading):
@@ -115,7 +109,7 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "audit.db")
-    make_database(tmp_path / "audit.db", "INSERT INTO migration VALUES (99, 'later', '2030-01-01T00:00:00Z')")
+    statements(tmp_path / "audit.db", "INSERT INTO migration VALUES (99, 'later', '2030-01-01T00:00:00Z')")
 
     for open_ in (open_for_writing, open_for_reading):
         with pytest.raises(AuditUnusable, match="its schema is number 99, and this service knows only"):
@@ -132,14 +126,14 @@ def test_an_empty_file_becomes_a_log_by_writing_only(tmp_path: Path) -> None:
 
 
 def test_a_log_without_its_tables_is_refused(tmp_path: Path) -> None:
-    make_database(tmp_path / "audit.db", f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    statements(tmp_path / "audit.db", f"PRAGMA application_id = {schema.APPLICATION_ID}")
 
     with pytest.raises(AuditUnusable, match="no such table: migration"):
         open_for_writing(tmp_path / "audit.db")
 
 
 def test_a_file_that_may_only_be_read_is_refused(public_folder: Path) -> None:
-    make_database(public_folder / "audit.db", "PRAGMA user_version = 1")
+    statements(public_folder / "audit.db", "PRAGMA user_version = 1")
     (public_folder / "audit.db").chmod(0o444)
 
     with as_nobody(), pytest.raises(AuditUnusable, match="it cannot be written to"):

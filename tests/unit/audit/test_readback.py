@@ -12,12 +12,8 @@ from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.readback import read_back
 from service.audit.write.logfile import LogFile
 from service.errors import AuditUnusable
+from tests.support.audit.log_files import checkpointed
 from tests.support.audit.logs import numbered, packed
-
-
-def checkpointed(db: Path) -> None:
-    with closing(apsw.Connection(str(db))) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def test_redacting_or_pruning_the_last_record_is_no_damage(tmp_path: Path) -> None:

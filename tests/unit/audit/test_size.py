@@ -9,18 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.audit.file.database import open_for_reading
-from service.audit.keep.retention import STEP_BYTES, Limits, prune_step, used_bytes
+from service.audit.keep.retention import STEP_BYTES, Limits, prune_step
 from service.audit.prove.verify import verify
 from service.audit.write.logfile import LogFile
+from tests.support.audit.log_files import used
 from tests.support.audit.logs import command, numbered, packed, read, write
 
 PAGE_BYTES = 4_096
-
-
-def used(db: Path) -> int:
-    with closing(open_for_reading(db)) as connection:
-        return used_bytes(connection)
 
 
 def test_the_prune_command_removes_no_more_than_its_limit(tmp_path: Path) -> None:
