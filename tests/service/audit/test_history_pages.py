@@ -59,6 +59,17 @@ async def process_of(pages: HistoryPages) -> psutil.Process:
     return psutil.Process(pages.process.pid)
 
 
+async def suspended_with_a_full_queue(
+    pages: HistoryPages,
+) -> tuple[psutil.Process, list[asyncio.Task[bytes]]]:
+    """The suspended process, and as many queries as may wait for it."""
+    process = await process_of(pages)
+    process.send_signal(signal.SIGSTOP)
+    waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MAX_CONCURRENT_QUERIES)]
+    await asyncio.sleep(0)
+    return process, waiting
+
+
 def test_a_page_is_what_the_reader_reads_and_newer_records_are_on_the_next(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, *numbered(3))
@@ -84,10 +95,7 @@ def test_pages_are_read_by_one_process_of_a_lower_priority(db: Path) -> None:
 
 def test_queries_beyond_a_number_are_refused_and_those_that_wait_are_answered(db: Path) -> None:
     async def ask(pages: HistoryPages) -> None:
-        process = await process_of(pages)
-        process.send_signal(signal.SIGSTOP)
-        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MAX_CONCURRENT_QUERIES)]
-        await asyncio.sleep(0)
+        process, waiting = await suspended_with_a_full_queue(pages)
         for _ in range(3):
             with pytest.raises(Overloaded):
                 await pages.page(HistoryFilters())
@@ -100,10 +108,7 @@ def test_queries_beyond_a_number_are_refused_and_those_that_wait_are_answered(db
 
 def test_refusals_leave_at_a_bounded_rate_however_many_ask_again_at_once(db: Path) -> None:
     async def ask(pages: HistoryPages) -> None:
-        process = await process_of(pages)
-        process.send_signal(signal.SIGSTOP)
-        waiting = [asyncio.create_task(pages.page(HistoryFilters())) for _ in range(MAX_CONCURRENT_QUERIES)]
-        await asyncio.sleep(0)
+        process, waiting = await suspended_with_a_full_queue(pages)
         started, refused = monotonic(), 0
 
         async def ask_again_and_again() -> None:
