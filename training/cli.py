@@ -56,6 +56,8 @@ class Options:
     test_size: float
     seed: int
     json: bool
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def main(
@@ -93,12 +95,12 @@ def _train(
 ) -> None:
     # Imported step by step: --help needs none of these, and a refused table does not wait for MLflow.
     from training.candidates.built_in import CANDIDATES
-    from training.evaluate.evaluation import FITS
+    from training.candidates.chosen import chosen_candidates
     from training.table.dataset import load_dataset
     from training.table.overrides import Overrides, read_overrides
 
-    candidates = candidates or CANDIDATES
-    with Progress(console, fits=len(candidates) * FITS, on_step=interruption.check) as progress:
+    candidates = chosen_candidates(candidates or CANDIDATES, options.only, options.without)
+    with Progress(console, on_step=interruption.check) as progress:
         progress.step(f"Reading {options.data.name}")
         overrides = read_overrides(options.contract) if options.contract else Overrides()
         dataset = load_dataset(options.data, options.target, drop=options.drop, overrides=overrides)
@@ -107,7 +109,13 @@ def _train(
         progress.step("Starting MLflow")
         from training.train import Settings, train
 
-        settings = Settings(options.name, options.test_size, options.seed, Path.cwd())
+        settings = Settings(
+            options.name,
+            options.test_size,
+            options.seed,
+            Path.cwd(),
+            are_candidates_chosen=bool(options.only),
+        )
         training = train(dataset, split, settings, progress, candidates, interruption)
     if options.json:
         sys.stdout.write(json.dumps(as_json(training)) + "\n")
@@ -168,6 +176,11 @@ def _seed(_: click.Context, __: click.Parameter, text: str) -> int:
     return int(text)
 
 
+def _names(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of a repeatable option, each value of which may be a list with commas."""
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
 _FILE = click.Path(path_type=Path)
 
 
@@ -193,6 +206,16 @@ _FILE = click.Path(path_type=Path)
     help="Share of test rows.",
 )
 @click.option("--seed", callback=_seed, default="42", show_default=True, help="Seed of everything random.")
+@click.option(
+    "--only",
+    callback=_names,
+    multiple=True,
+    metavar="CANDIDATE",
+    help="Train these candidates alone, whatever the size of the table.",
+)
+@click.option(
+    "--without", callback=_names, multiple=True, metavar="CANDIDATE", help="Leave these candidates out."
+)
 @click.option("--json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     *,
@@ -204,6 +227,8 @@ def command(
     test_size: float,
     seed: int,
     json: bool,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
 ) -> Options:
     """Check the options that depend on each other, and fill in those of Iris."""
     if data is None:
@@ -213,4 +238,4 @@ def command(
         name, contract = name or DEFAULT_MODEL, contract or TABLES / "iris.contract.json"
     elif target is None or name is None:
         raise click.UsageError("--data needs --target and --name.")
-    return Options(data, target, name, contract, drop, test_size, seed, json)
+    return Options(data, target, name, contract, drop, test_size, seed, json, only, without)

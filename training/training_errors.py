@@ -15,8 +15,12 @@
         |   +-- NoUsableFeature
         |   +-- SplitTooSmall
         |   +-- OverridesInvalid
+        |   +-- CandidateUnknown
+        |   +-- NoCandidateLeft
+        |   +-- FeaturesTooMany
         +-- TrackingFailed              exit 1
         +-- PublicationFailed           exit 1
+        +-- FoldProcessEnded            exit 1
         +-- ConversionRefused           the training goes on, and scikit-learn serves
 
 Each is made from facts and forms its own message, which names the remedy if there is one.
@@ -161,6 +165,30 @@ class OverridesInvalid(InputRefused):
         super().__init__("The override file cannot be used:" + _listed(reasons))
 
 
+class CandidateUnknown(InputRefused):
+    """An option names a candidate that does not exist."""
+
+    def __init__(self, option: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"{option} {name}: there is no such candidate. There are {', '.join(known)}.")
+
+
+class NoCandidateLeft(InputRefused):
+    """The options leave every candidate out."""
+
+    def __init__(self) -> None:
+        super().__init__("--only and --without leave no candidate; name one that --without does not.")
+
+
+class FeaturesTooMany(InputRefused):
+    """The table has more features than a service can take in a row."""
+
+    def __init__(self, features: int, most: int) -> None:
+        super().__init__(
+            f"The table has {features:,} features, and a service takes at most {most:,}. Select the columns "
+            f"that matter, or leave some out with --drop."
+        )
+
+
 class TrackingFailed(TrainingError):
     """MLflow failed to log or register something."""
 
@@ -175,6 +203,16 @@ class PublicationFailed(TrainingError):
         super().__init__(
             f"{name} was not published, and the BentoML store and the registered alias are as they were. "
             f"{reason}"
+        )
+
+
+class FoldProcessEnded(TrainingError):
+    """A process that fitted a candidate ended before it answered."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(
+            f"A process that fitted a candidate was ended from outside (exit code {exit_code}), probably "
+            f"because memory ran out. Free some, or leave candidates out with --without."
         )
 
 

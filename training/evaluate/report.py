@@ -1,6 +1,7 @@
 """The result of a training, printed for a person or as one JSON object for a program."""
 
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -67,7 +68,13 @@ def _candidates_table(training: "Training") -> Table:
     for logged in training.candidates:
         is_champion = logged.evaluation is training.choice.champion
         table.add_row(*_candidate_cells(logged), style="bold green" if is_champion else None)
+    for scored in training.unfitted:
+        table.add_row(scored.candidate.title, _cv_cell(scored.cross_validation.metrics), style="dim")
     return table
+
+
+def _cv_cell(metrics: Mapping[str, float]) -> str:
+    return f"{metrics['cv_f1_macro']:.2%} ± {metrics['cv_f1_macro_standard_error']:.2%}".replace("%", "")
 
 
 def _candidate_cells(logged: "LoggedCandidate") -> list[str]:
@@ -75,7 +82,7 @@ def _candidate_cells(logged: "LoggedCandidate") -> list[str]:
     names = ("accuracy", "precision_weighted", "recall_weighted", "f1_weighted", "roc_auc")
     return [
         logged.evaluation.candidate.title,
-        f"{metrics['cv_f1_macro']:.2%} ± {metrics['cv_f1_macro_standard_error']:.2%}".replace("%", ""),
+        _cv_cell(metrics),
         *(f"{100 * metrics[f'test_{metric}']:.2f}" for metric in names),
     ]
 
@@ -84,6 +91,7 @@ def all_notes(training: "Training") -> list[str]:
     """The doubts about the table, and scikit-learn's warnings."""
     return [
         *training.dataset.notes,
+        *(each.dropped for each in training.unfitted if each.dropped),
         *(
             f"{logged.evaluation.candidate.title}: {note}"
             for logged in training.candidates
@@ -110,13 +118,24 @@ def as_json(training: "Training") -> dict[str, object]:
         "reason": training.choice.reason,
         "lineage": training.lineage.model_dump(mode="json"),
         "candidates": [
-            {
-                "name": logged.evaluation.candidate.name,
-                "run_id": logged.run_id,
-                "metrics": logged.evaluation.metrics,
-            }
-            for logged in training.candidates
+            *(
+                {
+                    "name": logged.evaluation.candidate.name,
+                    "run_id": logged.run_id,
+                    "metrics": logged.evaluation.metrics,
+                }
+                for logged in training.candidates
+            ),
+            *(
+                {
+                    "name": each.candidate.name,
+                    "dropped": each.dropped,
+                    "metrics": each.cross_validation.metrics,
+                }
+                for each in training.unfitted
+            ),
         ],
+        "plan": training.plan.parameters,
         "mlflow": {"tracking_uri": training.experiment.tracking_uri, "run_id": training.run_id},
         "notes": all_notes(training),
         "next": list(_next_commands(training).values()),

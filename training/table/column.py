@@ -59,11 +59,20 @@ def read_column(name: str, array: pa.ChunkedArray, *, typed: bool, declared: Fea
         array = array.cast(pa.string())
         _check_declared(name, array, feature_type)
     if feature_type == "category":
-        return Column(feature_type, pd.Series(np.array(array.to_pylist(), dtype=object), dtype=object))
+        return Column(feature_type, _shared_texts(array))
     numbers = _numbers(array, feature_type)
     if feature_type == "integer" and numbers.abs().max() >= LARGEST_EXACT_INTEGER:
         raise IntegersInexact(name)
     return Column(feature_type, numbers)
+
+
+def _shared_texts(array: pa.ChunkedArray) -> pd.Series:
+    """The texts, with None for a missing one; equal texts are one object, which saves most of the memory."""
+    encoded = array.dictionary_encode().unify_dictionaries()
+    known = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
+    texts = np.array([*known, None], dtype=object)
+    codes = [pc.fill_null(chunk.indices, len(known)).to_numpy() for chunk in encoded.chunks]
+    return pd.Series(texts[np.concatenate(codes)] if codes else texts[:0], dtype=object)
 
 
 def looks_like_identifier(column: Column) -> bool:
