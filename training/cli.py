@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ class Options:
     name: str
     contract: Path | None
     drop: tuple[str, ...]
+    reference_date: date | None
     test_size: float
     seed: int
     json: bool
@@ -101,7 +103,13 @@ def _train(
     with Progress(console, fits=len(candidates) * FITS, on_step=interruption.check) as progress:
         progress.step(f"Reading {options.data.name}")
         overrides = read_overrides(options.contract) if options.contract else Overrides()
-        dataset = load_dataset(options.data, options.target, drop=options.drop, overrides=overrides)
+        dataset = load_dataset(
+            options.data,
+            options.target,
+            drop=options.drop,
+            overrides=overrides,
+            reference_date=options.reference_date,
+        )
         split = dataset.split(options.test_size, options.seed)
 
         progress.step("Starting MLflow")
@@ -152,6 +160,13 @@ def _name(_: click.Context, __: click.Parameter, text: str | None) -> str | None
     return text
 
 
+def _day(_: click.Context, __: click.Parameter, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a day in ISO 8601, such as 2024-03-15.") from None
+
+
 def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     try:
         share = float(text)
@@ -185,6 +200,12 @@ _FILE = click.Path(path_type=Path)
 @click.option("--contract", type=_FILE, metavar="FILE", help="Units, limits and types that the table lacks.")
 @click.option("--drop", multiple=True, metavar="COLUMN [COLUMN ...]", help="Columns to leave out.")
 @click.option(
+    "--reference-date",
+    callback=_day,
+    metavar="DAY",
+    help="The day that ages of dates are relative to. By default the latest day in the table.",
+)
+@click.option(
     "--test-size",
     callback=_share,
     default="0.2",
@@ -201,6 +222,7 @@ def command(
     name: str | None,
     contract: Path | None,
     drop: tuple[str, ...],
+    reference_date: date | None,
     test_size: float,
     seed: int,
     json: bool,
@@ -213,4 +235,4 @@ def command(
         name, contract = name or DEFAULT_MODEL, contract or TABLES / "iris.contract.json"
     elif target is None or name is None:
         raise click.UsageError("--data needs --target and --name.")
-    return Options(data, target, name, contract, drop, test_size, seed, json)
+    return Options(data, target, name, contract, drop, reference_date, test_size, seed, json)

@@ -9,6 +9,7 @@
         |   +-- TargetDropped
         |   +-- ColumnUnsupported
         |   +-- IntegersInexact
+        |   +-- ReferenceDateUnused
         |   +-- ColumnMistyped
         |   +-- TargetContinuous
         |   +-- TableInvalid
@@ -108,6 +109,13 @@ class IntegersInexact(InputRefused):
             f"Column {name!r} holds integers of 2**53 and more, which a 64-bit float would round (is it an "
             f"identifier?); leave it out with --drop {name!r}, or declare it a category in the override file."
         )
+
+
+class ReferenceDateUnused(InputRefused):
+    """A reference date is given, and no column has dates."""
+
+    def __init__(self) -> None:
+        super().__init__("--reference-date: the table has no column of dates. Leave the option out.")
 
 
 class ColumnMistyped(InputRefused):

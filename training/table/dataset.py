@@ -6,6 +6,7 @@ run is logged.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,12 @@ def _check_portion(portion: Portion, label: object, needed: int, test_size: floa
 
 
 def load_dataset(
-    path: Path, target: str, *, drop: Sequence[str] = (), overrides: Overrides | None = None
+    path: Path,
+    target: str,
+    *,
+    drop: Sequence[str] = (),
+    overrides: Overrides | None = None,
+    reference_date: date | None = None,
 ) -> Dataset:
     """Read a table, infer its contract and check both; raises InputRefused."""
     overrides = overrides or Overrides()
@@ -103,7 +109,10 @@ def load_dataset(
         raise NoUsableFeature(target, notes)
     check_numbers(columns)
     contract = infer_contract(
-        columns, describe_target(target, labels, overrides.target.description), overrides
+        columns,
+        describe_target(target, labels, overrides.target.description),
+        overrides,
+        reference_date,
     )
     frame = pd.DataFrame({name: column.values for name, column in columns.items()})
     check_features(frame, contract)

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 
 from service.model.contract import Target
+from service.model.days import DATE_TYPES
 from service.model.label import Label, TargetType
 from training.table.column import Column, read_column
 from training.training_errors import ColumnUnsupported, IntegersInexact, TargetContinuous
@@ -26,6 +27,8 @@ def read_labels(name: str, array: pa.ChunkedArray, *, typed: bool) -> pd.Series:
         raise TargetContinuous(name, error.content) from error
     except IntegersInexact as error:
         raise TargetContinuous(name, "integers of 2**53 and more") from error
+    if column.type in DATE_TYPES:
+        raise TargetContinuous(name, "dates")
     _check_countable(name, column)
     if column.type == "category":
         return column.values

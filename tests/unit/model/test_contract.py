@@ -1,6 +1,7 @@
 """Contract -> types -> validation -> matrix."""
 
 import math
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from service.model.contract import (
     Target,
     Value,
 )
+from service.model.days import LAST_DAY, days_of_text
 
 TARGET = Target(name="kind", type="text", classes=("a", "b"))
 
@@ -26,8 +28,12 @@ names = st.text(min_size=1, max_size=12)
 numbers = st.floats(-1e9, 1e9)
 
 
+REFERENCE_DATE = date(2024, 3, 15)
+
+
 def contract(*features: Feature, target: Target = TARGET) -> Contract:
-    return Contract(features=features, target=target)
+    has_dates = any(feature.date_type for feature in features)
+    return Contract(features=features, target=target, reference_date=REFERENCE_DATE if has_dates else None)
 
 
 def a_row(made: Contract, **values: Value) -> Row:
@@ -36,7 +42,7 @@ def a_row(made: Contract, **values: Value) -> Row:
 
 @st.composite
 def features(draw: st.DrawFn, name: str) -> Feature:
-    kind = draw(st.sampled_from(["float", "integer", "boolean", "category"]))
+    kind = draw(st.sampled_from(["float", "integer", "boolean", "category", "date", "datetime"]))
     about: dict[str, Any] = {"name": name, "type": kind, "nullable": draw(st.booleans())}
     if kind in ("float", "integer"):
         low, high = sorted(draw(st.tuples(st.integers(-1000, 1000), st.integers(-1000, 1000))))
@@ -44,6 +50,12 @@ def features(draw: st.DrawFn, name: str) -> Feature:
             about |= {"minimum": low, "maximum": high}
         if draw(st.booleans()):
             about |= {"observed_minimum": low, "observed_maximum": high}
+    if kind in ("date", "datetime"):
+        low_day, high_day = sorted(draw(st.tuples(st.dates(), st.dates())))
+        if draw(st.booleans()):
+            about |= {"minimum": str(low_day), "maximum": str(high_day)}
+        if draw(st.booleans()):
+            about |= {"observed_minimum": str(low_day), "observed_maximum": str(high_day)}
     if kind == "category":
         about["categories"] = tuple(sorted(draw(st.sets(names, min_size=1, max_size=4))))
         about["closed"] = draw(st.booleans())
@@ -58,13 +70,15 @@ def contracts(draw: st.DrawFn) -> Contract:
 
 
 def valid_values(feature: Feature) -> st.SearchStrategy[Value]:
-    low = -1e6 if feature.minimum is None else feature.minimum
-    high = 1e6 if feature.maximum is None else feature.maximum
+    low, high = feature.limits
+    dates = st.integers(int(low), int(min(high, LAST_DAY))).map(feature.value_of)
     values: st.SearchStrategy[Any] = {
-        "float": st.floats(low, high),
+        "float": st.floats(max(low, -1e6), min(high, 1e6)),
         "integer": st.integers(math.ceil(low), math.floor(high)),
         "boolean": st.booleans(),
         "category": st.sampled_from(feature.categories) if feature.closed else st.text(max_size=8),
+        "date": dates,
+        "datetime": dates,
     }[feature.type]
     return values | st.none() if feature.nullable else values
 
@@ -81,7 +95,18 @@ def test_a_contract_survives_its_file() -> None:
 def test_every_row_that_keeps_the_contract_is_accepted_and_kept_as_it_is(data: st.DataObject) -> None:
     made = data.draw(contracts())
     row = {feature.name: data.draw(valid_values(feature)) for feature in made.features}
-    assert made.row_type.model_validate(row).features == tuple(row.values())
+    assert made.row_type.model_validate(row).features == validated(made, row)
+    assert made.row_type.model_validate(row).model_dump(by_alias=True) == row
+
+
+def validated(made: Contract, row: dict[str, Value]) -> tuple[Value, ...]:
+    """The values of a row, in which a date is its days."""
+    return tuple(
+        days_of_text(row[feature.name], feature.date_type)
+        if feature.date_type and row[feature.name] is not None
+        else row[feature.name]
+        for feature in made.features
+    )
 
 
 @given(st.data())
@@ -93,7 +118,7 @@ def test_a_feature_may_be_left_out_if_it_may_be_missing_and_no_other_may_be_adde
     left_out = data.draw(st.sampled_from(made.features))
     less = {name: value for name, value in row.items() if name != left_out.name}
     if left_out.nullable:
-        assert made.row_type.model_validate(less).features == tuple({**row, left_out.name: None}.values())
+        assert made.row_type.model_validate(less).features == validated(made, {**row, left_out.name: None})
     else:
         with pytest.raises(ValidationError) as missing:
             made.row_type.model_validate(less)
@@ -157,6 +182,12 @@ def test_a_column_may_have_any_name(name: str) -> None:
         ({"type": "integer", "closed": True}, "cannot have categories"),
         ({"type": "category", "closed": True}, "has no categories"),
         ({"type": "float", "minimum": 2, "maximum": 1}, "minimum above its maximum"),
+        ({"type": "integer", "maximum": "1"}, "'1' should be a number"),
+        ({"type": "date", "minimum": 1}, "1.0 should be a day in ISO 8601"),
+        ({"type": "date", "minimum": "2024-03-15T10:30"}, "should be a day in ISO 8601"),
+        ({"type": "datetime", "observed_maximum": "2024-02-30"}, "should be a day and time that exist"),
+        ({"type": "date", "minimum": "2024-03-02", "maximum": "2024-03-01"}, "minimum above its maximum"),
+        ({"type": "date", "categories": ("a",)}, "cannot have categories"),
     ],
 )
 def test_a_feature_that_contradicts_itself_is_refused_by_name(about: dict[str, Any], sentence: str) -> None:
