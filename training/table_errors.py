@@ -134,6 +134,13 @@ class IntegersInexact(InputRefused):
         )
 
 
+class ReferenceDateUnused(InputRefused):
+    """A reference date is given, and no column has dates."""
+
+    def __init__(self) -> None:
+        super().__init__("--reference-date: the table has no column of dates. Leave the option out.")
+
+
 class ColumnMistyped(InputRefused):
     """A person declares a type that a column's values do not have."""
 
@@ -230,7 +237,7 @@ class LabelsInexact(InputRefused):
 
     def __init__(self, target: str) -> None:
         super().__init__(
-            f"Target {target!r} holds integers of 2**53 and more, which many readers of JSON round; read them "
+            f"Target {target!r} holds integers of 2**53 and more, which JSON readers round; read them "
             f"as texts with --as category {target!r}."
         )
 

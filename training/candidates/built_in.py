@@ -4,7 +4,7 @@ The whole path from a row of the contract to a probability is one Pipeline, whic
 imputation, scaling, encoding, and the handling of unknown categories. So training and serving cannot differ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,15 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from service.model.contract import Contract
+from service.model.calendar_features import calendar_features
+from service.model.contract import Contract, FeatureType
+from service.model.days import DateType
 
 MAX_CATEGORIES = 50
 """The maximum number of columns that a category is encoded to; its rarer values share the last."""
+
+NUMBERS: tuple[FeatureType, ...] = ("float", "integer", "boolean")
+CATEGORIES: tuple[FeatureType, ...] = ("category",)
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,11 @@ CANDIDATES: tuple[Candidate, ...] = (
 def preparation(contract: Contract) -> TransformerMixin:
     """The preparation of a row for any classifier: gaps filled, numbers scaled, categories encoded."""
     blocks = [
-        ("numbers", StandardScaler(), _positions(contract, categories=False, nullable=False)),
-        ("numbers_with_gaps", _scaled_with_gaps(), _positions(contract, categories=False, nullable=True)),
-        ("categories", _one_hot(), _positions(contract, categories=True, nullable=False)),
-        ("categories_with_gaps", _one_hot_with_gaps(), _positions(contract, categories=True, nullable=True)),
+        ("numbers", StandardScaler(), _positions(contract, NUMBERS, nullable=False)),
+        ("numbers_with_gaps", _scaled_with_gaps(), _positions(contract, NUMBERS, nullable=True)),
+        *_date_blocks(contract),
+        ("categories", _one_hot(), _positions(contract, CATEGORIES, nullable=False)),
+        ("categories_with_gaps", _one_hot_with_gaps(), _positions(contract, CATEGORIES, nullable=True)),
     ]
     blocks = [block for block in blocks if block[2]]
     if len(blocks) == 1:
@@ -85,12 +91,26 @@ def preparation(contract: Contract) -> TransformerMixin:
     return ColumnTransformer(blocks)
 
 
-def _positions(contract: Contract, *, categories: bool, nullable: bool) -> list[int]:
+def _positions(contract: Contract, types: Collection[FeatureType], *, nullable: bool) -> list[int]:
     return [
         position
         for position, feature in enumerate(contract.features)
-        if (feature.type == "category") == categories and feature.nullable == nullable
+        if feature.type in types and feature.nullable == nullable
     ]
+
+
+def _date_blocks(contract: Contract) -> Iterator[tuple[str, Pipeline, list[int]]]:
+    """The calendar features of dates, which are then numbers like others."""
+    groups: tuple[tuple[DateType, bool], ...] = (("date", False), ("datetime", True))
+    for date_type, with_hour in groups:
+        about = {"reference_day": contract.reference_day, "with_hour": with_hour}
+        for name, numbers, nullable in (
+            ("s", StandardScaler(), False),
+            ("s_with_gaps", _scaled_with_gaps(), True),
+        ):
+            calendar = FunctionTransformer(calendar_features, kw_args=about)
+            steps = Pipeline([("calendar", calendar), ("numbers", numbers)])
+            yield date_type + name, steps, _positions(contract, (date_type,), nullable=nullable)
 
 
 def _scaled_with_gaps() -> Pipeline:

@@ -17,7 +17,6 @@ from training.table.feature_columns import FeatureColumns, read_features, table_
 from training.table.features import infer_contract
 from training.table.labels import describe_target, label_array, read_labels
 from training.table.options import TableOptions
-from training.table.overrides import Overrides
 from training.table.source.reading import read_table
 from training.table.source.table import Table
 from training.table_errors import (
@@ -98,7 +97,7 @@ def load_dataset(data: str | Path, target: str, options: TableOptions | None = N
     notes = [*table.notes, *labels.notes, *features.notes]
     if not features.columns:
         raise NoUsableFeature(target, notes)
-    return _checked(table, target, labels.values, features, notes, options.overrides)
+    return _checked(table, target, labels.values, features, notes, options)
 
 
 def _checked(
@@ -107,11 +106,13 @@ def _checked(
     labels: pd.Series,
     features: FeatureColumns,
     notes: list[str],
-    overrides: Overrides,
+    options: TableOptions,
 ) -> Dataset:
     check_numbers(features.columns)
-    described = describe_target(target, labels, overrides.target.description)
-    contract = infer_contract(features.columns, described, overrides, features.units)
+    described = describe_target(target, labels, options.overrides.target.description)
+    contract = infer_contract(
+        features.columns, described, options.overrides, features.units, options.reference_date
+    )
     frame = pd.DataFrame({name: column.values for name, column in features.columns.items()})
     check_features(frame, contract)
     notes.extend(doubts(features.columns, labels))
