@@ -4,8 +4,12 @@ The pipeline and the compiled form both call this function, which is the only pl
 The file of a published pipeline names it, so its name and its parameters must stay.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from service.model.days import DateType, days_of_text
 
 _MONDAY_OFFSET = 3
 """1970-01-01 was a Thursday, the third day after a Monday."""
@@ -20,13 +24,13 @@ def columns_of(with_hour: bool) -> int:
 
 
 def calendar_features(days: ArrayLike, reference_day: int, with_hour: bool) -> NDArray[np.float64]:
-    """The calendar features of dates ``(n_rows, n_dates)`` in days since 1970-01-01.
+    """The calendar features of dates ``(n_rows, n_dates)`` in days since 1970-01-01, or as ISO 8601 texts.
 
     Returns ``(n_rows, n_dates * columns)``, all columns of the first date before those of the second: the age
     in days before the reference day, the month and the day of the month from 1, the day of the week from 0
     for Monday and, if wanted, the hour. All of a missing date, which is NaN, are NaN.
     """
-    dates = np.asarray(days, dtype=np.float64)
+    dates = _in_days(np.asarray(days), "datetime" if with_hour else "date")
     is_missing = np.isnan(dates)
     whole = np.floor(np.where(is_missing, 0.0, dates))
     day = whole.astype(np.int64)
@@ -42,3 +46,11 @@ def calendar_features(days: ArrayLike, reference_day: int, with_hour: bool) -> N
         features[..., 4] = np.minimum(np.floor((dates - whole) * 24 + _CLOCK_ERROR_HOURS), 23)
     features[is_missing] = np.nan
     return features.reshape(n_rows, n_dates * columns_of(with_hour))
+
+
+def _in_days(dates: NDArray[Any], date_type: DateType) -> NDArray[np.float64]:
+    # The service has days. A dataframe, which MLflow gives to the pipeline, has texts.
+    if dates.dtype != np.float64:
+        in_days = [days_of_text(each, date_type) if isinstance(each, str) else each for each in dates.flat]
+        dates = np.array(in_days, dtype=np.object_).reshape(dates.shape)
+    return dates.astype(np.float64, copy=False)

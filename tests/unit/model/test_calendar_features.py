@@ -67,6 +67,16 @@ def test_objects_with_none_are_taken_as_the_service_has_them() -> None:
     np.testing.assert_array_equal(calendar_features(rows, 0, False), [[0, 1, 1, 3], [nan] * 4])
 
 
+def test_texts_of_a_dataframe_are_the_days_that_they_mean() -> None:
+    texts = np.array([["2024-03-15T12:00Z", None], ["1969-12-31", "2024-02-29 23:59"]], dtype=np.object_)
+    days = np.array([[19_797.5, nan], [-1.0, days_of_text("2024-02-29T23:59", "datetime")]])
+    np.testing.assert_array_equal(
+        calendar_features(texts, REFERENCE, True), calendar_features(days, REFERENCE, True)
+    )
+    with pytest.raises(ValueError, match="a day in ISO 8601"):
+        calendar_features(texts, REFERENCE, False)
+
+
 @given(st.lists(st.floats(-719_162, LAST_DAY + 1, exclude_max=True), min_size=1, max_size=70))
 def test_a_date_gets_the_same_bits_alone_and_in_any_batch(days: list[float]) -> None:
     together = calendar_features(np.array(days)[:, np.newaxis], REFERENCE, True)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import date
 from typing import Any
 
 import pytest
@@ -194,3 +195,43 @@ def test_what_is_not_json_is_malformed() -> None:
     for content in (b"", b"{", b"\xff", b"[" * 100_000):
         with pytest.raises(BodyMalformed):
             finish(in_steps(json_body.parse(content, len(content), Inputs(MIXED, 100))))
+
+
+DATED = Contract(
+    features=(
+        Feature(name="opened", type="date", minimum="2020-01-01"),
+        Feature(name="seen", type="datetime", nullable=True),
+    ),
+    target=TARGET,
+    reference_date=date(2024, 3, 15),
+)
+
+
+def dates(opened: object = "2024-03-15", seen: object = "2024-03-15T12:00Z") -> list[dict[str, object]]:
+    return [tensor("opened", "BYTES", opened), tensor("seen", "BYTES", seen)]
+
+
+def test_a_date_is_a_text_and_a_missing_one_is_empty_or_null() -> None:
+    assert read(dates(), contract=DATED) == [(19_797.0, 19_797.5)]
+    for missing in ("", None):
+        assert read(dates(seen=missing), contract=DATED) == [(19_797.0, None)]
+
+
+@pytest.mark.parametrize(
+    ("opened", "sentence"),
+    [
+        ("2019-12-31", "Input should be no earlier than 2020-01-01"),
+        ("2024-02-30", "Input should be a day that exists"),
+        ("", "Input should be a day in ISO 8601"),
+        (None, "May not be missing"),
+    ],
+)
+def test_a_text_that_is_no_such_date_is_refused_with_its_place(opened: object, sentence: str) -> None:
+    assert f"('opened', 0) {sentence}" in refused(dates(opened), DATED)
+
+
+def test_a_date_is_no_number_and_not_part_of_a_tensor_of_numbers() -> None:
+    numbers = [tensor("opened", "FP64", 19_797.0), dates()[1]]
+    assert "'opened' has datatype FP64, but takes BYTES" in refused(numbers, DATED)
+    matrix = tensor("features", "FP64", 19_797.0, 19_797.5, shape=[1, 2])
+    assert "not an input of the model" in refused([matrix], DATED)
