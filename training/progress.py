@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
@@ -73,6 +74,10 @@ class Progress:
     def say(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Print a note on the step; it stays on the terminal."""
+        self._console.print(f"[yellow]Note:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
     def expect(self, seconds: float, processes: int = 1) -> None:
         """Say that work of so many estimated seconds is left, which so many processes share."""

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from training.cli import TABLES
 from training.table.dataset import Dataset, load_dataset
+from training.table.options import TableOptions
 from training.table.overrides import read_overrides
 
 WriteCsv = Callable[..., Path]
@@ -38,7 +40,9 @@ def write_csv_into(folder: Path) -> WriteCsv:
 
 def load_iris() -> Dataset:
     return load_dataset(
-        TABLES / "iris.csv", "species", overrides=read_overrides(TABLES / "iris.contract.json")
+        TABLES / "iris.csv",
+        "species",
+        TableOptions(overrides=read_overrides(TABLES / "iris.contract.json")),
     )
 
 
@@ -48,6 +52,29 @@ def load_mixed(folder: Path) -> Dataset:
     header = ["age", "visits", "member", "city", "income", "rooms", "active", "plan", "outcome"]
     path = write_csv_into(folder)(header, [_mixed_row(random) for _ in range(240)], "mixed.csv")
     return load_dataset(path, "outcome")
+
+
+def load_visits(folder: Path) -> Dataset:
+    """A table with dates and times, with and without gaps, beside a number and a category."""
+    random = np.random.default_rng(11)
+    header = ["booked", "arrived", "left", "fee", "ward", "outcome"]
+    path = write_csv_into(folder)(header, [_visit(random) for _ in range(240)], "visits.csv")
+    return load_dataset(path, "outcome")
+
+
+def _visit(random: np.random.Generator) -> list[object]:
+    arrived = datetime(2023, 1, 1, tzinfo=UTC) + timedelta(minutes=int(random.integers(0, 500_000)))
+    booked = arrived.date() - timedelta(days=int(random.integers(0, 90)))
+    left = arrived.date() + timedelta(days=int(random.integers(0, 9)))
+    late = arrived.weekday() >= 5 or arrived.hour >= 18
+    return [
+        booked.isoformat(),
+        "" if random.random() < 0.15 else arrived.isoformat(),
+        "" if random.random() < 0.15 else left.isoformat(),
+        round(random.lognormal(3), 2),
+        str(random.choice(["north", "south"])),
+        "late" if late != (random.random() < 0.1) else "early",
+    ]
 
 
 def _mixed_row(random: np.random.Generator) -> list[object]:

@@ -6,14 +6,27 @@ number of values, and a category of a thousand values needs no thousand columns.
 enter its code while a model is fitted, because scikit-learn's encoder computes it from other folds.
 """
 
+from collections.abc import Callable, Collection, Iterator
+
 from sklearn.base import TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
 
-from service.model.contract import Contract
+from service.model.calendar_features import calendar_features
+from service.model.contract import Contract, FeatureType
+from service.model.days import DateType
+
+NUMBERS: tuple[FeatureType, ...] = ("float", "integer", "boolean")
+CATEGORIES: tuple[FeatureType, ...] = ("category",)
 
 MAX_CATEGORIES = 50
 """The maximum number of columns that a category is encoded to; its rarer values share the last."""
@@ -39,12 +52,16 @@ def sparse_one_hot(contract: Contract, seed: int = 0) -> TransformerMixin:
 
 
 def _one_hot_blocks(contract: Contract, encoder: OneHotEncoder) -> TransformerMixin:
-    blocks = [
-        ("numbers", StandardScaler(), _positions(contract, categories=False, nullable=False)),
-        ("numbers_with_gaps", _scaled_with_gaps(), _positions(contract, categories=False, nullable=True)),
-        ("categories", encoder, _positions(contract, categories=True, nullable=False)),
-        ("categories_with_gaps", _with_gaps(encoder), _positions(contract, categories=True, nullable=True)),
-    ]
+    blocks = []
+    for suffix, nullable, scaled, encoded in (
+        ("", False, StandardScaler, encoder),
+        ("_with_gaps", True, _scaled_with_gaps, _with_gaps(encoder)),
+    ):
+        blocks += [
+            (f"numbers{suffix}", scaled(), _positions(contract, NUMBERS, nullable=nullable)),
+            *_date_blocks(contract, suffix, nullable, scaled),
+            (f"categories{suffix}", encoded, _positions(contract, CATEGORIES, nullable=nullable)),
+        ]
     return _united(blocks)
 
 
@@ -52,9 +69,10 @@ def target_coded(contract: Contract, seed: int) -> TransformerMixin:
     """A preparation for trees, which pass gaps of numbers to the better side of a split by themselves."""
     coder = _target_coder(contract, seed)
     blocks = [
-        ("numbers", StandardScaler(), _positions(contract, categories=False)),
-        ("categories", coder, _positions(contract, categories=True, nullable=False)),
-        ("categories_with_gaps", _with_gaps(coder), _positions(contract, categories=True, nullable=True)),
+        ("numbers", StandardScaler(), _positions(contract, NUMBERS)),
+        *_date_blocks(contract, "", None, StandardScaler),
+        ("categories", coder, _positions(contract, CATEGORIES, nullable=False)),
+        ("categories_with_gaps", _with_gaps(coder), _positions(contract, CATEGORIES, nullable=True)),
     ]
     return _united(blocks)
 
@@ -64,12 +82,26 @@ def _united(blocks: list[tuple[str, TransformerMixin, list[int]]]) -> Transforme
     return blocks[0][1] if len(blocks) == 1 else ColumnTransformer(blocks)
 
 
-def _positions(contract: Contract, *, categories: bool, nullable: bool | None = None) -> list[int]:
+def _positions(
+    contract: Contract, types: Collection[FeatureType], *, nullable: bool | None = None
+) -> list[int]:
     return [
         position
         for position, feature in enumerate(contract.features)
-        if (feature.type == "category") == categories and nullable in (None, feature.nullable)
+        if feature.type in types and nullable in (None, feature.nullable)
     ]
+
+
+def _date_blocks(
+    contract: Contract, suffix: str, nullable: bool | None, scaled: Callable[[], TransformerMixin]
+) -> Iterator[tuple[str, Pipeline, list[int]]]:
+    """The calendar features of dates, which are then numbers like others."""
+    groups: tuple[tuple[DateType, bool], ...] = (("date", False), ("datetime", True))
+    for date_type, with_hour in groups:
+        about = {"reference_day": contract.reference_day, "with_hour": with_hour}
+        calendar = FunctionTransformer(calendar_features, kw_args=about)
+        steps = Pipeline([("calendar", calendar), ("numbers", scaled())])
+        yield f"{date_type}s{suffix}", steps, _positions(contract, (date_type,), nullable=nullable)
 
 
 def _scaled_with_gaps() -> Pipeline:

@@ -4,7 +4,7 @@ All steps compute in 64-bit floats and in scikit-learn's order, so that the resu
 bits. An unknown step is rejected, never approximated. ``compilation.py`` checks whether the graph is right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sklearn.base import ClassifierMixin, TransformerMixin
@@ -14,10 +14,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from service.model.compiled import Coding, Layout
-from service.model.contract import Contract
+from service.model.calendar_features import calendar_features, columns_of
+from service.model.compiled import Coding, Dates, Layout
+from service.model.contract import Contract, FeatureType
+from training.candidates.preparation import CATEGORIES, NUMBERS
 from training.compile import trees
 from training.compile.category_codes import ENCODERS, codings
 from training.compile.onnx_graph import DOUBLE, Graph, Tensor
@@ -39,7 +41,12 @@ def to_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
     rows = preparation.prepared(Pipeline(steps) if steps else None, columns)
     probabilities = _classified(graph, rows, classifier)
     classes = tuple(classifier.classes_.tolist())
-    layout = Layout(numbers=preparation.numbers, categories=tuple(preparation.categories), classes=classes)
+    layout = Layout(
+        numbers=preparation.numbers,
+        dates=preparation.dates,
+        categories=tuple(preparation.categories),
+        classes=classes,
+    )
     return graph.write(probabilities, layout)
 
 
@@ -48,12 +55,19 @@ class _Preparation:
 
     def __init__(self, graph: Graph, contract: Contract) -> None:
         self._graph = graph
-        features = contract.features
-        is_category = [feature.type == "category" for feature in features]
-        self.numbers = tuple(place for place, is_so in enumerate(is_category) if not is_so)
+        self.numbers = _positions(contract, *NUMBERS)
+        self.dates = tuple(_dates(contract))
         self.categories: list[Coding] = []
-        self._number_input = graph.numbers(len(self.numbers)) if self.numbers else None
-        self._code_input = graph.codes(sum(is_category)) if any(is_category) else None
+        self._input_columns = {position: [place] for place, position in enumerate(self.numbers)}
+        width = len(self.numbers)
+        for dates in self.dates:
+            for position in dates.positions:
+                end = width + columns_of(dates.with_hour)
+                self._input_columns[position], width = list(range(width, end)), end
+        categories = len(_positions(contract, *CATEGORIES))
+        self._input_width = width
+        self._number_input = graph.numbers(width) if width else None
+        self._code_input = graph.codes(categories) if categories else None
 
     def prepared(self, step: TransformerMixin | None, columns: Sequence[int]) -> Tensor:
         """The output of a step for columns of the contract, ``(n_rows, n_outputs)``."""
@@ -71,11 +85,15 @@ class _Preparation:
 
     def _scaled(self, steps: Sequence[TransformerMixin], columns: Sequence[int]) -> Tensor:
         graph = self._graph
-        if self._number_input is None or not set(columns) <= set(self.numbers):
-            raise ConversionRefused("a category as a number")
+        known = self.numbers
+        if steps and isinstance(steps[0], FunctionTransformer):
+            known = self._calendar_positions(steps[0])
+            steps = steps[1:]
+        if self._number_input is None or not set(columns) <= set(known):
+            raise ConversionRefused("a category or a date as a number")
         rows = self._number_input
-        if tuple(columns) != self.numbers:
-            places = [self.numbers.index(column) for column in columns]
+        places = [place for column in columns for place in self._input_columns[column]]
+        if places != list(range(self._input_width)):
             rows = graph.add("Gather", rows, graph.constant(places), axis=1)
         for step in steps:
             if isinstance(step, SimpleImputer):
@@ -86,6 +104,14 @@ class _Preparation:
             else:
                 raise ConversionRefused(repr(step))
         return rows
+
+    def _calendar_positions(self, step: FunctionTransformer) -> tuple[int, ...]:
+        """The positions of the dates whose calendar features the step computes."""
+        for dates in self.dates:
+            about = {"reference_day": dates.reference_day, "with_hour": dates.with_hour}
+            if step.func is calendar_features and step.kw_args == about:
+                return dates.positions
+        raise ConversionRefused(repr(step))
 
     def _filled(self, imputer: SimpleImputer, rows: Tensor) -> Tensor:
         graph = self._graph
@@ -107,6 +133,19 @@ class _Preparation:
             codes = graph.add("Gather", self._code_input, graph.constant(np.int64(place)), axis=1)
             blocks.append(graph.add("Gather", graph.constant(table), codes, axis=0))
         return blocks[0] if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
+
+
+def _positions(contract: Contract, *types: FeatureType) -> tuple[int, ...]:
+    return tuple(place for place, feature in enumerate(contract.features) if feature.type in types)
+
+
+def _dates(contract: Contract) -> Iterator[Dates]:
+    if contract.reference_day is None:
+        return
+    groups = ((_positions(contract, "date"), False), (_positions(contract, "datetime"), True))
+    for positions, with_hour in groups:
+        if positions:
+            yield Dates(positions=positions, reference_day=contract.reference_day, with_hour=with_hour)
 
 
 def _flat(step: TransformerMixin | None) -> list[TransformerMixin]:

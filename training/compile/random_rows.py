@@ -20,7 +20,7 @@ _UNKNOWN = 0.15
 _EXTREME = 0.005
 """The share of numbers of any magnitude."""
 
-_UNKNOWN_TEXTS = ("", " ", "?", "unheard of", "ünbekannt", "nan", "None", "0", "a\0b", "長" * 99)
+_UNKNOWN_TEXTS = ("?", "unheard of", "ünbekannt", "nan", "None", "0", "a\0b", "長" * 99)
 
 _Column = list[Value]
 
@@ -87,6 +87,7 @@ def _numbers(
 
 def _within_limits(feature: Feature, numbers: np.ndarray) -> _Column:
     lowest, highest = feature.limits
-    if feature.type == "integer":
-        return [int(n) for n in np.clip(np.rint(numbers), np.ceil(lowest), np.floor(highest))]
-    return list(np.clip(numbers, lowest, highest).tolist())
+    if feature.type in ("integer", "date"):
+        numbers, lowest, highest = np.rint(numbers), np.ceil(lowest), np.floor(highest)
+    clipped = np.clip(numbers, lowest, highest).tolist()
+    return [feature.value_of(number) for number in clipped]

@@ -30,10 +30,10 @@ def print_result(training: "Training", console: Console) -> None:
         highlight=False,
     )
     console.print(compiled_line(lineage.compilation), highlight=False, markup=False)
-    notes = all_notes(training)
-    if notes:
+    warnings = _warnings(training)
+    if warnings:
         console.print()
-        for note in notes:
+        for note in warnings:
             console.print(f"[yellow]Note:[/] {escape(note)}", highlight=False)
     console.print()
     for purpose, command in _next_commands(training).items():
@@ -88,9 +88,12 @@ def _candidate_cells(logged: "LoggedCandidate") -> list[str]:
 
 
 def all_notes(training: "Training") -> list[str]:
-    """The doubts about the table, and scikit-learn's warnings."""
+    """The notes on the table, which are printed when it is read, and scikit-learn's warnings."""
+    return [*training.dataset.notes, *_warnings(training)]
+
+
+def _warnings(training: "Training") -> list[str]:
     return [
-        *training.dataset.notes,
         *(each.dropped for each in training.unfitted if each.dropped),
         *(
             f"{logged.evaluation.candidate.title}: {note}"

@@ -27,10 +27,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from service.model.contract import Contract, Feature
+from service.model.days import MICROSECONDS_A_DAY
 from service.model.runtime import TRUSTED_TYPES
 from training.evaluate.evaluation import Evaluation, Scored
 from training.evaluate.plots import draw_calibration, draw_confusion_matrix
 from training.table.dataset import Dataset
+from training.table.features import to_value
 from training.training_errors import TrackingFailed
 
 CONTRACT_ARTIFACT = "contract.json"
@@ -231,7 +233,7 @@ def signature_of(contract: Contract) -> ModelSignature:
 
 
 def _column_type(feature: Feature) -> DataType:
-    if feature.type == "category":
+    if feature.type == "category" or feature.date_type is not None:
         return DataType.string
     # pandas reads integers and booleans with gaps as floats.
     return DataType.double if feature.nullable else _NUMBER_TYPES[feature.type]
@@ -240,10 +242,15 @@ def _column_type(feature: Feature) -> DataType:
 def _input_example(dataset: Dataset) -> pd.DataFrame:
     features = dataset.contract.features
     numbers = {
-        feature.name: _column_type(feature).to_pandas() for feature in features if feature.type != "category"
+        feature.name: _column_type(feature).to_pandas()
+        for feature in features
+        if _column_type(feature) is not DataType.string
     }
     rows = dataset.frame.head(INPUT_EXAMPLE_ROWS).copy()
     for feature in features:
+        if feature.date_type is not None:
+            texts = [to_value(days, feature.type) for days in rows[feature.name]]
+            rows[feature.name] = pd.Series(texts, index=rows.index, dtype=object)
         if feature.withheld:
             rows[feature.name] = rows[feature.name].where(rows[feature.name].isna(), feature.example)
     return rows.astype(numbers)
@@ -251,11 +258,16 @@ def _input_example(dataset: Dataset) -> pd.DataFrame:
 
 def _mlflow_dataset(dataset: Dataset) -> PandasDataset:
     target = dataset.contract.target.name
+    frame = dataset.frame.assign(**{target: dataset.labels})
+    for feature in dataset.contract.features:
+        if feature.date_type is not None:
+            microseconds = np.rint(frame[feature.name].to_numpy() * MICROSECONDS_A_DAY)
+            frame[feature.name] = microseconds.astype("datetime64[us]")
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         # MLflow registers its class for local files twice, and warns that it chooses one of them.
         return from_pandas(
-            dataset.frame.assign(**{target: dataset.labels}),
-            source=str(dataset.table.path.absolute()),
+            frame,
+            source=dataset.table.location,
             targets=target,
             name=dataset.table.name,
             digest=dataset.table.sha256[:_DIGEST_LENGTH],

@@ -86,13 +86,13 @@ def _above(feature: Feature, value: Value) -> Value:
 
 
 def _beyond(feature: Feature, value: Value, direction: int) -> Value:
-    """A number outside the observed range by that range's width, clipped to the limits."""
-    low, high = feature.observed_minimum, feature.observed_maximum
-    if low is None or high is None:
+    """A number or date outside the observed range by that range's width, clipped to the limits."""
+    if feature.observed_range is None:
         return value
+    low, high = feature.observed_range
     width = high - low or 1.0
     lowest, highest = feature.limits
     number = max(low - width, lowest) if direction < 0 else min(high + width, highest)
-    if feature.type == "float":
-        return float(number)
-    return ceil(number) if direction < 0 else floor(number)
+    if feature.type in ("integer", "date"):
+        number = ceil(number) if direction < 0 else floor(number)
+    return feature.value_of(number)

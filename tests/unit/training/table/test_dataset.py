@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from training.table.dataset import Dataset, load_dataset
+from training.table.options import TableOptions
 from training.table.overrides import Overrides, read_overrides
-from training.training_errors import (
+from training.table_errors import (
     ColumnUnknown,
     NoUsableFeature,
     OverridesInvalid,
@@ -79,11 +80,11 @@ class TestRefused:
 
     def test_dropping_what_is_no_column(self, path: Path) -> None:
         with pytest.raises(ColumnUnknown, match="--drop id"):
-            load_dataset(write(path, ROWS), "label", drop=["id"])
+            load_dataset(write(path, ROWS), "label", TableOptions(drop=("id",)))
 
     def test_dropping_the_target(self, path: Path) -> None:
         with pytest.raises(TargetDropped, match="--drop label"):
-            load_dataset(write(path, ROWS), "label", drop=["label"])
+            load_dataset(write(path, ROWS), "label", TableOptions(drop=("label",)))
 
     def test_missing_labels_with_their_count_and_first_rows(self, path: Path) -> None:
         rows = [[x, letter, "" if n in range(3, 10) else label] for n, (x, letter, label) in enumerate(ROWS)]
@@ -104,10 +105,9 @@ class TestRefused:
         [
             ([n / 7 for n in range(1, 31)], "numbers such as 0.142857"),
             (range(100, 130), "30 different numbers in 30 rows"),
-            ([2**60 + n for n in range(30)], r"integers of 2\*\*53 and more"),
-            ([f"2024-01-{n:02}" for n in range(1, 31)], "dates or times"),
+            ([f"2024-01-{n:02}" for n in range(1, 31)], "dates"),
         ],
-        ids=["fractions", "many integers", "huge integers", "dates"],
+        ids=["fractions", "many integers", "dates"],
     )
     def test_a_target_that_is_a_quantity(self, path: Path, values: list[object], content: str) -> None:
         rows = [[value, row[1]] for value, row in zip(values, ROWS, strict=True)]
@@ -131,7 +131,7 @@ class TestRefused:
         )
         rows = [*ROWS, ["", "a", "yes"]]
         with pytest.raises(TableInvalid) as caught:
-            load_dataset(write(path, rows), "label", overrides=overrides)
+            load_dataset(write(path, rows), "label", TableOptions(overrides=overrides))
         assert str(caught.value).splitlines()[1:] == [
             "  - 'x' is missing, though the override file says that it never is, in row 31",
             "  - 'x' is below its minimum of 1 in 2 rows: 1 (0.0), 2 (0.5)",
@@ -157,11 +157,22 @@ class TestNoted:
         assert dataset.contract.features[-1].nullable
 
     @pytest.mark.parametrize("identifiers", [range(100, 130), [f"customer-{n}" for n in range(30)]])
-    def test_columns_that_look_like_identifiers(self, path: Path, identifiers: list[object]) -> None:
+    def test_columns_that_look_like_identifiers_are_left_out(
+        self, path: Path, identifiers: list[object]
+    ) -> None:
         rows = [[*row, each] for row, each in zip(ROWS, identifiers, strict=True)]
-        (note,) = load_dataset(write(path, rows, [*HEADER, "id"]), "label").notes
-        assert note.startswith("'id' looks like an identifier")
-        assert "--drop 'id'" in note
+        dataset = load_dataset(write(path, rows, [*HEADER, "id"]), "label")
+        assert [feature.name for feature in dataset.contract.features] == ["x", "letter"]
+        (note,) = dataset.notes
+        assert note.startswith("'id' looks like an identifier (30 different values in 30 rows)")
+        assert "Keep it with --keep 'id'" in note
+
+    def test_an_identifier_that_a_person_keeps(self, path: Path) -> None:
+        rows = [[*row, f"customer-{n}"] for n, row in enumerate(ROWS)]
+        options = TableOptions(keep=("id",))
+        dataset = load_dataset(write(path, rows, [*HEADER, "id"]), "label", options)
+        assert dataset.contract.features[-1].withheld
+        assert not dataset.notes
 
     @pytest.mark.parametrize(
         ("copies", "said"), [(1, "1 row is a copy of another"), (2, "2 rows are copies of others")]
@@ -180,7 +191,9 @@ class TestOverrides:
             "target": {"description": "Whether"},
         }
         file.write_text(json.dumps(content))
-        contract = load_dataset(write(path, ROWS), "label", overrides=read_overrides(file)).contract
+        contract = load_dataset(
+            write(path, ROWS), "label", TableOptions(overrides=read_overrides(file))
+        ).contract
         x, letter = contract.features
         assert decided.items() <= x.model_dump().items()
         assert letter.closed
@@ -189,7 +202,9 @@ class TestOverrides:
     def test_a_code_may_be_declared_a_category(self, path: Path) -> None:
         rows = [[n % 4, row[2]] for n, row in enumerate(ROWS)]
         overrides = Overrides.model_validate({"features": {"code": {"type": "category"}}})
-        dataset = load_dataset(write(path, rows, ["code", "label"]), "label", overrides=overrides)
+        dataset = load_dataset(
+            write(path, rows, ["code", "label"]), "label", TableOptions(overrides=overrides)
+        )
         assert dataset.contract.features[0].categories == ("0", "1", "2", "3")
 
     @pytest.mark.parametrize(
@@ -198,8 +213,8 @@ class TestOverrides:
             ("{", "Invalid JSON"),
             ('{"feature": {}}', "feature: Extra inputs are not permitted"),
             ('{"features": {"x": {"min": 0}}}', "features.x.min: Extra inputs"),
-            ('{"features": {"x": {"minimum": "0"}}}', "features.x.minimum: Input should be a valid number"),
-            ('{"features": {"x": {"type": "date"}}}', "features.x.type: Input should be 'float'"),
+            ('{"features": {"x": {"minimum": "0"}}}', "'x' is a float: '0' should be a number"),
+            ('{"features": {"x": {"type": "time"}}}', "features.x.type: Input should be 'float'"),
             ('{"target": {"type": "text"}}', "target.type: Extra inputs"),
             ('{"features": {"y": {}, "z": {}}}', "'y' is no feature of the table\n  - 'z' is no feature"),
             ('{"features": {"label": {}}}', "'label' is no feature"),
@@ -214,7 +229,7 @@ class TestOverrides:
         file = tmp_path / "contract.json"
         file.write_text(content)
         with pytest.raises(OverridesInvalid) as caught:
-            load_dataset(write(path, ROWS), "label", overrides=read_overrides(file))
+            load_dataset(write(path, ROWS), "label", TableOptions(overrides=read_overrides(file)))
         assert reason in str(caught.value)
 
     def test_a_file_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
