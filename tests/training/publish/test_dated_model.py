@@ -39,7 +39,7 @@ def test_dates_are_texts_in_mlflow_and_in_the_published_files(
         visits_dataset.frame["booked"].head(len(example)).tolist()
     )
 
-    frame = pd.read_csv(visits_dataset.table.path).drop(columns="outcome")
+    frame = pd.read_csv(visits_dataset.table.location).drop(columns="outcome")
     expected = logged.evaluation.pipeline.predict(visits_dataset.frame)
     np.testing.assert_array_equal(model.predict(frame), expected)
 

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from training.table_errors import (
     ColumnUnknown,
     NoUsableFeature,
     OverridesInvalid,
-    ReferenceDateUnused,
     SplitTooSmall,
     TableInvalid,
     TargetContinuous,
@@ -271,41 +269,3 @@ class TestSplit:
         rows = [[n / 2, "ab"[n % 2], "rare" if n % 11 == 0 else f"class {n % 2}"] for n in range(66)]
         with pytest.raises(SplitTooSmall, match="class 'rare' has 0 rows in the test split, not 1"):
             load_dataset(write(path, rows), "label").split(0.05, seed=0)
-
-
-class TestDates:
-    @pytest.fixture
-    def dated(self, path: Path) -> Path:
-        rows = [[f"2024-01-{n + 1:02}", f"2024-02-10T{n % 24:02}:30", row[2]] for n, row in enumerate(ROWS)]
-        return write(path, rows, ["day", "at", "label"])
-
-    def test_the_contract_has_their_range_and_the_latest_day_as_reference(self, dated: Path) -> None:
-        contract = load_dataset(dated, "label").contract
-        day, at = contract.features
-        assert (day.type, day.observed_minimum, day.observed_maximum) == ("date", "2024-01-01", "2024-01-30")
-        assert day.example == "2024-01-15"
-        assert (at.type, at.observed_minimum) == ("datetime", "2024-02-10T00:30:00Z")
-        assert contract.reference_date == date(2024, 2, 10)
-
-    def test_another_reference_date_may_be_given(self, dated: Path) -> None:
-        day = date(2030, 1, 1)
-        assert load_dataset(dated, "label", reference_date=day).contract.reference_date == day
-
-    def test_a_reference_date_without_dates_is_refused(self, path: Path) -> None:
-        with pytest.raises(ReferenceDateUnused, match="the table has no column of dates"):
-            load_dataset(write(path, ROWS), "label", reference_date=date(2030, 1, 1))
-
-    def test_their_limits_are_texts_and_hold_for_the_table(self, dated: Path) -> None:
-        overrides = Overrides.model_validate({"features": {"day": {"minimum": "2024-01-03"}}})
-        with pytest.raises(TableInvalid) as caught:
-            load_dataset(dated, "label", overrides=overrides)
-        assert str(caught.value).endswith(
-            "'day' is below its minimum of 2024-01-03 in 2 rows: 1 ('2024-01-01'), 2 ('2024-01-02')"
-        )
-        wide = Overrides.model_validate({"features": {"day": {"minimum": "2020-01-01", "type": "datetime"}}})
-        assert load_dataset(dated, "label", overrides=wide).contract.features[0].type == "datetime"
-
-    def test_a_limit_that_is_no_date_is_refused(self, dated: Path) -> None:
-        overrides = Overrides.model_validate({"features": {"day": {"minimum": 3}}})
-        with pytest.raises(OverridesInvalid, match=r"'day' is a date: 3.0 should be a day in ISO 8601"):
-            load_dataset(dated, "label", overrides=overrides)
