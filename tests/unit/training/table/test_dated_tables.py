@@ -1,17 +1,38 @@
 """Tables with dates, and what a person decides about them."""
 
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from service.model.days import days_of_text
 from tests.support.tables import WriteCsv
+from training.table.columns.text_column import TextRules
+from training.table.columns.typed_column import read_column
 from training.table.dataset import load_dataset
 from training.table.options import TableOptions
 from training.table.overrides import Overrides
 from training.table_errors import OverridesInvalid, ReferenceDateUnused, TableInvalid
 
 LABELS = ("no", "yes")
+
+
+zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+YEARS = datetime(2, 1, 1), datetime(9998, 12, 31)
+instants = st.datetimes(*YEARS) | st.datetimes(*YEARS, timezones=zones)
+
+
+@given(st.lists(instants, min_size=1), st.sampled_from(["seconds", "milliseconds", "microseconds"]))
+def test_the_texts_of_a_table_have_the_bits_that_the_same_texts_have_in_the_service(
+    values: list[datetime], precision: str
+) -> None:
+    texts = [value.isoformat(" ", precision) for value in values]
+    read = read_column("at", pa.chunked_array([pa.array(texts)]), TextRules(), typed=False)
+    assert read.column.type in ("date", "datetime")
+    assert read.column.values.tolist() == [days_of_text(text, "datetime") for text in texts]
 
 
 @pytest.fixture
