@@ -24,7 +24,6 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
-    StringConstraints,
     create_model,
     model_validator,
 )
@@ -32,7 +31,7 @@ from pydantic import (
 from service.model.date_field import date_annotation
 from service.model.days import FIRST_DAY, LAST_DAY, DateType, days_of_day, days_of_text, text_of_days
 from service.model.label import Label, TargetType
-from service.model.text import WHITESPACE
+from service.model.text_field import missing_if_empty, text_annotation
 
 FeatureType = Literal["float", "integer", "boolean", "category", "date", "datetime"]
 Value = float | int | bool | str | None
@@ -176,7 +175,10 @@ class Feature(_Part):
         """The annotation and the field of this feature in a row type."""
         about = ", ".join(filter(None, (self.description, self.unit and f"in {self.unit}")))
         annotation = self._annotation()
-        return annotation | None if self.nullable else annotation, Field(
+        if self.nullable:
+            is_text = self.type == "category" or self.date_type is not None
+            annotation = missing_if_empty(annotation) if is_text else annotation | None
+        return annotation, Field(
             default=None if self.nullable else ...,
             alias=self.name,
             title=self.name,
@@ -189,7 +191,7 @@ class Feature(_Part):
         if self.type == "boolean":
             return Annotated[bool, Strict()]
         if self.type == "category":
-            return self._text_annotation()
+            return text_annotation(self.categories if self.closed else None, self.max_text_length)
         minimum, maximum = self.limits
         if self.date_type is not None:
             return date_annotation(self.date_type, minimum, maximum)
@@ -197,16 +199,6 @@ class Feature(_Part):
         if self.type == "float":
             return Annotated[float, Strict(), limits]
         return Annotated[int, Strict(), limits, BeforeValidator(_whole_float_to_int)]
-
-    def _text_annotation(self) -> Any:
-        # Spaces around a text are no part of it, in training and here; an empty text is a missing value.
-        text: Any
-        if self.closed:
-            text = Annotated[Literal[self.categories], BeforeValidator(_trimmed)]
-        else:
-            limits = Field(min_length=1, max_length=self.max_text_length)
-            text = Annotated[str, Strict(), StringConstraints(strip_whitespace=True), limits]
-        return Annotated[text | None, BeforeValidator(_empty_to_none)] if self.nullable else text
 
     def _schema_notes(self) -> dict[str, Any]:
         notes: dict[str, Any] = {}
@@ -299,14 +291,6 @@ class Contract(_Part):
         if self.is_numeric:
             return np.array(values, dtype=np.float64)
         return np.array(values, dtype=np.object_)
-
-
-def _trimmed(value: object) -> object:
-    return value.strip(WHITESPACE) if isinstance(value, str) else value
-
-
-def _empty_to_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip(WHITESPACE) else value
 
 
 def _whole_float_to_int(value: object) -> object:

@@ -184,7 +184,7 @@ def _converts(feature: Feature) -> dict[Kind, Convert]:
     """The conversion for each kind of datatype that the feature accepts."""
     missing = _nan_to_none if feature.nullable else None
     if feature.type == "category" or feature.date_type is not None:
-        return {"text": _empty_to_none if feature.nullable and "" not in feature.categories else None}
+        return {"text": None}
     if feature.type == "boolean":
         return {
             "boolean": None,
@@ -196,10 +196,6 @@ def _converts(feature: Feature) -> dict[Kind, Convert]:
 
 def _nan_to_none(values: Values) -> Values:
     return [None if value != value else value for value in values]
-
-
-def _empty_to_none(values: Values) -> Values:
-    return [value or None for value in values]
 
 
 def _truths(values: Values) -> Values:

@@ -21,7 +21,7 @@ from service.model.contract import (
     Value,
 )
 from service.model.days import LAST_DAY, days_of_text
-from service.model.text import WHITESPACE
+from service.model.text_field import WHITESPACE
 
 TARGET = Target(name="kind", type="text", classes=("a", "b"))
 

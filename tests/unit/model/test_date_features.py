@@ -54,6 +54,11 @@ def test_a_validated_row_has_days_and_is_written_as_the_texts_of_utc() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_a_missing_date_is_null_or_an_empty_text(value: str | None) -> None:
+    assert validated(seen=value).features == (19_797.0, None, 2.5)
+
+
 @pytest.mark.parametrize(
     ("feature", "value", "sentence"),
     [
@@ -63,7 +68,8 @@ def test_a_validated_row_has_days_and_is_written_as_the_texts_of_utc() -> None:
         ("opened", "2024-02-30", "Input should be a day that exists"),
         ("opened", "2019-12-31", "Input should be no earlier than 2020-01-01"),
         ("opened", "2025-01-01", "Input should be no later than 2024-12-31"),
-        ("seen", "", "Input should be a day and time in ISO 8601, for example 2024-03-15T10:30:00Z"),
+        ("opened", "", "Input should be a day in ISO 8601, for example 2024-03-15"),
+        ("seen", "soon", "Input should be a day and time in ISO 8601, for example 2024-03-15T10:30:00Z"),
         ("seen", "2024-01-01T00:00+00:01", "Input should be no earlier than 2024-01-01T00:00:00Z"),
     ],
 )

@@ -55,10 +55,11 @@ def test_a_missing_value_of_a_feature_that_has_none_breaks_the_contract() -> Non
         assert f"('{name}', 0)" in refused(of_row(ROW, **{name: tensor(name, datatype, value)}))
 
 
-def test_an_empty_text_is_itself_where_it_is_a_category() -> None:
-    breed = Feature(name="breed", type="category", categories=("", "pug"), nullable=True)
+def test_an_empty_text_is_missing_and_spaces_around_a_text_are_no_part_of_it() -> None:
+    breed = Feature(name="breed", type="category", categories=("pug",), nullable=True)
     contract = Contract(features=(breed,), target=TARGET)
-    assert read([tensor("breed", "BYTES", "", "pug", None)], contract=contract) == [("",), ("pug",), (None,)]
+    texts = tensor("breed", "BYTES", "", " pug ", None, " ")
+    assert read([texts], contract=contract) == [(None,), ("pug",), (None,), (None,)]
 
 
 def test_a_boolean_may_come_as_a_number_that_is_0_or_1() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.model.text import WHITESPACE
+from service.model.text_field import WHITESPACE
 
 _SHOWN_ROWS = 3
 
