@@ -57,9 +57,8 @@ def comparison_lines(decision: "Decision") -> list[str]:
         return []
     if found is None:
         return [decision.reason]
-    kind = present.candidate.replace("_", " ")
     return [
-        f"Compared with version {present.version} ({kind}) on {found.rows:,} test rows: macro F1 "
+        f"Compared with version {present.version} ({present.title}) on {found.rows:,} test rows: macro F1 "
         f"{found.difference:+.4f} ± {found.standard_error:.4f}, log loss {found.log_loss:.4f} instead of "
         f"{found.other_log_loss:.4f}.",
         decision.reason,

@@ -28,6 +28,8 @@ from training.training_errors import ChampionIncomparable
 ALIAS = "champion"
 TAG_OF_BENTOML = "bentoml_tag"
 """The model version's tag that names the model in the BentoML store."""
+TITLE = "title"
+"""The model version's tag with the kind of model, in a sentence."""
 
 
 class _Answering(Protocol):
@@ -40,7 +42,8 @@ class PresentChampion:
 
     name: str
     version: str
-    candidate: str
+    title: str
+    """Its kind, in a sentence."""
     run_id: str
     tag: str | None
     """Of its model in the BentoML store; None if it was registered without one."""
@@ -100,7 +103,7 @@ def present_champion(name: str) -> PresentChampion | None:
     return PresentChampion(
         name=name,
         version=str(version.version),
-        candidate=tags.get("candidate", "unknown"),
+        title=tags.get(TITLE) or tags.get("candidate", "unknown").replace("_", " "),
         run_id=version.run_id or "",
         tag=tags.get(TAG_OF_BENTOML),
     )

@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from training.publish.champion_change import Decision
 from training.publish.experiment import LoggedCandidate
-from training.publish.present_champion import ALIAS, TAG_OF_BENTOML, PresentChampion, present_champion
+from training.publish.present_champion import ALIAS, TAG_OF_BENTOML, TITLE, PresentChampion, present_champion
 from training.training_errors import ChampionReplaced
 
 
@@ -55,12 +55,13 @@ class Registration:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+        candidate = self.winner.evaluation.candidate
         version = client.create_model_version(
             self.name,
             source=f"models:/{self.winner.model_id}",
             run_id=self.winner.run_id,
             model_id=self.winner.model_id,
-            tags={"candidate": self.winner.evaluation.candidate.name},
+            tags={"candidate": candidate.name, TITLE: candidate.title},
         )
         self.version = str(version.version)
 

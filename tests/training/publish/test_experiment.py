@@ -90,6 +90,7 @@ def test_the_champion_is_registered_and_has_the_alias(iris_training: Training, o
     assert str(version.version) == iris_training.lineage.model_version
     assert version.tags == {
         "candidate": "logistic_regression",
+        "title": "logistic regression",
         "bentoml_tag": iris_training.tag,
         "champion_decision": "It is the first champion of this name.",
     }
