@@ -9,10 +9,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -20,6 +20,7 @@ from rich.console import Console
 from training.evaluate.report import DEFAULT_MODEL, as_json, print_result
 from training.interruption import Interruption, all_notes_of
 from training.progress import Progress
+from training.table_arguments import SeveralValues, TableArguments, table_options
 from training.training_errors import InputRefused, TrainingError
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ _ENVIRONMENT = {
 class Options:
     """The command line, complete: without --data, the options of Iris are filled in."""
 
-    data: Path
+    data: str
     target: str
     name: str
     contract: Path | None
-    drop: tuple[str, ...]
+    table: TableArguments
     test_size: float
     seed: int
     margin: float
@@ -97,13 +98,13 @@ def _train(
     from training.candidates.built_in import CANDIDATES
     from training.evaluate.evaluation import FITS
     from training.table.dataset import load_dataset
-    from training.table.overrides import Overrides, read_overrides
 
     candidates = candidates or CANDIDATES
     with Progress(console, fits=len(candidates) * FITS, on_step=interruption.check) as progress:
-        progress.step(f"Reading {options.data.name}")
-        overrides = read_overrides(options.contract) if options.contract else Overrides()
-        dataset = load_dataset(options.data, options.target, drop=options.drop, overrides=overrides)
+        progress.step(f"Reading {_shown_name(options.data)}")
+        dataset = load_dataset(options.data, options.target, options.table.options(options.contract))
+        for note in dataset.notes:
+            progress.note(note)
         split = dataset.split(options.test_size, options.seed)
 
         progress.step("Starting MLflow")
@@ -119,6 +120,11 @@ def _train(
         print_result(training, Console())
 
 
+def _shown_name(data: str) -> str:
+    """The name of the file; of a database without its address, which may have a password."""
+    return "the database" if "://" in data else Path(data).name
+
+
 def _parse(argv: Sequence[str]) -> Options | int:
     """The options, or the exit code if there is nothing to do, as after --help."""
     try:
@@ -127,24 +133,6 @@ def _parse(argv: Sequence[str]) -> Options | int:
         error.show()
         return error.exit_code
     return parsed
-
-
-class _Command(click.Command):
-    """A command whose --drop takes one value or more; click's own options take a fixed number."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(_one_column_a_drop(args)))
-
-
-def _one_column_a_drop(args: Sequence[str]) -> Iterator[str]:
-    """``--drop A B`` as ``--drop A --drop B``."""
-    is_dropping = False
-    for before, arg in zip(("", *args), args, strict=False):
-        is_value = not arg.startswith("-")
-        if is_dropping and is_value and before != "--drop":
-            yield "--drop"
-        is_dropping = arg == "--drop" or (is_dropping and is_value)
-        yield arg
 
 
 def _name(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -186,18 +174,22 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command(
-    cls=_Command,
+    cls=SeveralValues,
     help="Train classifiers on a labelled table, compare them, and publish the best one to BentoML. "
     "Without options, train on Iris.",
-    epilog="In a CSV file, an empty field and texts such as NA, N/A, NULL, NaN and None are missing values, "
-    "and true and false in any case are booleans. Runs are logged to the MLflow store that "
+    epilog="Runs are logged to the MLflow store that "
     "MLFLOW_TRACKING_URI names, or else to mlflow.db in the current folder.",
 )
-@click.option("--data", type=_FILE, metavar="FILE", help="The table, as CSV or Parquet.")
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    help="The table: a CSV or Parquet file, a folder of Parquet files, or with --query sqlite:///PATH or "
+    "postgresql://USER@HOST/DATABASE.",
+)
 @click.option("--target", metavar="COLUMN", help="The column of labels.")
 @click.option("--name", callback=_name, help=f"The name of the published model. For Iris: {DEFAULT_MODEL}.")
 @click.option("--contract", type=_FILE, metavar="FILE", help="Units, limits and types that the table lacks.")
-@click.option("--drop", multiple=True, metavar="COLUMN [COLUMN ...]", help="Columns to leave out.")
+@table_options
 @click.option(
     "--test-size",
     callback=_share,
@@ -219,23 +211,24 @@ _FILE = click.Path(path_type=Path)
 @click.option("--json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     *,
-    data: Path | None,
+    data: str | None,
     target: str | None,
     name: str | None,
     contract: Path | None,
-    drop: tuple[str, ...],
     test_size: float,
     seed: int,
     margin: float,
     force: bool,
     json: bool,
+    **table: Any,
 ) -> Options:
     """Check the options that depend on each other, and fill in those of Iris."""
+    arguments = TableArguments(**table)
     if data is None:
         if target is not None:
             raise click.UsageError("--target needs --data. Without --data, the training is on Iris.")
-        data, target = TABLES / "iris.csv", "species"
+        data, target = str(TABLES / "iris.csv"), "species"
         name, contract = name or DEFAULT_MODEL, contract or TABLES / "iris.contract.json"
     elif target is None or name is None:
         raise click.UsageError("--data needs --target and --name.")
-    return Options(data, target, name, contract, drop, test_size, seed, margin, force, json)
+    return Options(data, target, name, contract, arguments, test_size, seed, margin, force, json)

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
@@ -45,6 +46,10 @@ class Progress:
         if self._bar.disable:
             self._console.print(description, markup=False, highlight=False)
         self._bar.update(self._task, description=description)
+
+    def note(self, text: str) -> None:
+        """Print a note on the step; it stays on the terminal."""
+        self._console.print(f"[yellow]Note:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
     def advance(self) -> None:
         """Count one fit as done."""

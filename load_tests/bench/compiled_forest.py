@@ -80,12 +80,13 @@ def train_forest() -> None:
     from training.evaluate.evaluation import FITS
     from training.progress import Progress
     from training.table.dataset import load_dataset
+    from training.table.options import TableOptions
     from training.table.overrides import read_overrides
     from training.train import Settings as TrainingSettings
     from training.train import train
 
     overrides = read_overrides(TABLES / "iris.contract.json")
-    dataset = load_dataset(TABLES / "iris.csv", "species", drop=[], overrides=overrides)
+    dataset = load_dataset(TABLES / "iris.csv", "species", TableOptions(overrides=overrides))
     settings = TrainingSettings(NAME, test_size=0.2, seed=42, folder=Path.cwd())
     forests = [candidate for candidate in CANDIDATES if candidate.name == "random_forest"]
     with Progress(Console(stderr=True), fits=FITS) as progress:

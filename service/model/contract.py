@@ -21,11 +21,13 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    StringConstraints,
     create_model,
     model_validator,
 )
 
 from service.model.label import Label, TargetType
+from service.model.text import WHITESPACE
 
 FeatureType = Literal["float", "integer", "boolean", "category"]
 Value = float | int | bool | str | None
@@ -139,14 +141,22 @@ class Feature(_Part):
         if self.type == "boolean":
             return Annotated[bool, Strict()]
         if self.type == "category":
-            if self.closed:
-                return Literal[self.categories]
-            return Annotated[str, Strict(), Field(max_length=self.max_text_length)]
+            return self._text_annotation()
         minimum, maximum = self.limits
         limits = Field(ge=minimum, le=maximum)
         if self.type == "float":
             return Annotated[float, Strict(), limits]
         return Annotated[int, Strict(), limits, BeforeValidator(_whole_float_to_int)]
+
+    def _text_annotation(self) -> Any:
+        # Spaces around a text are no part of it, in training and here; an empty text is a missing value.
+        text: Any
+        if self.closed:
+            text = Annotated[Literal[self.categories], BeforeValidator(_trimmed)]
+        else:
+            limits = Field(min_length=1, max_length=self.max_text_length)
+            text = Annotated[str, Strict(), StringConstraints(strip_whitespace=True), limits]
+        return Annotated[text | None, BeforeValidator(_empty_to_none)] if self.nullable else text
 
     def _schema_notes(self) -> dict[str, Any]:
         notes: dict[str, Any] = {}
@@ -215,6 +225,14 @@ class Contract(_Part):
         if self.is_numeric:
             return np.array(values, dtype=np.float64)
         return np.array(values, dtype=np.object_)
+
+
+def _trimmed(value: object) -> object:
+    return value.strip(WHITESPACE) if isinstance(value, str) else value
+
+
+def _empty_to_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip(WHITESPACE) else value
 
 
 def _whole_float_to_int(value: object) -> object:

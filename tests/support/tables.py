@@ -9,6 +9,7 @@ import pandas as pd
 
 from training.cli import TABLES
 from training.table.dataset import Dataset, load_dataset
+from training.table.options import TableOptions
 from training.table.overrides import read_overrides
 
 WriteCsv = Callable[..., Path]
@@ -38,7 +39,9 @@ def write_csv_into(folder: Path) -> WriteCsv:
 
 def load_iris() -> Dataset:
     return load_dataset(
-        TABLES / "iris.csv", "species", overrides=read_overrides(TABLES / "iris.contract.json")
+        TABLES / "iris.csv",
+        "species",
+        TableOptions(overrides=read_overrides(TABLES / "iris.contract.json")),
     )
 
 

@@ -190,14 +190,25 @@ def test_drop_takes_several_columns_and_may_be_repeated(
 ) -> None:
     options = _parse(arguments)
     assert not isinstance(options, int)
-    assert options.drop == dropped
+    assert options.table.drop == dropped
 
 
 def test_help_shows_every_option_and_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("Usage: python -m training [OPTIONS]")
-    for option in ("data", "target", "name", "contract", "drop", "test-size", "seed", "json"):
+    for option in (
+        "data",
+        "target",
+        "name",
+        "contract",
+        "drop",
+        "missing",
+        "as",
+        "test-size",
+        "seed",
+        "json",
+    ):
         assert f"--{option} " in shown
 
 

@@ -23,6 +23,7 @@ from training.progress import Progress
 from training.publish.experiment import _input_example
 from training.publish.golden_rows import golden_rows
 from training.table.dataset import Dataset, load_dataset
+from training.table.options import TableOptions
 from training.table.overrides import FeatureOverride, Overrides
 from training.train import Settings, train
 
@@ -97,7 +98,7 @@ def test_the_example_of_an_identifier_keeps_to_the_limits_that_were_decided(
     ids = np.arange(lowest, lowest + width + 1)
     pd.DataFrame({"id": ids, "x": ids % 3, "y": ids % 2}).to_csv(path, index=False)
     decided = Overrides(features={"id": FeatureOverride(minimum=lowest, maximum=lowest + width)})
-    contract = load_dataset(path, "y", overrides=decided).contract
+    contract = load_dataset(path, "y", TableOptions(overrides=decided)).contract
     (feature, _) = contract.features
     assert feature.withheld
     contract.row_type.model_validate({"id": feature.example, "x": 1})
@@ -107,7 +108,7 @@ def test_a_closed_category_is_part_of_the_interface_whatever_it_looks_like(tmp_p
     names = [f"station-{n}" for n in range(ROWS)]
     path = write_table(tmp_path, names, 10**8, gaps=False)
     decided = Overrides(features={"borrower": FeatureOverride(closed=True)})
-    contract = load_dataset(path, "repaid", overrides=decided).contract
+    contract = load_dataset(path, "repaid", TableOptions(overrides=decided)).contract
     assert contract.features[0].categories == tuple(sorted(names))
     assert "station-17" in json.dumps(document(Messages(contract, 100), "loans", with_keys=True))
 

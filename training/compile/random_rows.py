@@ -20,7 +20,7 @@ _UNKNOWN = 0.15
 _EXTREME = 0.005
 """The share of numbers of any magnitude."""
 
-_UNKNOWN_TEXTS = ("", " ", "?", "unheard of", "ünbekannt", "nan", "None", "0", "a\0b", "長" * 99)
+_UNKNOWN_TEXTS = ("?", "unheard of", "ünbekannt", "nan", "None", "0", "a\0b", "長" * 99)
 
 _Column = list[Value]
 

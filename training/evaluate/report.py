@@ -39,10 +39,10 @@ def print_result(training: "Training", console: Console) -> None:
     if not decision.is_champion:
         console.print(served_line(training.settings.name, training.outcome), highlight=False, markup=False)
     console.print(compiled_line(lineage.compilation), highlight=False, markup=False)
-    notes = all_notes(training)
-    if notes:
+    warnings = _warnings(training)
+    if warnings:
         console.print()
-        for note in notes:
+        for note in warnings:
             console.print(f"[yellow]Note:[/] {escape(note)}", highlight=False)
     console.print()
     for purpose, command in _next_commands(training).items():
@@ -116,17 +116,19 @@ def _candidate_cells(logged: "LoggedCandidate") -> list[str]:
 
 
 def all_notes(training: "Training") -> list[str]:
-    """The doubts about the table and the comparison, and scikit-learn's warnings."""
-    decision = training.outcome.decision
-    return [
-        *training.dataset.notes,
-        *([] if decision.note is None else [decision.note]),
-        *(
-            f"{logged.evaluation.candidate.title}: {note}"
-            for logged in training.candidates
-            for note in logged.evaluation.notes
-        ),
+    """The notes on the table, which are printed when it is read, and scikit-learn's warnings."""
+    return [*training.dataset.notes, *_warnings(training)]
+
+
+def _warnings(training: "Training") -> list[str]:
+    """What makes the comparison less than fair, and scikit-learn's warnings."""
+    doubt = training.outcome.decision.note
+    fitting = [
+        f"{logged.evaluation.candidate.title}: {note}"
+        for logged in training.candidates
+        for note in logged.evaluation.notes
     ]
+    return fitting if doubt is None else [doubt, *fitting]
 
 
 def _next_commands(training: "Training") -> dict[str, str]:

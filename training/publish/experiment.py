@@ -236,7 +236,7 @@ def _mlflow_dataset(dataset: Dataset) -> PandasDataset:
         # MLflow registers its class for local files twice, and warns that it chooses one of them.
         return from_pandas(
             dataset.frame.assign(**{target: dataset.labels}),
-            source=str(dataset.table.path.absolute()),
+            source=dataset.table.location,
             targets=target,
             name=dataset.table.name,
             digest=dataset.table.sha256[:_DIGEST_LENGTH],

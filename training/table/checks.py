@@ -9,9 +9,9 @@ import pandas as pd
 import pandera.pandas as pa
 
 from service.model.contract import LARGEST_NUMBER, Contract, Feature
-from training.table.column import Column, looks_like_identifier
+from training.table.columns.column import Column
 from training.table.features import to_value
-from training.training_errors import TableInvalid, Violation
+from training.table_errors import TableInvalid, Violation
 
 
 def check_labels(labels: pd.Series, target: str, folds: int) -> None:
@@ -94,13 +94,7 @@ def unusable_reason(column: Column) -> str | None:
 
 
 def doubts(columns: Mapping[str, Column], labels: pd.Series) -> Iterator[str]:
-    """Notes on columns that look like identifiers, and on duplicate rows."""
-    for name, column in columns.items():
-        if looks_like_identifier(column):
-            yield (
-                f"{name!r} looks like an identifier, from which nothing carries over to new rows; "
-                f"leave it out with --drop {name!r} if it is one"
-            )
+    """Notes on rows that are copies of others."""
     rows = pd.concat([*(column.values for column in columns.values()), labels], axis=1)
     copies = int(rows.duplicated().sum())
     if copies:

@@ -4,7 +4,6 @@ This is the first stage of a training. An invalid table is always rejected here,
 run is logged.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,15 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from service.model.contract import Contract, Matrix
-from training.table.checks import check_features, check_labels, check_numbers, doubts, unusable_reason
-from training.table.column import Column, read_column
+from training.table.checks import check_features, check_labels, check_numbers, doubts
+from training.table.feature_columns import FeatureColumns, read_features, table_decimal
 from training.table.features import infer_contract
 from training.table.labels import describe_target, label_array, read_labels
+from training.table.options import TableOptions
 from training.table.overrides import Overrides
-from training.table.table_file import Table, read_table
-from training.training_errors import (
+from training.table.source.reading import read_table
+from training.table.source.table import Table
+from training.table_errors import (
     ColumnUnknown,
     NoUsableFeature,
     OverridesInvalid,
@@ -84,49 +85,49 @@ def _check_portion(portion: Portion, label: object, needed: int, test_size: floa
         raise SplitTooSmall(test_size, f"class {label!r} has {rows} rows in the {name} split, not {needed}")
 
 
-def load_dataset(
-    path: Path, target: str, *, drop: Sequence[str] = (), overrides: Overrides | None = None
-) -> Dataset:
+def load_dataset(data: str | Path, target: str, options: TableOptions | None = None) -> Dataset:
     """Read a table, infer its contract and check both; raises InputRefused."""
-    overrides = overrides or Overrides()
-    table = read_table(path)
-    _check_names(table, target, drop)
-    labels = read_labels(target, table.columns[target], typed=table.typed)
-    check_labels(labels, target, FOLDS)
-    names = [name for name in table.columns if name != target and name not in drop]
-    _check_overrides(overrides, names)
-    columns = {name: _column(table, name, overrides) for name in names}
-    empty = {name: reason for name, column in columns.items() if (reason := unusable_reason(column))}
-    notes = [*table.notes, *(f"{name!r} {reason}; it was left out" for name, reason in empty.items())]
-    columns = {name: column for name, column in columns.items() if name not in empty}
-    if not columns:
+    options = options or TableOptions()
+    table = read_table(data, options.source)
+    _check_names(table, target, options)
+    names = [name for name in table.columns if name != target and name not in options.drop]
+    rules = options.with_decimal(table_decimal(table, names))
+    labels = read_labels(target, table.take(target), rules, typed=table.typed)
+    check_labels(labels.values, target, FOLDS)
+    features = read_features(table, names, rules, options)
+    notes = [*table.notes, *labels.notes, *features.notes]
+    if not features.columns:
         raise NoUsableFeature(target, notes)
-    check_numbers(columns)
-    contract = infer_contract(
-        columns, describe_target(target, labels, overrides.target.description), overrides
-    )
-    frame = pd.DataFrame({name: column.values for name, column in columns.items()})
+    return _checked(table, target, labels.values, features, notes, options.overrides)
+
+
+def _checked(
+    table: Table,
+    target: str,
+    labels: pd.Series,
+    features: FeatureColumns,
+    notes: list[str],
+    overrides: Overrides,
+) -> Dataset:
+    check_numbers(features.columns)
+    described = describe_target(target, labels, overrides.target.description)
+    contract = infer_contract(features.columns, described, overrides, features.units)
+    frame = pd.DataFrame({name: column.values for name, column in features.columns.items()})
     check_features(frame, contract)
-    notes.extend(doubts(columns, labels))
+    notes.extend(doubts(features.columns, labels))
     return Dataset(table, contract, frame, label_array(labels, contract.target), tuple(notes))
 
 
-def _check_names(table: Table, target: str, drop: Sequence[str]) -> None:
+def _check_names(table: Table, target: str, options: TableOptions) -> None:
     known = list(table.columns)
-    if target not in known:
-        raise ColumnUnknown("--target", target, known)
-    for name in drop:
+    named = {"--drop": options.drop, "--keep": options.keep, "--as": options.kinds}
+    for option, name in [("--target", target), *((key, name) for key in named for name in named[key])]:
         if name not in known:
-            raise ColumnUnknown("--drop", name, known)
-    if target in drop:
+            raise ColumnUnknown(option, name, known)
+    if target in options.drop:
         raise TargetDropped(target)
-
-
-def _check_overrides(overrides: Overrides, names: Sequence[str]) -> None:
-    unknown = [name for name in overrides.features if name not in names]
+    unknown = [
+        name for name in options.overrides.features if name not in known or name in (target, *options.drop)
+    ]
     if unknown:
         raise OverridesInvalid(f"{name!r} is no feature of the table" for name in unknown)
-
-
-def _column(table: Table, name: str, overrides: Overrides) -> Column:
-    return read_column(name, table.columns[name], typed=table.typed, declared=overrides.of(name).type)

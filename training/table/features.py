@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from service.model.contract import Contract, Feature, FeatureType, Target, Value
-from training.table.column import Column, looks_like_identifier
+from training.table.columns.column import Column
+from training.table.columns.identifiers import looks_like_identifier
 from training.table.overrides import FeatureOverride, Overrides
-from training.training_errors import OverridesInvalid
+from training.table_errors import OverridesInvalid
 
 WITHHELD_EXAMPLE = "withheld"
 """The example of a category that looks like an identifier."""
@@ -17,23 +18,38 @@ FrameValue = float | str | None
 """A value of the frame; NaN or None if it is missing."""
 
 
-def infer_contract(columns: Mapping[str, Column], target: Target, overrides: Overrides) -> Contract:
-    """The contract of columns that all have values; raises OverridesInvalid if an override is impossible."""
-    features = tuple(describe_feature(name, column, overrides.of(name)) for name, column in columns.items())
+def infer_contract(
+    columns: Mapping[str, Column],
+    target: Target,
+    overrides: Overrides,
+    units: Mapping[str, str] | None = None,
+) -> Contract:
+    """The contract of columns that all have values, with the units that were read beside their numbers.
+
+    Raises OverridesInvalid if an override is impossible.
+    """
+    units = units or {}
+    features = tuple(
+        describe_feature(name, column, overrides.of(name), units.get(name))
+        for name, column in columns.items()
+    )
     return Contract(features=features, target=target)
 
 
-def describe_feature(name: str, column: Column, override: FeatureOverride) -> Feature:
+def describe_feature(
+    name: str, column: Column, override: FeatureOverride, unit: str | None = None
+) -> Feature:
     """A feature with its observed properties, unless the override replaces them.
 
     The values of a column that looks like an identifier are withheld, unless it is a closed category.
     """
-    withheld = looks_like_identifier(column) and not override.closed
+    withheld = looks_like_identifier(name, column) and not override.closed
     facts: dict[str, object] = {
         "name": name,
         "type": column.type,
         "nullable": bool(column.values.isna().any()),
         "withheld": withheld,
+        "unit": unit,
         **(_placeholder(column, override) if withheld else _observed(column)),
     }
     try:

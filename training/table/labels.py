@@ -1,13 +1,24 @@
 """The target column: the label of every row, and the checks that it is a target for classification."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from service.model.contract import Target
+from service.model.contract import LARGEST_EXACT_INTEGER, Target
 from service.model.label import Label, TargetType
-from training.table.column import Column, read_column
-from training.training_errors import ColumnUnsupported, IntegersInexact, TargetContinuous
+from training.table.columns.column import Column, ReadColumn
+from training.table.columns.text_column import TextRules
+from training.table.columns.typed_column import read_column
+from training.table_errors import (
+    ColumnUnsupported,
+    IntegersInexact,
+    LabelInvalid,
+    LabelsInexact,
+    LabelsMissing,
+    TargetContinuous,
+)
 
 _MANY_CLASSES = 20
 _FEW_ROWS_A_CLASS = 10
@@ -15,29 +26,52 @@ _FEW_ROWS_A_CLASS = 10
 _DTYPES: dict[TargetType, type] = {"text": np.str_, "integer": np.int64, "boolean": np.bool_}
 
 
-def read_labels(name: str, array: pa.ChunkedArray, *, typed: bool) -> pd.Series:
-    """The labels as ``str``, ``int`` or ``bool``, with None for a missing one.
+class ReadLabels(NamedTuple):
+    """The labels as ``str``, ``int`` or ``bool``, with None for a missing one, and notes on them."""
 
-    Raises TargetContinuous if the values are quantities instead of classes.
+    values: pd.Series
+    notes: tuple[str, ...]
+
+
+def read_labels(name: str, array: pa.ChunkedArray, rules: TextRules, *, typed: bool) -> ReadLabels:
+    """The labels of every row.
+
+    Raises TargetContinuous if the values are quantities instead of classes, LabelsMissing if a text such as
+    ``None`` was read as missing, LabelInvalid, and the errors of ``read_column``.
     """
     try:
-        column = read_column(name, array, typed=typed, declared=None)
+        read = read_column(name, array, rules, typed=typed)
     except ColumnUnsupported as error:
         raise TargetContinuous(name, error.content) from error
     except IntegersInexact as error:
-        raise TargetContinuous(name, "integers of 2**53 and more") from error
+        raise LabelsInexact(name) from error
+    column = read.column
+    if column.type in ("date", "datetime"):
+        raise TargetContinuous(name, "dates or times")
     _check_countable(name, column)
     if column.type == "category":
-        return column.values
+        _check_texts(name, read)
+        return ReadLabels(column.values, read.notes)
     as_label = bool if column.type == "boolean" else int
     labels = [None if np.isnan(value) else as_label(value) for value in column.values]
-    return pd.Series(np.array(labels, dtype=object), dtype=object)
+    return ReadLabels(pd.Series(np.array(labels, dtype=object), dtype=object), read.notes)
+
+
+def _check_texts(name: str, read: ReadColumn) -> None:
+    if read.missing_texts:
+        raise LabelsMissing(name, read.missing_texts)
+    for label in read.column.values.dropna().unique():
+        if "\0" in label:
+            # numpy's texts end at their last character that is not NUL.
+            raise LabelInvalid(name, label, "contains the character NUL")
 
 
 def _check_countable(name: str, column: Column) -> None:
     if column.type not in ("float", "integer"):
         return
     numbers = column.values.dropna()
+    if numbers.abs().max() >= LARGEST_EXACT_INTEGER:
+        raise LabelsInexact(name)
     fractions = numbers[numbers % 1 != 0]
     if not fractions.empty:
         raise TargetContinuous(name, f"numbers such as {fractions.iloc[0]:g}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.model.contract import FeatureType
-from training.training_errors import OverridesInvalid
+from training.table_errors import OverridesInvalid
 
 
 class _Part(BaseModel):

@@ -71,7 +71,7 @@ def test_the_logged_model_predicts_from_a_dataframe_as_pandas_reads_it(
     mixed_training: Training, own_stores: Path
 ) -> None:
     candidates = _opened(mixed_training, own_stores).candidates
-    frame = pd.read_csv(mixed_training.dataset.table.path).drop(columns="outcome")
+    frame = pd.read_csv(mixed_training.dataset.table.location).drop(columns="outcome")
     for logged in candidates:
         model = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
         expected = logged.evaluation.pipeline.predict(mixed_training.dataset.frame)

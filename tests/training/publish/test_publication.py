@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import bentoml
 import mlflow
 import numpy as np
@@ -172,7 +174,7 @@ class TestFailure:
     def test_the_alias_and_the_published_model_stay_those_of_the_last_success(
         self, iris_dataset: Dataset, progress: Progress
     ) -> None:
-        settings = Settings("steady", 0.2, 42, iris_dataset.table.path.parent)
+        settings = Settings("steady", 0.2, 42, Path(iris_dataset.table.location).parent)
         split = iris_dataset.split(0.2, 42)
         first = train(iris_dataset, split, settings, progress, CANDIDATES[:1])
         with pytest.raises(PublicationFailed, match="golden rows differ"):
@@ -184,7 +186,7 @@ class TestFailure:
     def test_a_model_that_mlflow_cannot_log_is_neither_registered_nor_published(
         self, iris_dataset: Dataset, progress: Progress
     ) -> None:
-        settings = Settings("refused", 0.2, 42, iris_dataset.table.path.parent)
+        settings = Settings("refused", 0.2, 42, Path(iris_dataset.table.location).parent)
         with pytest.raises(TrackingFailed, match="untrusted types"):
             train(iris_dataset, iris_dataset.split(0.2, 42), settings, progress, [UNTRUSTED])
         assert versions("refused") == []
@@ -195,7 +197,7 @@ class TestFailure:
 def test_one_table_and_seed_give_the_same_choice_and_metrics_again(
     mixed_dataset: Dataset, progress: Progress
 ) -> None:
-    settings = Settings("again", 0.2, 42, mixed_dataset.table.path.parent)
+    settings = Settings("again", 0.2, 42, Path(mixed_dataset.table.location).parent)
     first, second = (
         train(mixed_dataset, mixed_dataset.split(0.2, 42), settings, progress, CANDIDATES[:2])
         for _ in range(2)

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from training.table.table_file import read_table
+from training.table.source.reading import read_table
 
 SIGNALS = 80
 """Where Arrow handles signals itself, each is lost with a chance of one in ten."""

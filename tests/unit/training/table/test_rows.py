@@ -17,7 +17,8 @@ from service.model.reference_profile import NO_FLAGS
 from tests.support.row_flags import flagged
 from training.publish.golden_rows import json_rows
 from training.table.dataset import Dataset, load_dataset
-from training.training_errors import NoUsableFeature
+from training.table.options import TableOptions
+from training.table_errors import ColumnMixed, ColumnUnsupported, NoUsableFeature
 
 COLUMNS = {
     "float": st.floats(-1e30, 1e30),
@@ -51,8 +52,10 @@ def load(frame: pd.DataFrame, *, as_parquet: bool) -> Dataset:
         else:
             frame.to_csv(path, index=False, lineterminator="\r\n")
         try:
-            return load_dataset(path, "label")
-        except NoUsableFeature:
+            # Many of these columns would look like identifiers.
+            names = tuple(name for name in frame.columns if name != "label")
+            return load_dataset(path, "label", TableOptions(keep=names))
+        except (NoUsableFeature, ColumnMixed, ColumnUnsupported):
             assume(False)
             raise
 

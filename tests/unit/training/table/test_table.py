@@ -6,8 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from training.table.table_file import read_table
-from training.training_errors import ColumnsDuplicated, TableUnreadable
+from training.table.columns.distinct import DistinctTexts
+from training.table.source.reading import read_table
+from training.table_errors import ColumnsDuplicated, TableUnreadable
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -28,13 +29,9 @@ def test_the_digest_is_that_of_the_files_bytes(tmp_path: Path) -> None:
 
 def test_spaces_around_values_and_names_are_not_part_of_them(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", b'a , b\n 1 , x \n2," y"\n')
-    assert texts(path) == {"a": ["1", "2"], "b": ["x", "y"]}
-
-
-@pytest.mark.parametrize("missing", ["", "NA", "n/a", "NULL", "nan", "None", " NA "])
-def test_these_texts_of_a_csv_stand_for_a_missing_value(tmp_path: Path, missing: str) -> None:
-    path = write(tmp_path / "t.csv", f"a,b\n{missing},1\nx,2\n".encode())
-    assert texts(path)["a"] == [None, "x"]
+    table = read_table(path)
+    columns = {name: DistinctTexts.of(column).texts.to_pylist() for name, column in table.columns.items()}
+    assert columns == {"a": ["1", "2"], "b": ["x", "y"]}
 
 
 def test_a_csv_may_begin_with_a_byte_order_mark_and_blank_lines(tmp_path: Path) -> None:
@@ -50,14 +47,15 @@ def test_quoted_fields_may_hold_commas_quotes_and_line_breaks(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "Empty CSV file"),
+        (b"", "it is empty"),
+        (b"a\n1\n", "one column.*--delimiter"),
         (b"a,b\n", "no rows"),
-        (b"a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
-        (b"a,b\n1,2,3\n", "Expected 2 columns, got 3"),
-        (b"a,b\n\xff,2\n", "can't decode byte"),
+        (b"a,b\n1,2\n3\n", r"row 2 \(line 3\) has 1 fields, the header 2"),
+        (b"a,b\n1,2,3\n", r"row 1 \(line 2\) has 3 fields, the header 2"),
+        (b"a,b\n\xff,2\n", "line 2 is not UTF-8.*--encoding cp1252"),
         (b"PAR1 and then nothing of it", "Parquet"),
     ],
-    ids=["empty", "header only", "short row", "long row", "not utf-8", "broken parquet"],
+    ids=["empty", "one column", "header only", "short row", "long row", "not utf-8", "broken parquet"],
 )
 def test_what_is_no_table_is_refused_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     with pytest.raises(TableUnreadable, match=reason):
@@ -85,13 +83,16 @@ def test_parquet_is_known_by_its_content_not_its_suffix(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table({"a": [1, None], "b": ["", "x"]}), path)
     table = read_table(path)
     assert table.typed
-    assert texts(path) == {"a": [1, None], "b": [None, "x"]}
+    assert texts(path) == {"a": [1, None], "b": ["", "x"]}
 
 
-def test_a_dataframes_saved_index_is_no_column(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"a": [1, 2]}, index=pd.Index([7, 9], name="key"))
+@pytest.mark.parametrize(("name", "columns"), [(None, ["a"]), ("key", ["a", "key"])])
+def test_a_dataframes_index_is_a_column_if_it_has_a_name(
+    tmp_path: Path, name: str | None, columns: list[str]
+) -> None:
+    frame = pd.DataFrame({"a": [1, 2]}, index=pd.Index([7, 9], name=name))
     frame.to_parquet(tmp_path / "t.parquet")
-    assert texts(tmp_path / "t.parquet") == {"a": [1, 2]}
+    assert list(read_table(tmp_path / "t.parquet").columns) == columns
 
 
 def test_dictionaries_and_large_strings_are_read_as_their_values(tmp_path: Path) -> None:
@@ -103,6 +104,6 @@ def test_dictionaries_and_large_strings_are_read_as_their_values(tmp_path: Path)
     pa.parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
     assert texts(tmp_path / "t.parquet") == {
         "dictionary": ["x", "y", "x"],
-        "large": ["x", None, "z"],
+        "large": ["x", "", "z"],
         "view": ["x", "y", "z"],
     }

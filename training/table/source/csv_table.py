@@ -1,0 +1,143 @@
+"""A CSV file as columns of texts.
+
+Arrow parses it, because Arrow is strict where dataframe readers guess: a short row is an error and not a gap.
+Where Arrow refuses, the file is read again row by row, to name the row.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from training.table.source.csv_dialect import Dialect, dialect_of
+from training.table.source.file_content import utf8_stream
+from training.table_errors import EncodingUnknown, TableUnreadable
+
+_SAMPLE_BYTES = 1 << 20
+_LONGEST_FIELD = 1 << 27
+
+
+def read_csv(
+    path: Path, delimiter: str | None, encoding: str | None
+) -> tuple[list[str], list[pa.ChunkedArray], list[str]]:
+    """The names and texts of the columns, and notes on how the file is written.
+
+    Raises TableUnreadable, EncodingUnknown and DelimiterUnknown, and OSError.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    dialect = None
+    try:
+        with utf8_stream(path, encoding) as stream:
+            text, is_cut = _sample(stream)
+            dialect = dialect_of(text, delimiter, path, is_cut=is_cut)
+        _check_header(path, dialect)
+        if not dialect.has_rows and not is_cut:
+            raise TableUnreadable(path, "it has no rows")
+        with utf8_stream(path, encoding) as stream:
+            table = _parsed(stream, dialect)
+    except UnicodeDecodeError as error:
+        raise _wrong_encoding(path, encoding) from error
+    except pa.ArrowInvalid as error:
+        if dialect is None or "UTF8" in str(error):
+            raise _wrong_encoding(path, encoding) from error
+        raise TableUnreadable(path, _odd_row(path, encoding, dialect)) from error
+    except (csv.Error, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TableUnreadable(path, "it is damaged, or ends too early") from error
+    columns = table.columns[: len(dialect.header)]
+    extra = table.columns[len(dialect.header) :]
+    if any(_has_text(column) for column in extra):
+        raise TableUnreadable(path, _odd_row(path, encoding, dialect))
+    return list(dialect.header), columns, _notes(dialect)
+
+
+def _sample(stream: BinaryIO) -> tuple[str, bool]:
+    """The beginning of the text, and whether the file goes on after it."""
+    content = stream.read(_SAMPLE_BYTES + 1)
+    is_cut = len(content) > _SAMPLE_BYTES
+    text = codecs.getincrementaldecoder("utf-8")().decode(content[:_SAMPLE_BYTES], final=not is_cut)
+    return text, is_cut
+
+
+def _check_header(path: Path, dialect: Dialect) -> None:
+    if not dialect.header:
+        raise TableUnreadable(path, "it is empty")
+    if len(dialect.header) == 1:
+        raise TableUnreadable(path, "it has one column; name the delimiter with --delimiter if it has more")
+
+
+def _parsed(stream: BinaryIO, dialect: Dialect) -> pa.Table:
+    places = [str(place) for place in range(dialect.width)]
+    return pyarrow.csv.read_csv(
+        stream,
+        # Fields may contain line breaks. Names are read from the header itself, so duplicates stay.
+        parse_options=pyarrow.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
+        read_options=pyarrow.csv.ReadOptions(skip_rows=dialect.header_lines, column_names=places),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(places, pa.string())),
+    )
+
+
+def _wrong_encoding(path: Path, encoding: str | None) -> EncodingUnknown | TableUnreadable:
+    if encoding is not None:
+        return TableUnreadable(path, f"it has bytes that are not {encoding}; name another --encoding")
+    with utf8_stream(path, "utf-8") as stream:
+        row = next((row for row, line in enumerate(stream, start=1) if not _is_utf8(line)), 1)
+    return TableUnreadable(
+        path,
+        f"line {row:,} is not UTF-8. Use --encoding cp1252 if a Western European Windows program wrote it; "
+        f"else name its encoding, such as latin-1",
+    )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _odd_row(path: Path, encoding: str | None, dialect: Dialect) -> str:
+    """The first row that has too many or too few fields, as a sentence."""
+    expected = len(dialect.header)
+    with utf8_stream(path, encoding) as stream:
+        lines = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        for _ in range(dialect.header_lines):
+            lines.readline()
+        rows = csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=True, strict=True)
+        try:
+            for number, row in enumerate(filter(None, rows), start=1):
+                if any(row[expected:]) or len(row) not in (expected, dialect.width):
+                    line = dialect.header_lines + rows.line_num
+                    return (
+                        f"row {number:,} (line {line:,}) has {len(row)} fields, the header {expected}; "
+                        f"a field that contains {dialect.delimiter!r} needs quotation marks"
+                    )
+        except csv.Error:
+            line = dialect.header_lines + rows.line_num
+            return f"a quotation mark is not closed, or in the middle of a field, up to line {line:,}"
+    return "its rows have different numbers of fields"
+
+
+def _has_text(column: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.not_equal(column, "")).as_py())
+
+
+def _notes(dialect: Dialect) -> list[str]:
+    notes = []
+    if dialect.comments:
+        lines = "1 comment line" if dialect.comments == 1 else f"{dialect.comments} comment lines"
+        notes.append(f"{lines} before the header: left out")
+    if dialect.delimiter != ",":
+        notes.append(f"the delimiter is {_named(dialect.delimiter)}")
+    return notes
+
+
+def _named(delimiter: str) -> str:
+    return "the tab character" if delimiter == "\t" else repr(delimiter)
