@@ -94,15 +94,16 @@ def resolve_tag(tag: str) -> str:
     newest that was is taken, if there is one.
     """
     found = _get(tag)
-    if (":" not in tag or tag.endswith(":latest")) and not _was_champion(found):
+    if (":" not in tag or tag.endswith(":latest")) and not was_champion(found):
         stored = sorted(bentoml.models.list(found.tag.name), key=lambda each: each.info.creation_time)
-        champions = [each for each in stored if _was_champion(each)]
+        champions = [each for each in stored if was_champion(each)]
         if champions and found.tag == stored[-1].tag:
             found = champions[-1]
     return str(found.tag)
 
 
-def _was_champion(stored: bentoml.Model) -> bool:
+def was_champion(stored: bentoml.Model) -> bool:
+    """Whether a stored model was champion when it was published."""
     lineage = stored.info.metadata.get(LINEAGE_KEY)
     return isinstance(lineage, Mapping) and lineage.get("alias") is not None
 
