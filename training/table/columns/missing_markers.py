@@ -1,8 +1,8 @@
 """The texts that stand for a missing value.
 
-An empty text is always missing, and so is a text that a person adds. The markers of pandas are missing in
-every column, in any case. Further placeholders, such as ``?``, are missing in columns of numbers, booleans and
-dates, where they can be nothing else. In a column of texts they are texts.
+An empty text is always missing, and so are the texts that a person adds. The markers of pandas are missing in
+every column and in any case. Further placeholders, such as ``?``, are missing in columns of numbers, booleans
+and dates, where they can be nothing else. In a column of texts they are texts.
 """
 
 import re
