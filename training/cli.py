@@ -1,8 +1,8 @@
 """``python -m training``: the options, the environment of the process, and the exit codes.
 
-0: a model is published. 2: the table or an option was refused, and nothing was logged or published.
-1: MLflow or the BentoML store failed. 130 or 143: SIGINT (Ctrl-C) or SIGTERM ended the training. Unless the
-code is 0, the served model stays the same.
+0: a model is published, as champion or not. 2: the table or an option was refused, and nothing was logged or
+published. 1: MLflow or the BentoML store failed. 130 or 143: SIGINT (Ctrl-C) or SIGTERM ended the training.
+Unless the code is 0, the served model stays the same.
 """
 
 import json
@@ -56,6 +56,8 @@ class Options:
     table: TableArguments
     test_size: float
     seed: int
+    margin: float
+    force: bool
     json: bool
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
@@ -115,6 +117,8 @@ def _train(
             options.test_size,
             options.seed,
             Path.cwd(),
+            options.margin,
+            options.force,
             are_candidates_chosen=bool(options.only),
         )
         training = train(dataset, split, settings, progress, candidates, interruption)
@@ -156,6 +160,16 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     if not 0 < share < 1:
         raise click.BadParameter(f"{text!r} is not a share between 0 and 1.")
     return share
+
+
+def _margin(_: click.Context, __: click.Parameter, text: str) -> float:
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = -1
+    if not 0 <= margin < 1:
+        raise click.BadParameter(f"{text!r} is not a share of at least 0 and less than 1.")
+    return margin
 
 
 def _seed(_: click.Context, __: click.Parameter, text: str) -> int:
@@ -208,6 +222,15 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--without", callback=_names, multiple=True, metavar="CANDIDATE", help="Leave these candidates out."
 )
+@click.option(
+    "--margin",
+    callback=_margin,
+    default="0.01",
+    show_default=True,
+    metavar="SHARE",
+    help="By how much the macro F1 of a new champion may be below that of the present one.",
+)
+@click.option("--force", is_flag=True, help="Make the best model champion, however it compares.")
 @click.option("--json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     *,
@@ -217,6 +240,8 @@ def command(
     contract: Path | None,
     test_size: float,
     seed: int,
+    margin: float,
+    force: bool,
     json: bool,
     only: tuple[str, ...],
     without: tuple[str, ...],
@@ -231,4 +256,10 @@ def command(
         name, contract = name or DEFAULT_MODEL, contract or TABLES / "iris.contract.json"
     elif target is None or name is None:
         raise click.UsageError("--data needs --target and --name.")
+<<<<<<< HEAD
     return Options(data, target, name, contract, arguments, test_size, seed, json, only, without)
+=======
+    return Options(
+        data, target, name, contract, arguments, test_size, seed, margin, force, json, only, without
+    )
+>>>>>>> main

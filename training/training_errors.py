@@ -2,18 +2,16 @@
 
     TabentoError
     +-- TrainingError
-        +-- InputRefused                exit 2; nothing was fitted, logged or published (and table_errors.py)
-        |   +-- CandidateUnknown
-        |   +-- NoCandidateLeft
+        +-- InputRefused                exit 2; nothing was fitted, logged or published (table_errors.py)
         +-- TrackingFailed              exit 1
         +-- PublicationFailed           exit 1
         +-- FoldProcessEnded            exit 1
         +-- ConversionRefused           the training goes on, and scikit-learn serves
+        +-- ChampionIncomparable        the training goes on, and the champion stays
+        +-- ChampionReplaced            the training goes on, and compares again
 
 Each is made from facts and forms its own message, which names the remedy if there is one.
 """
-
-from collections.abc import Sequence
 
 from service.errors import TabentoError
 
@@ -24,20 +22,6 @@ class TrainingError(TabentoError):
 
 class InputRefused(TrainingError):
     """The table, the override file or an option is invalid."""
-
-
-class CandidateUnknown(InputRefused):
-    """An option names a candidate that does not exist."""
-
-    def __init__(self, option: str, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"{option} {name}: there is no such candidate. There are {', '.join(known)}.")
-
-
-class NoCandidateLeft(InputRefused):
-    """The options leave every candidate out."""
-
-    def __init__(self) -> None:
-        super().__init__("--only and --without leave no candidate; name one that --without does not.")
 
 
 class TrackingFailed(TrainingError):
@@ -72,3 +56,14 @@ class ConversionRefused(TrainingError):
 
     def __init__(self, step: str) -> None:
         super().__init__(f"{step} cannot be compiled")
+
+
+class ChampionIncomparable(TrainingError):
+    """The present champion cannot answer the rows of a new training; the reason is the end of a sentence."""
+
+
+class ChampionReplaced(TrainingError):
+    """Another training changed the champion after the comparison, which has to be repeated."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Another training changed the champion of {name}.")
