@@ -108,6 +108,7 @@ def _train(
         for note in dataset.notes:
             progress.note(note)
         split = dataset.split(options.test_size, options.seed)
+        dataset = dataset.excerpt(options.seed)
 
         progress.step("Starting MLflow")
         from training.train import Settings, train
@@ -256,10 +257,6 @@ def command(
         name, contract = name or DEFAULT_MODEL, contract or TABLES / "iris.contract.json"
     elif target is None or name is None:
         raise click.UsageError("--data needs --target and --name.")
-<<<<<<< HEAD
-    return Options(data, target, name, contract, arguments, test_size, seed, json, only, without)
-=======
     return Options(
         data, target, name, contract, arguments, test_size, seed, margin, force, json, only, without
     )
->>>>>>> main

@@ -71,20 +71,13 @@ class Progress:
             self.say(description)
         self._bar.update(self._task, description=description)
 
-<<<<<<< HEAD
-=======
     def note(self, text: str) -> None:
         """Print a note on the step; it stays on the terminal."""
         self._console.print(f"[yellow]Note:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
->>>>>>> main
     def say(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def note(self, text: str) -> None:
-        """Print a note on the step; it stays on the terminal."""
-        self._console.print(f"[yellow]Note:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
     def expect(self, seconds: float, processes: int = 1) -> None:
         """Say that work of so many estimated seconds is left, which so many processes share."""

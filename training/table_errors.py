@@ -257,16 +257,6 @@ class NoUsableFeature(InputRefused):
         super().__init__(f"The table has no usable feature beside its target {target!r}." + _listed(notes))
 
 
-class FeaturesTooMany(InputRefused):
-    """The table has more features than a service can take in a row."""
-
-    def __init__(self, features: int, most: int) -> None:
-        super().__init__(
-            f"The table has {features:,} features, and a service takes at most {most:,}. Select the columns "
-            f"that matter, or leave some out with --drop."
-        )
-
-
 class SplitTooSmall(InputRefused):
     """The split would leave a class without enough rows."""
 

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from service.model.published import Lineage
 from training.candidates.built_in import CANDIDATES, Candidate
 from training.candidates.table_size import TableSize
+from training.evaluate.calibrating import Calibration, calibrate
 from training.evaluate.champion import Choice, choose_champion
 from training.evaluate.evaluation import Evaluation, Scored, fit_and_test
 from training.evaluate.plan import Plan, make_plan
@@ -130,7 +131,20 @@ def _train(
         best = choose_champion(competing)
         fitted = competing if plan.is_whole else [best.champion]
         unfitted = tuple(each for each in scored if each not in fitted)
-        logged = tuple(_fit(each, dataset, split, experiment, settings, progress, cores) for each in fitted)
+        calibration = calibrate(best.champion.out_of_fold)
+        logged = tuple(
+            _fit(
+                each,
+                calibration if each is best.champion and calibration.is_worthwhile else None,
+                dataset,
+                split,
+                experiment,
+                settings,
+                progress,
+                cores,
+            )
+            for each in fitted
+        )
         log_dropped(unfitted, experiment)
         winner = next(each for each in logged if each.evaluation.candidate is best.champion.candidate)
         log_champion(winner.evaluation, best.reason)
@@ -156,6 +170,7 @@ def _announce(plan: Plan, progress: Progress, cores: int) -> None:
 
 def _fit(
     scored: Scored,
+    calibration: Calibration | None,
     dataset: Dataset,
     split: Split,
     experiment: Experiment,
@@ -165,6 +180,6 @@ def _fit(
 ) -> LoggedCandidate:
     title = scored.candidate.title
     progress.step(f"Fitting {title} to all {len(split.train.labels):,} training rows")
-    evaluation = fit_and_test(scored, dataset.contract, split, settings.seed, cores)
+    evaluation = fit_and_test(scored, dataset.contract, split, settings.seed, cores, calibration)
     progress.step(f"Logging {title}")
     return log_candidate(evaluation, dataset, experiment)

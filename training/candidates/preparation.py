@@ -6,11 +6,7 @@ number of values, and a category of a thousand values needs no thousand columns.
 enter its code while a model is fitted, because scikit-learn's encoder computes it from other folds.
 """
 
-<<<<<<< HEAD
-from collections.abc import Callable, Collection, Iterator
-=======
 from collections.abc import Collection, Iterator
->>>>>>> main
 
 from sklearn.base import TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -56,18 +52,6 @@ def sparse_one_hot(contract: Contract, seed: int = 0) -> TransformerMixin:
 
 
 def _one_hot_blocks(contract: Contract, encoder: OneHotEncoder) -> TransformerMixin:
-<<<<<<< HEAD
-    blocks = []
-    for suffix, nullable, scaled, encoded in (
-        ("", False, StandardScaler, encoder),
-        ("_with_gaps", True, _scaled_with_gaps, _with_gaps(encoder)),
-    ):
-        blocks += [
-            (f"numbers{suffix}", scaled(), _positions(contract, NUMBERS, nullable=nullable)),
-            *_date_blocks(contract, suffix, nullable, scaled),
-            (f"categories{suffix}", encoded, _positions(contract, CATEGORIES, nullable=nullable)),
-        ]
-=======
     blocks = [
         ("numbers", StandardScaler(), _positions(contract, NUMBERS, nullable=False)),
         ("numbers_with_gaps", _scaled_with_gaps(), _positions(contract, NUMBERS, nullable=True)),
@@ -75,7 +59,6 @@ def _one_hot_blocks(contract: Contract, encoder: OneHotEncoder) -> TransformerMi
         ("categories", encoder, _positions(contract, CATEGORIES, nullable=False)),
         ("categories_with_gaps", _with_gaps(encoder), _positions(contract, CATEGORIES, nullable=True)),
     ]
->>>>>>> main
     return _united(blocks)
 
 
@@ -84,11 +67,7 @@ def target_coded(contract: Contract, seed: int) -> TransformerMixin:
     coder = _target_coder(contract, seed)
     blocks = [
         ("numbers", StandardScaler(), _positions(contract, NUMBERS)),
-<<<<<<< HEAD
-        *_date_blocks(contract, "", None, StandardScaler),
-=======
         *_date_blocks(contract, fill_gaps=False),
->>>>>>> main
         ("categories", coder, _positions(contract, CATEGORIES, nullable=False)),
         ("categories_with_gaps", _with_gaps(coder), _positions(contract, CATEGORIES, nullable=True)),
     ]
@@ -110,22 +89,11 @@ def _positions(
     ]
 
 
-<<<<<<< HEAD
-def _date_blocks(
-    contract: Contract, suffix: str, nullable: bool | None, scaled: Callable[[], TransformerMixin]
-) -> Iterator[tuple[str, Pipeline, list[int]]]:
-=======
 def _date_blocks(contract: Contract, *, fill_gaps: bool) -> Iterator[tuple[str, Pipeline, list[int]]]:
->>>>>>> main
     """The calendar features of dates, which are then numbers like others."""
     groups: tuple[tuple[DateType, bool], ...] = (("date", False), ("datetime", True))
     for date_type, with_hour in groups:
         about = {"reference_day": contract.reference_day, "with_hour": with_hour}
-<<<<<<< HEAD
-        calendar = FunctionTransformer(calendar_features, kw_args=about)
-        steps = Pipeline([("calendar", calendar), ("numbers", scaled())])
-        yield f"{date_type}s{suffix}", steps, _positions(contract, (date_type,), nullable=nullable)
-=======
         for name, numbers, nullable in (
             ("s", StandardScaler(), False),
             ("s_with_gaps", _scaled_with_gaps() if fill_gaps else StandardScaler(), True),
@@ -133,7 +101,6 @@ def _date_blocks(contract: Contract, *, fill_gaps: bool) -> Iterator[tuple[str, 
             calendar = FunctionTransformer(calendar_features, kw_args=about)
             steps = Pipeline([("calendar", calendar), ("numbers", numbers)])
             yield date_type + name, steps, _positions(contract, (date_type,), nullable=nullable)
->>>>>>> main
 
 
 def _scaled_with_gaps() -> Pipeline:

@@ -26,6 +26,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from service.model.calibration import CalibratedClassifier
 from service.model.contract import Contract, Feature
 from service.model.days import MICROSECONDS_A_DAY
 from service.model.runtime import TRUSTED_TYPES
@@ -162,7 +163,7 @@ def _logged_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[st
             {
                 "data": dataset.table.name,
                 "data_sha256": dataset.table.sha256,
-                "data_rows": len(dataset.labels),
+                "data_rows": dataset.n_rows,
                 "target": dataset.contract.target.name,
                 **parameters,
             }
@@ -175,6 +176,8 @@ def _logged_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[st
 def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experiment) -> LoggedCandidate:
     """Log a candidate as a nested run of the open run."""
     classifier = evaluation.pipeline.named_steps["classify"]
+    if isinstance(classifier, CalibratedClassifier):
+        classifier = classifier.classifier
     # A nested run does not inherit its parent's experiment.
     with mlflow.start_run(
         experiment_id=experiment.experiment_id,
@@ -207,7 +210,7 @@ def log_dropped(scored: Sequence[Scored], experiment: Experiment) -> None:
     for each in scored:
         with mlflow.start_run(
             experiment_id=experiment.experiment_id,
-            run_name=each.candidate.name,
+            run_name=each.candidate.title,
             nested=True,
             tags={TRAINING_TAG: experiment.training_id},
         ):

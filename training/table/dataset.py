@@ -4,7 +4,7 @@ This is the first stage of a training. An invalid table is always rejected here,
 run is logged.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,9 @@ Rows = pd.DataFrame | Matrix
 The dataframe's columns are float64 with NaN or objects with None. Their labels are positions, so that an
 estimator fitted to it takes the service's arrays too.
 """
+
+EXCERPT_ROWS = 100_000
+"""Rows of a large table that are logged and compared."""
 
 FOLDS = 5
 """Of cross-validation; every class needs as many rows in the training split."""
@@ -74,6 +77,20 @@ class Dataset:
     labels: np.ndarray
     notes: tuple[str, ...]
     """Columns that were left out, and doubts, as sentences."""
+    n_rows: int
+    """Of the table."""
+
+    def excerpt(self, seed: int, most_rows: int = EXCERPT_ROWS) -> "Dataset":
+        """The dataset with a random sample of its rows, or itself if it has no more; ``n_rows`` counts all.
+
+        A training needs the whole table only for the split. The rest, which is logged and compared, would
+        hold a second copy of it.
+        """
+        if self.n_rows <= most_rows:
+            return self
+        places = np.sort(np.random.default_rng(seed).choice(self.n_rows, most_rows, replace=False))
+        frame = self.frame.iloc[places].reset_index(drop=True)
+        return replace(self, frame=frame, labels=self.labels[places])
 
     @property
     def rows(self) -> Rows:
@@ -139,7 +156,7 @@ def _checked(
     frame = pd.DataFrame({name: column.values for name, column in features.columns.items()})
     check_features(frame, contract)
     notes.extend(doubts(features.columns, labels))
-    return Dataset(table, contract, frame, label_array(labels, contract.target), tuple(notes))
+    return Dataset(table, contract, frame, label_array(labels, contract.target), tuple(notes), len(labels))
 
 
 def _check_names(table: Table, target: str, options: TableOptions) -> None:
