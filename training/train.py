@@ -127,6 +127,7 @@ def _train(
     with training_run(experiment, dataset, parameters) as run_id:
         _announce(plan, progress, cores)
         scored = select(plan, dataset.contract, split.train, settings.seed, progress, cores)
+        progress.expect(plan.rest_s)
         competing = [each for each in scored if each.dropped is None]
         best = choose_champion(competing)
         fitted = competing if plan.is_whole else [best.champion]
@@ -165,7 +166,6 @@ def _announce(plan: Plan, progress: Progress, cores: int) -> None:
     shared = f" in {processes} processes" if processes > 1 else ""
     seconds = plan.selection_s / processes + plan.rest_s
     progress.say(f"Estimated time: {duration_text(seconds)}{shared}.")
-    progress.expect(plan.selection_s + processes * plan.rest_s, processes)
 
 
 def _fit(

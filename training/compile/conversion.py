@@ -159,9 +159,10 @@ def _flat(step: TransformerMixin | None) -> list[TransformerMixin]:
 def _classified(graph: Graph, rows: Tensor, classifier: ClassifierMixin) -> Tensor:
     if isinstance(classifier, CalibratedClassifier):
         shares = _classified(graph, rows, classifier.classifier)
+        n_classes = len(classifier.classes_)
         smoothed = graph.add("Add", shares, graph.constant(classifier.smoothing))
-        scores = graph.add("Mul", graph.add("Log", smoothed), graph.constant(classifier.exponent))
-        return graph.softmax(scores, len(classifier.classes_))
+        scores = graph.add("Mul", graph.logarithms(smoothed, n_classes), graph.constant(classifier.exponent))
+        return graph.softmax(scores, n_classes)
     if isinstance(classifier, LogisticRegression):
         return _logistic(graph, rows, classifier)
     if isinstance(classifier, RandomForestClassifier):

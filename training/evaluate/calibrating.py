@@ -21,6 +21,7 @@ from training.evaluate.evaluation import OutOfFold
 _SMOOTHINGS = (1e-12, 1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _EXPONENTS = (0.05, 20.0)
 _FEWEST_ERRORS = 10
+_CLOSE = 1e-4
 _STEPS = 12
 """Of Newton's method, for the exponent at a given smoothing; the log loss is convex in it."""
 
@@ -95,7 +96,10 @@ def _fit_exponent(scores: Probabilities, labels: Places) -> tuple[float, float]:
         curvature = float(((shares * scores**2).sum(axis=1) - means**2).mean())
         # A step at most halves or doubles it, because Newton's method overshoots far from the least.
         wanted = exponent - slope / max(curvature, 1e-12)
+        before = exponent
         exponent = float(np.clip(wanted, max(exponent / 2, _EXPONENTS[0]), min(exponent * 2, _EXPONENTS[1])))
+        if abs(exponent - before) < _CLOSE * exponent:
+            break
     return float(_losses(_softmax(exponent * scores), labels).mean()), exponent
 
 

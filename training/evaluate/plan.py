@@ -54,9 +54,13 @@ class Plan:
     @property
     def selection_s(self) -> float:
         """The estimated seconds of one core that the selection takes; half drop out at each rung."""
+        return self.remaining_s(self.candidates, self.rungs)
+
+    def remaining_s(self, candidates: Sequence[Candidate], rungs: Sequence[int]) -> float:
+        """The same for these candidates on the rungs that are left."""
         total = 0.0
-        for place, rows in enumerate(self.rungs):
-            costs = sorted((self.fold_s(each, rows) for each in self.candidates), reverse=True)
+        for place, rows in enumerate(rungs):
+            costs = sorted((self.fold_s(each, rows) for each in candidates), reverse=True)
             total += FOLDS * self.repeats * sum(costs[: max(1, len(costs) >> place)])
         return total
 

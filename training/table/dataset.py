@@ -21,6 +21,7 @@ from training.table.source.reading import read_table
 from training.table.source.table import Table
 from training.table_errors import (
     ColumnUnknown,
+    FeaturesTooMany,
     NoUsableFeature,
     OverridesInvalid,
     SplitTooSmall,
@@ -33,6 +34,9 @@ Rows = pd.DataFrame | Matrix
 The dataframe's columns are float64 with NaN or objects with None. Their labels are positions, so that an
 estimator fitted to it takes the service's arrays too.
 """
+
+MOST_FEATURES = 2_000
+"""Of a row. With more, a service takes seconds to start, and its documents cannot be read."""
 
 EXCERPT_ROWS = 100_000
 """Rows of a large table that are logged and compared."""
@@ -130,6 +134,8 @@ def load_dataset(data: str | Path, target: str, options: TableOptions | None = N
     table = read_table(data, options.source)
     _check_names(table, target, options)
     names = [name for name in table.columns if name != target and name not in options.drop]
+    if len(names) > MOST_FEATURES:
+        raise FeaturesTooMany(len(names), MOST_FEATURES)
     rules = options.with_decimal(table_decimal(table, names))
     labels = read_labels(target, table.take(target), rules, typed=table.typed)
     check_labels(labels.values, target, FOLDS)
