@@ -47,6 +47,8 @@ class Candidate:
     classifier: type[ClassifierMixin]
     parameters: Mapping[str, object]
     takes_seed: bool = True
+    fits_in_threads: bool = False
+    """Whether its parameter ``n_jobs`` divides a fit among threads."""
     preparation: Preparation = one_hot
     parameters_by_rows: Callable[[int], Mapping[str, object]] = lambda _: {}
     """Further parameters, by the number of rows that the candidate is fitted to."""
@@ -99,6 +101,7 @@ CANDIDATES: tuple[Candidate, ...] = (
         RandomForestClassifier,
         {"n_estimators": 100},
         preparation=target_coded,
+        fits_in_threads=True,
         parameters_by_rows=_forest_by_rows,
         seconds=forest_seconds,
     ),

@@ -122,7 +122,7 @@ def fit_and_test(
     pipeline = scored.candidate.pipeline(contract, seed, len(split.train.labels))
     classifier = pipeline[-1]
     # A forest's threads only wait for each other at the end; those of OpenMP spin (see train.py).
-    n_jobs = {"n_jobs": cores} if "n_jobs" in classifier.get_params() else {}
+    n_jobs = {"n_jobs": cores} if scored.candidate.fits_in_threads else {}
     classifier.set_params(**n_jobs)
     with collected_warnings() as notes:
         pipeline.fit(split.train.matrix, split.train.labels)

@@ -12,12 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from service.model.calibration import CalibratedClassifier
 from service.model.compiled import CompiledForm
 from service.model.contract import Contract
 from tests.support.row_flags import flagged
 from tests.support.tables import WriteCsv
 from training.candidates.built_in import CANDIDATES, Candidate
-from training.compile.compilation import BATCHES, RANDOM_ROWS, compare, compile_champion
+from training.compile.compilation import BATCHES, RANDOM_ROWS, TABLE_ROWS, compare, compile_champion
 from training.compile.conversion import to_onnx
 from training.compile.random_rows import random_rows
 from training.table.dataset import Dataset, load_dataset
@@ -155,6 +156,24 @@ def test_neighbours_are_compiled_where_no_ties_tell_them_apart(iris_dataset: Dat
         fitted(NEIGHBOURS, iris_dataset), iris_dataset.contract, iris_dataset.frame.to_numpy(), 42
     )
     assert verdict.accepted
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda candidate: candidate.name)
+def test_calibrated_probabilities_are_compiled(candidate: Candidate, iris_dataset: Dataset) -> None:
+    pipeline = fitted(candidate, iris_dataset)
+    labels = pipeline.predict(iris_dataset.rows)
+    pipeline.set_params(classify=CalibratedClassifier(pipeline[-1], 1.7, 1e-3))
+    np.testing.assert_array_equal(pipeline.predict(iris_dataset.rows), labels)
+    verdict, accepted = compile_champion(pipeline, iris_dataset.contract, iris_dataset.rows, 42)
+    assert (verdict.accepted, verdict.reason) == (True, None)
+    assert verdict.row_independent
+    assert accepted is not None
+
+
+def test_of_a_large_table_a_sample_is_compared(iris_dataset: Dataset) -> None:
+    many = np.tile(np.asarray(iris_dataset.rows), (800, 1))
+    verdict, _ = compile_champion(fitted(LOGISTIC_REGRESSION, iris_dataset), iris_dataset.contract, many, 42)
+    assert verdict.rows == TABLE_ROWS + RANDOM_ROWS < len(many)
 
 
 def test_a_form_that_gives_different_labels_is_not_accepted(iris_dataset: Dataset) -> None:
