@@ -215,7 +215,7 @@ def signature_of(contract: Contract) -> ModelSignature:
 
 
 def _column_type(feature: Feature) -> DataType:
-    if feature.type == "category" or feature.date_type is not None:
+    if feature.is_text:
         return DataType.string
     # pandas reads integers and booleans with gaps as floats.
     return DataType.double if feature.nullable else _NUMBER_TYPES[feature.type]

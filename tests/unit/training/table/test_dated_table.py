@@ -1,32 +1,44 @@
-from collections.abc import Sequence
-from datetime import date
+"""Tables with dates, and what a person decides about them."""
+
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from service.model.days import days_of_text
+from tests.support.tables import WriteCsv
+from training.table.columns.text_column import TextRules
+from training.table.columns.typed_column import read_column
 from training.table.dataset import load_dataset
 from training.table.options import TableOptions
 from training.table.overrides import Overrides
 from training.table_errors import OverridesInvalid, ReferenceDateUnused, TableInvalid
 
-ROWS: list[Sequence[object]] = [[x / 2, "a" if x % 2 else "b", "yes" if x % 3 else "no"] for x in range(30)]
+LABELS = ("no", "yes")
 
 
-def write(path: Path, rows: Sequence[Sequence[object]], header: Sequence[str]) -> Path:
-    pd.DataFrame(rows, columns=list(header)).to_csv(path, index=False)
-    return path
+zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+YEARS = datetime(2, 1, 1), datetime(9998, 12, 31)
+instants = st.datetimes(*YEARS) | st.datetimes(*YEARS, timezones=zones)
+
+
+@given(st.lists(instants, min_size=1), st.sampled_from(["seconds", "milliseconds", "microseconds"]))
+def test_the_texts_of_a_table_have_the_bits_that_the_same_texts_have_in_the_service(
+    values: list[datetime], precision: str
+) -> None:
+    texts = [value.isoformat(" ", precision) for value in values]
+    read = read_column("at", pa.chunked_array([pa.array(texts)]), TextRules(), typed=False)
+    assert read.column.type in ("date", "datetime")
+    assert read.column.values.tolist() == [days_of_text(text, "datetime") for text in texts]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "table.csv"
-
-
-@pytest.fixture
-def dated(path: Path) -> Path:
-    rows = [[f"2024-01-{n + 1:02}", f"2024-02-10T{n % 24:02}:30", row[2]] for n, row in enumerate(ROWS)]
-    return write(path, rows, ["day", "at", "label"])
+def dated(write_csv: WriteCsv) -> Path:
+    rows = [[f"2024-01-{n + 1:02}", f"2024-02-10T{n % 24:02}:30", LABELS[n % 2]] for n in range(30)]
+    return write_csv(["day", "at", "label"], rows)
 
 
 def test_the_contract_has_their_range_and_the_latest_day_as_reference(dated: Path) -> None:
@@ -43,10 +55,10 @@ def test_another_reference_date_may_be_given(dated: Path) -> None:
     assert load_dataset(dated, "label", TableOptions(reference_date=day)).contract.reference_date == day
 
 
-def test_a_reference_date_without_dates_is_refused(path: Path) -> None:
-    options = TableOptions(reference_date=date(2030, 1, 1))
+def test_a_reference_date_without_dates_is_refused(write_csv: WriteCsv) -> None:
+    table = write_csv(["x", "label"], [[n / 2, LABELS[n % 2]] for n in range(30)])
     with pytest.raises(ReferenceDateUnused, match="the table has no column of dates"):
-        load_dataset(write(path, ROWS, ["x", "letter", "label"]), "label", options)
+        load_dataset(table, "label", TableOptions(reference_date=date(2030, 1, 1)))
 
 
 def test_their_limits_are_texts_and_hold_for_the_table(dated: Path) -> None:
