@@ -135,6 +135,7 @@ def http() -> Serving:
         worker.history,
         worker.metrics_page,
         readiness,
+        worker.newer_models,
         requires_keys=settings.api_keys_file is not None,
         schema=TabularClassifier.schema,  # type: ignore[attr-defined]
     )

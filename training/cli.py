@@ -1,8 +1,8 @@
 """``python -m training``: the options, the environment of the process, and the exit codes.
 
-0: a model is published. 2: the table or an option was refused, and nothing was logged or published.
-1: MLflow or the BentoML store failed. 130 or 143: SIGINT (Ctrl-C) or SIGTERM ended the training. Unless the
-code is 0, the served model stays the same.
+0: a model is published, as champion or not. 2: the table or an option was refused, and nothing was logged or
+published. 1: MLflow or the BentoML store failed. 130 or 143: SIGINT (Ctrl-C) or SIGTERM ended the training.
+Unless the code is 0, the served model stays the same.
 """
 
 import json
@@ -56,6 +56,8 @@ class Options:
     table: TableArguments
     test_size: float
     seed: int
+    margin: float
+    force: bool
     json: bool
 
 
@@ -108,7 +110,9 @@ def _train(
         progress.step("Starting MLflow")
         from training.train import Settings, train
 
-        settings = Settings(options.name, options.test_size, options.seed, Path.cwd())
+        settings = Settings(
+            options.name, options.test_size, options.seed, Path.cwd(), options.margin, options.force
+        )
         training = train(dataset, split, settings, progress, candidates, interruption)
     if options.json:
         sys.stdout.write(json.dumps(as_json(training)) + "\n")
@@ -150,6 +154,16 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     return share
 
 
+def _margin(_: click.Context, __: click.Parameter, text: str) -> float:
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = -1
+    if not 0 <= margin < 1:
+        raise click.BadParameter(f"{text!r} is not a share of at least 0 and less than 1.")
+    return margin
+
+
 def _seed(_: click.Context, __: click.Parameter, text: str) -> int:
     if not re.fullmatch("[0-9]+", text) or int(text) > _LARGEST_SEED:
         raise click.BadParameter(f"{text!r} is not a whole number from 0 to {_LARGEST_SEED}.")
@@ -185,6 +199,15 @@ _FILE = click.Path(path_type=Path)
     help="Share of test rows.",
 )
 @click.option("--seed", callback=_seed, default="42", show_default=True, help="Seed of everything random.")
+@click.option(
+    "--margin",
+    callback=_margin,
+    default="0.01",
+    show_default=True,
+    metavar="SHARE",
+    help="By how much the macro F1 of a new champion may be below that of the present one.",
+)
+@click.option("--force", is_flag=True, help="Make the best model champion, however it compares.")
 @click.option("--json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     *,
@@ -194,6 +217,8 @@ def command(
     contract: Path | None,
     test_size: float,
     seed: int,
+    margin: float,
+    force: bool,
     json: bool,
     **table: Any,
 ) -> Options:
@@ -206,4 +231,4 @@ def command(
         name, contract = name or DEFAULT_MODEL, contract or TABLES / "iris.contract.json"
     elif target is None or name is None:
         raise click.UsageError("--data needs --target and --name.")
-    return Options(data, target, name, contract, arguments, test_size, seed, json)
+    return Options(data, target, name, contract, arguments, test_size, seed, margin, force, json)

@@ -6,6 +6,8 @@
         +-- TrackingFailed              exit 1
         +-- PublicationFailed           exit 1
         +-- ConversionRefused           the training goes on, and scikit-learn serves
+        +-- ChampionIncomparable        the training goes on, and the champion stays
+        +-- ChampionReplaced            the training goes on, and compares again
 
 Each is made from facts and forms its own message, which names the remedy if there is one.
 """
@@ -43,3 +45,14 @@ class ConversionRefused(TrainingError):
 
     def __init__(self, step: str) -> None:
         super().__init__(f"{step} cannot be compiled")
+
+
+class ChampionIncomparable(TrainingError):
+    """The present champion cannot answer the rows of a new training; the reason is the end of a sentence."""
+
+
+class ChampionReplaced(TrainingError):
+    """Another training changed the champion after the comparison, which has to be repeated."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Another training changed the champion of {name}.")

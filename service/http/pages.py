@@ -18,6 +18,7 @@ from service.http.openapi import document as openapi_document
 from service.http.openapi.operations import Document
 from service.inference.readiness import WorkerReadiness
 from service.model.contract_view import view_of
+from service.model.newer_model import NewerModels
 from service.model.published import PublishedModel
 from service.native.messages import Health, Messages, ModelInfo
 from service.telemetry.metrics import CONTENT_TYPE
@@ -37,6 +38,7 @@ class Pages:
         history: HistoryPages,
         metrics: MetricsPage,
         readiness: WorkerReadiness,
+        newer_models: NewerModels,
         *,
         requires_keys: bool,
         schema: Callable[[], Mapping[str, object]],
@@ -48,6 +50,7 @@ class Pages:
         self._history_pages = history
         self._metrics_page = metrics
         self._readiness = readiness
+        self._newer_models = newer_models
         self._requires_keys = requires_keys
         self._schema = schema
         self.handlers: Mapping[str, Handler] = {
@@ -115,6 +118,7 @@ class Pages:
     async def _health(self, _: HttpRequest) -> Reply:
         model, audit, readiness = self._served, self._audit, self._readiness
         is_ok = audit.writable and not (audit.mode == "relaxed" and audit.dropped)
+        newer = self._newer_models.found
         status = "ok" if is_ok else "degraded" if readiness.is_ready else "failing"
         state = Health(
             status="draining" if readiness.is_draining else status,
@@ -126,8 +130,11 @@ class Pages:
             audit_writable=audit.writable,
             audit_dropped=audit.dropped,
             uptime_s=round(readiness.uptime_s, 3),
+            newer_model=None if newer is None else newer.tag,
+            newer_model_is_champion=None if newer is None else newer.is_champion,
         )
-        return _json(state, 200 if readiness.is_ready else 503)
+        content = state.model_dump_json(exclude_none=True)
+        return Reply(200 if readiness.is_ready else 503, content.encode())
 
     async def _model_info(self, _: HttpRequest) -> Reply:
         model = self._served
@@ -151,8 +158,8 @@ class Pages:
         return Reply(200, await self._metrics_page.get(), CONTENT_TYPE.encode())
 
 
-def _json(content: BaseModel, status: int = 200) -> Reply:
-    return Reply(status, content.model_dump_json().encode())
+def _json(content: BaseModel) -> Reply:
+    return Reply(200, content.model_dump_json().encode())
 
 
 def _filters(request: HttpRequest) -> HistoryFilters:

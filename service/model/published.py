@@ -44,7 +44,8 @@ class Lineage(BaseModel):
     """The version in MLflow's model registry."""
     registered_model: str
     candidate: str
-    alias: str
+    alias: str | None = None
+    """``champion``; None if the model was not champion when it was published."""
     run_id: str
     experiment: str
     trained_utc: str
@@ -86,8 +87,25 @@ class PublishedModel:
 
 
 def resolve_tag(tag: str) -> str:
-    """The tag with its present version; raises ModelNotPublished if the store has none."""
-    return str(_get(tag).tag)
+    """The tag with its version; a name alone is its champion. Raises ModelNotPublished if there is none.
+
+    Training lets BentoML's file ``NAME/latest`` name the champion. BentoML lets it name the newest model when
+    it deletes or imports one. So if it names the newest, and that was not champion when it was published, the
+    newest that was is taken, if there is one.
+    """
+    found = _get(tag)
+    if (":" not in tag or tag.endswith(":latest")) and not was_champion(found):
+        stored = sorted(bentoml.models.list(found.tag.name), key=lambda each: each.info.creation_time)
+        champions = [each for each in stored if was_champion(each)]
+        if champions and found.tag == stored[-1].tag:
+            found = champions[-1]
+    return str(found.tag)
+
+
+def was_champion(stored: bentoml.Model) -> bool:
+    """Whether a stored model was champion when it was published."""
+    lineage = stored.info.metadata.get(LINEAGE_KEY)
+    return isinstance(lineage, Mapping) and lineage.get("alias") is not None
 
 
 def read_contract(tag: str) -> Contract:

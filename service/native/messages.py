@@ -109,6 +109,16 @@ class Health(BaseModel):
     audit_writable: bool
     audit_dropped: int = Field(description="Records that this worker has dropped since its start.")
     uptime_s: float
+    newer_model: str | None = Field(
+        default=None,
+        description="A model of the same name that entered the store after the served one: the newest "
+        "champion, or else the newest. Left out if there is none. It is not served before a restart.",
+    )
+    newer_model_is_champion: bool | None = Field(
+        default=None,
+        description="Whether it was champion when it was published. If not, a restart does not serve it, "
+        "unless its tag is named.",
+    )
 
 
 class Messages:

@@ -21,7 +21,7 @@ def announce(worker: Worker) -> None:
 
 
 def start_line(worker: Worker, http: Listening | None) -> str:
-    """The line: the model, the addresses and the audit log."""
+    """The line: the model, the addresses, the audit log, and a newer model that waits in the store."""
     settings, lineage = worker.settings, worker.model.lineage
     served = f"{lineage.model_name} version {lineage.model_version} ({worker.model.tag})"
     parts = [f"Serving {served} with {worker.model.predictor.name}"]
@@ -31,6 +31,8 @@ def start_line(worker: Worker, http: Listening | None) -> str:
     if settings.grpc_port:
         parts.append(f"gRPC at {url_host(settings.grpc_host or '127.0.0.1')}:{settings.grpc_port}")
     parts.append(f"audit log {settings.audit_db.resolve()} ({settings.audit_mode})")
+    if worker.newer_models.found is not None:
+        parts.append(str(worker.newer_models.found))
     return ", ".join(parts)
 
 

@@ -16,6 +16,7 @@ from service.inference.admission import Admission
 from service.inference.dataplane import DataPlane
 from service.inference.engine import Engine
 from service.inference.readiness import WorkerReadiness
+from service.model.newer_model import NewerModels
 from service.model.published import PublishedModel, load_model
 from service.settings import Settings
 from service.system.memory import tune_memory
@@ -35,6 +36,7 @@ class Worker:
     """The parts of one worker; all but ``settings`` and ``tag`` exist after ``start``."""
 
     model: PublishedModel
+    newer_models: NewerModels
     audit: AuditLog
     history: HistoryPages
     metrics: Metrics
@@ -69,6 +71,8 @@ class Worker:
             self._keyring.watch()
         self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
         self.model = load_model(self.tag, settings.runtime)
+        self.newer_models = NewerModels(self.tag)
+        self.newer_models.watch()
         self._start_data_plane()
         stop = self._stop_without_drain()
         Drain(self.readiness, settings.drain_seconds).begin_on_sigterm()
@@ -93,6 +97,7 @@ class Worker:
         if self._next_gauges is not None:
             self._next_gauges.cancel()
         self.history.close()
+        self.newer_models.close()
         await self._engine.close()
         self.audit.close()
         if self._keyring is not None:

@@ -36,8 +36,11 @@ def lineage_of(name: str) -> Lineage:
     )
 
 
-def publish_picky(name: str) -> str:
-    """Publish a model that fails on every row whose letter it does not know; gives the tag."""
+def publish_picky(name: str, champion: str | None = None) -> str:
+    """Publish a model that fails on every row whose letter it does not know; gives the tag.
+
+    It is the champion, unless the champion's tag is given.
+    """
     rows: NDArray[np.object_] = np.array([["a"], ["b"], ["a"], ["b"]], dtype=object)
     encoder = OneHotEncoder(handle_unknown="error", sparse_output=False)
     pipeline: Pipeline = make_pipeline(encoder, LogisticRegression())
@@ -49,7 +52,10 @@ def publish_picky(name: str) -> str:
     golden = Golden(
         rows=[{"letter": "a"}, {"letter": "b"}], probabilities=pipeline.predict_proba(rows[:2]).tolist()
     )
-    return publish(pipeline, contract, golden, lineage_of(name))
+    lineage = lineage_of(name)
+    if champion is not None:
+        lineage = lineage.model_copy(update={"alias": None})
+    return publish(pipeline, contract, golden, lineage, is_champion=champion is None, champion=champion)
 
 
 def publish_compiled() -> str:

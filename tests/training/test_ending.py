@@ -22,10 +22,11 @@ STEPS = (
     "Logging gradient",
     "Compiling",
     "Registering",
+    "Comparing logistic",
     "Verifying",
 )
-"""What a training says that it does next; the last two are where there is something to take back."""
-moments = st.tuples(st.sampled_from((*STEPS, *STEPS[-2:] * 2)), st.floats(0, 0.6))
+"""What a training says that it does next; the last three are where there is something to take back."""
+moments = st.tuples(st.sampled_from((*STEPS, *STEPS[-3:] * 2)), st.floats(0, 0.6))
 few = settings(
     max_examples=3,
     phases=(Phase.explicit, Phase.generate),

@@ -9,7 +9,9 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from service.model.runtime import Compilation
+    from training.publish.champion_change import Decision
     from training.publish.experiment import LoggedCandidate
+    from training.publish.winner import Outcome
     from training.train import Training
 
 DEFAULT_MODEL = "iris_classifier"
@@ -22,12 +24,20 @@ def print_result(training: "Training", console: Console) -> None:
     console.print()
     console.print(_candidates_table(training))
     console.print()
-    console.print(f"[bold]Champion: {training.choice.champion.candidate.title}.[/] {training.choice.reason}")
+    decision = training.outcome.decision
+    heading = "Champion" if decision.is_champion else "Winner, but not champion"
+    console.print(
+        f"[bold]{heading}: {training.choice.champion.candidate.title}.[/] {escape(training.choice.reason)}"
+    )
+    for line in comparison_lines(decision):
+        console.print(line, highlight=False, markup=False)
     console.print(
         f"Published [bold]{training.tag}[/], version {lineage.model_version} of {lineage.registered_model} "
-        f"in MLflow ({lineage.alias}); it gave its golden probabilities when loaded back.",
+        f"in MLflow ({lineage.alias or 'not champion'}); it gave its golden probabilities when loaded back.",
         highlight=False,
     )
+    if not decision.is_champion:
+        console.print(served_line(training.settings.name, training.outcome), highlight=False, markup=False)
     console.print(compiled_line(lineage.compilation), highlight=False, markup=False)
     warnings = _warnings(training)
     if warnings:
@@ -38,6 +48,31 @@ def print_result(training: "Training", console: Console) -> None:
     for purpose, command in _next_commands(training).items():
         # Users copy the command, so it must stay on one line.
         console.print(f"[dim]{purpose}:[/] {escape(command)}", highlight=False, soft_wrap=True)
+
+
+def comparison_lines(decision: "Decision") -> list[str]:
+    """The comparison with the champion until now, and what follows from it; empty if there was none."""
+    present, found = decision.present, decision.comparison
+    if present is None:
+        return []
+    if found is None:
+        return [decision.reason]
+    return [
+        f"Compared with version {present.version} ({present.title}) on {found.rows:,} test rows: macro F1 "
+        f"{found.difference:+.4f} ± {found.standard_error:.4f}, log loss {found.log_loss:.4f} instead of "
+        f"{found.other_log_loss:.4f}.",
+        decision.reason,
+    ]
+
+
+def served_line(name: str, outcome: "Outcome") -> str:
+    """What the name alone stands for, after a training whose winner is not champion."""
+    if outcome.served_tag == outcome.tag:
+        return (
+            f"{name} nevertheless stands for {outcome.tag} in this BentoML store, because the store lacks "
+            f"the champion and has no other model of this name."
+        )
+    return f"{name} still stands for {outcome.served_tag}; the new model is served by its tag alone."
 
 
 def compiled_line(compilation: "Compilation") -> str:
@@ -86,15 +121,20 @@ def all_notes(training: "Training") -> list[str]:
 
 
 def _warnings(training: "Training") -> list[str]:
-    return [
+    """What makes the comparison less than fair, and scikit-learn's warnings."""
+    doubt = training.outcome.decision.note
+    fitting = [
         f"{logged.evaluation.candidate.title}: {note}"
         for logged in training.candidates
         for note in logged.evaluation.notes
     ]
+    return fitting if doubt is None else [doubt, *fitting]
 
 
 def _next_commands(training: "Training") -> dict[str, str]:
-    name, uri = training.settings.name, training.experiment.tracking_uri
+    uri = training.experiment.tracking_uri
+    outcome = training.outcome
+    name = training.settings.name if outcome.decision.is_champion else outcome.tag
     is_server = uri.startswith(("http://", "https://"))
     # Without --host, BentoML listens on every address of the machine.
     serve = "bentoml serve --host 127.0.0.1"
@@ -108,6 +148,8 @@ def as_json(training: "Training") -> dict[str, object]:
     """The result as ``--json`` prints it."""
     return {
         "tag": training.tag,
+        "champion": training.outcome.decision.is_champion,
+        "comparison": training.outcome.decision.as_json(),
         "reason": training.choice.reason,
         "lineage": training.lineage.model_dump(mode="json"),
         "candidates": [

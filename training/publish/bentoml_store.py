@@ -5,6 +5,12 @@ model is first made in a staging store beside it, from which nothing is served. 
 folder is renamed into the store, and then the file that names the newest model is replaced. Both steps are
 atomic.
 
+The file ``NAME/latest`` names the version that the name alone stands for, as in ``bentoml serve`` and
+``bentoml build``. Here it names the champion, and not the newest model. BentoML itself (1.4,
+``_internal/store.py``) writes the newest version into it when a model is deleted, or when a newer one is
+imported. ``service/model/published.py`` corrects that while it resolves a name, and the next publication
+corrects the file.
+
 Depends on BentoML's layout of the store, ``NAME/VERSION`` and ``NAME/latest``, and on its ``ModelStore``,
 which has no public name.
 """
@@ -50,17 +56,25 @@ class Staging:
 
     @contextmanager
     def publication_lock(self) -> Iterator[None]:
-        """Exclude other publications, so that MLflow and the store agree on which model is the newest."""
+        """Exclude other publications, so that MLflow and the store agree on which model is the champion."""
         with _locked(self._folder.parent / _LOCK):
             yield
 
-    def publish(self, tag: Tag) -> None:
-        """Move a model into the store, as the newest of its name; raises OSError, with nothing moved."""
+    def publish(self, tag: Tag, champion: Tag | None) -> None:
+        """Move a model into the store; its name alone then stands for the champion, if the store has it.
+
+        If the store has neither the champion nor a model that the name stands for, the name stands for the
+        new model. Raises OSError, with nothing moved.
+        """
         target = self._models / tag.path()
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             _move(self._folder / tag.path(), target)
-            _set_latest(self._models / tag.latest_path(), str(tag.version))
+            latest = self._models / tag.latest_path()
+            if champion is not None and (self._models / champion.path()).is_dir():
+                _set_latest(latest, str(champion.version))
+            elif not latest.exists():
+                _set_latest(latest, str(tag.version))
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             with suppress(OSError):

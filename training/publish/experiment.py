@@ -176,7 +176,7 @@ def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experime
     # A nested run does not inherit its parent's experiment.
     with mlflow.start_run(
         experiment_id=experiment.experiment_id,
-        run_name=evaluation.candidate.name,
+        run_name=evaluation.candidate.title,
         nested=True,
         tags={TRAINING_TAG: experiment.training_id},
     ) as run:

@@ -1,4 +1,4 @@
-"""Publish the champion to the BentoML store, after loading it back and verifying it.
+"""Publish the winner to the BentoML store, after loading it back and verifying it.
 
 Everything that serving needs is written as one BentoML model into a staging store, from which nothing is
 served. ``service/model/published.py`` names the files. It then loads each form of the model from the staging
@@ -45,14 +45,20 @@ def publish(
     lineage: Lineage,
     graph: bytes | None = None,
     confirm: Callable[[str], object] | None = None,
+    *,
+    is_champion: bool = True,
+    champion: str | None = None,
 ) -> str:
     """Publish a fitted pipeline under its registered name; returns the BentoML tag.
 
     ``graph`` is the file of its compiled form, if the lineage states that it was accepted. ``confirm`` is
     called with the tag when the model is verified and not yet published; if it raises, nothing is published.
+    The name alone then stands for the published model if it is the champion, else for ``champion``, the tag
+    of the champion's model.
     Raises PublicationFailed, with nothing left in the store.
     """
     name = lineage.registered_model
+    champion_tag = None if champion is None else Tag.from_taglike(champion)
     with ExitStack() as stack:
         with _as_publication_failed(name):
             staged = stack.enter_context(staging())
@@ -64,7 +70,7 @@ def publish(
         if confirm is not None:
             confirm(str(tag))
         with _as_publication_failed(name):
-            staged.publish(tag)
+            staged.publish(tag, tag if is_champion else champion_tag)
     return str(tag)
 
 

@@ -133,7 +133,7 @@ def health(model: str, status: str) -> Example:
         audit_dropped=0,
         uptime_s=86_400.5,
     )
-    return state.model_dump(mode="json")
+    return state.model_dump(mode="json", exclude_none=True)
 
 
 def refusals(contract: Contract, model: str) -> Mapping[type[RequestError], RequestError]:

@@ -88,7 +88,12 @@ def test_the_champion_is_registered_and_has_the_alias(iris_training: Training, o
     version = mlflow.MlflowClient().get_model_version_by_alias("iris_classifier", "champion")
     assert version.run_id == iris_training.lineage.run_id
     assert str(version.version) == iris_training.lineage.model_version
-    assert version.tags == {"candidate": "logistic_regression", "bentoml_tag": iris_training.tag}
+    assert version.tags == {
+        "candidate": "logistic_regression",
+        "title": "logistic regression",
+        "bentoml_tag": iris_training.tag,
+        "champion_decision": "It is the first champion of this name.",
+    }
     assert (
         mlflow.pyfunc.load_model("models:/iris_classifier@champion")
         .predict(iris_training.dataset.frame.head(2))

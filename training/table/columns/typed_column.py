@@ -35,7 +35,9 @@ def read_column(name: str, array: pa.ChunkedArray, rules: TextRules, *, typed: b
     if pa.types.is_string(array.type):
         read = read_text_column(name, DistinctTexts.of(array), rules, typed=typed)
     else:
-        read = ReadColumn(_typed(name, array))
+        column = _typed(name, array)
+        values = column.values.mask(column.values.isin(rules.missing.numbers))
+        read = ReadColumn(column._replace(values=values))
     if read.column.type == "integer" and read.column.values.abs().max() >= LARGEST_EXACT_INTEGER:
         raise IntegersInexact(name)
     return read
