@@ -10,7 +10,8 @@ from service.model.contract import Contract, Feature, Target
 from service.model.published import Golden, Lineage
 from tests.support.animals import CONTRACT
 from tests.support.tables import load_iris
-from training.candidates.built_in import CANDIDATES, preparation
+from training.candidates.built_in import CANDIDATES
+from training.candidates.preparation import one_hot
 from training.compile.compilation import compile_champion
 from training.publish.golden_rows import golden_rows
 from training.publish.publication import publish
@@ -95,7 +96,7 @@ def publish_animals() -> str:
         for _ in range(80)
     ]
     matrix = CONTRACT.matrix([CONTRACT.row_type.model_validate(row) for row in rows])
-    pipeline = make_pipeline(preparation(CONTRACT), LogisticRegression())
+    pipeline = make_pipeline(one_hot(CONTRACT), LogisticRegression())
     pipeline.fit(matrix, np.array([bool(row["barks"]) for row in rows]))
     golden = Golden(rows=rows[:3], probabilities=pipeline.predict_proba(matrix[:3]).tolist())
     return publish(pipeline, CONTRACT, golden, lineage_of("animals"))

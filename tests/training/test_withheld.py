@@ -135,7 +135,7 @@ def test_open_categories_are_not_in_the_documents_and_in_the_contract_shown_they
 def test_what_is_published_and_logged_has_no_identifier_and_is_verified(tmp_path: Path) -> None:
     names = [f"BORROWER{n:03}" for n in range(ROWS)]
     dataset = load_dataset(write_table(tmp_path, names, 10**8, gaps=True), "repaid", KEPT)
-    with Progress(Console(quiet=True), fits=0) as progress:
+    with Progress(Console(quiet=True)) as progress:
         training = train(
             dataset, dataset.split(0.2, 42), Settings("withheld", 0.2, 42, tmp_path), progress, CANDIDATES[:2]
         )

@@ -14,13 +14,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from service.model.calendar_features import calendar_features, columns_of
 from service.model.compiled import Coding, Dates, Layout
 from service.model.contract import Contract, FeatureType
-from training.candidates.built_in import CATEGORIES, NUMBERS
+from training.candidates.preparation import CATEGORIES, NUMBERS
 from training.compile import trees
+from training.compile.category_codes import ENCODERS, codings
 from training.compile.onnx_graph import DOUBLE, Graph, Tensor
 from training.training_errors import ConversionRefused
 
@@ -36,8 +37,6 @@ def to_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
     graph = Graph()
     preparation = _Preparation(graph, contract)
     *steps, (_, classifier) = pipeline.steps
-    if steps and _is_array(steps[0][1]):
-        del steps[0]
     columns = range(len(contract.features))
     rows = preparation.prepared(Pipeline(steps) if steps else None, columns)
     probabilities = _classified(graph, rows, classifier)
@@ -49,10 +48,6 @@ def to_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
         classes=classes,
     )
     return graph.write(probabilities, layout)
-
-
-def _is_array(step: object) -> bool:
-    return isinstance(step, FunctionTransformer) and step.func is np.asarray
 
 
 class _Preparation:
@@ -84,7 +79,7 @@ class _Preparation:
                 if not isinstance(block, str)
             ]
             return self._graph.add("Concat", *blocks, axis=1)
-        if steps and isinstance(steps[-1], OneHotEncoder):
+        if steps and isinstance(steps[-1], ENCODERS):
             return self._encoded(steps, columns)
         return self._scaled(steps, columns)
 
@@ -128,20 +123,14 @@ class _Preparation:
         return graph.add("Concat", filled, graph.add("Cast", indicator, to=DOUBLE), axis=1)
 
     def _encoded(self, steps: Sequence[TransformerMixin], columns: Sequence[int]) -> Tensor:
-        graph, encoder = self._graph, steps[-1]
-        missing = _missing_text(steps[:-1])
+        graph = self._graph
+        if self._code_input is None:
+            raise ConversionRefused("a number as a category")
         blocks = []
-        for column, known, infrequent in zip(
-            columns, encoder.categories_, encoder.infrequent_categories_, strict=True
-        ):
-            coding, width = _coding(column, known, infrequent, encoder.handle_unknown, missing)
+        for coding, table in codings(steps, columns):
             place = len(self.categories)
             self.categories.append(coding)
-            if self._code_input is None:
-                raise ConversionRefused("a number as a category")
             codes = graph.add("Gather", self._code_input, graph.constant(np.int64(place)), axis=1)
-            # The code past the last column stands for values without a column.
-            table = np.eye(width + 1, width)
             blocks.append(graph.add("Gather", graph.constant(table), codes, axis=0))
         return blocks[0] if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
 
@@ -164,39 +153,6 @@ def _flat(step: TransformerMixin | None) -> list[TransformerMixin]:
     if isinstance(step, Pipeline):
         return [inner for _, each in step.steps for inner in _flat(each)]
     return [] if step is None else [step]
-
-
-def _missing_text(imputers: Sequence[TransformerMixin]) -> str | None:
-    """The text that replaces a missing category, if any."""
-    texts = set()
-    for each in imputers:
-        if not isinstance(each, SimpleImputer) or each.strategy != "constant" or each.add_indicator:
-            raise ConversionRefused(f"{each!r} before categories are encoded")
-        texts.add(each.fill_value)
-    if len(texts) > 1:
-        raise ConversionRefused("different fillings of one category")
-    return texts.pop() if texts else None
-
-
-def _coding(
-    position: int,
-    known: np.ndarray,
-    infrequent: np.ndarray | None,
-    handle_unknown: str,
-    missing: str | None,
-) -> tuple[Coding, int]:
-    """The codes of a category, which are the encoder's columns, and the number of columns."""
-    if handle_unknown not in ("ignore", "infrequent_if_exist") or not all(
-        isinstance(value, str) for value in known
-    ):
-        raise ConversionRefused("categories that are not all known texts")
-    rare = set() if infrequent is None else set(infrequent.tolist())
-    frequent = [value for value in known.tolist() if value not in rare]
-    # Infrequent values share the last column. If there are none, an unknown value sets no column.
-    shared = len(frequent)
-    codes = dict.fromkeys(rare, shared) | {value: place for place, value in enumerate(frequent)}
-    coding = Coding(position=position, codes=codes, missing=codes.get(missing or "", shared), unknown=shared)
-    return coding, shared + bool(rare)
 
 
 def _classified(graph: Graph, rows: Tensor, classifier: ClassifierMixin) -> Tensor:

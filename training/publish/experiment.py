@@ -7,7 +7,7 @@ dataset with its SHA-256, and the fitted pipeline with its signature and an inpu
 import fcntl
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -23,11 +23,13 @@ from mlflow.data.pandas_dataset import PandasDataset, from_pandas
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from service.model.contract import Contract, Feature
 from service.model.days import MICROSECONDS_A_DAY
 from service.model.runtime import TRUSTED_TYPES
-from training.evaluate.evaluation import Evaluation
+from training.evaluate.evaluation import Evaluation, Scored
 from training.evaluate.plots import draw_calibration, draw_confusion_matrix
 from training.table.dataset import Dataset
 from training.table.features import to_value
@@ -187,7 +189,8 @@ def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experime
         mlflow.log_figure(draw_confusion_matrix(evaluation), "plots/confusion_matrix.png")
         mlflow.log_figure(draw_calibration(evaluation), "plots/calibration.png")
         model = mlflow.sklearn.log_model(
-            evaluation.pipeline,
+            # MLflow passes a dataframe, and the pipeline was fitted to rows without names.
+            Pipeline([("array", FunctionTransformer(np.asarray)), *evaluation.pipeline.steps]),
             name=MODEL_ARTIFACT,
             signature=signature_of(dataset.contract),
             input_example=_input_example(dataset),
@@ -197,6 +200,21 @@ def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experime
             pip_requirements=[f"{package}=={version(package)}" for package in _SERVING_PACKAGES],
         )
         return LoggedCandidate(evaluation, run.info.run_id, model.model_id)
+
+
+def log_dropped(scored: Sequence[Scored], experiment: Experiment) -> None:
+    """Log candidates that were not fitted to all rows as nested runs: their scores, and why."""
+    for each in scored:
+        with mlflow.start_run(
+            experiment_id=experiment.experiment_id,
+            run_name=each.candidate.name,
+            nested=True,
+            tags={TRAINING_TAG: experiment.training_id},
+        ):
+            mlflow.set_tag("candidate", each.candidate.name)
+            mlflow.set_tag("not_fitted", each.dropped or "Another candidate was chosen.")
+            mlflow.log_param("selection_rows", each.rows)
+            mlflow.log_metrics(each.cross_validation.metrics)
 
 
 def log_champion(champion: Evaluation, reason: str) -> None:

@@ -27,6 +27,13 @@ from training.table_errors import (
     TargetDropped,
 )
 
+Rows = pd.DataFrame | Matrix
+"""Rows of a table, ``(n_rows, n_features)``: an array of numbers, or a dataframe if there are categories.
+
+The dataframe's columns are float64 with NaN or objects with None. Their labels are positions, so that an
+estimator fitted to it takes the service's arrays too.
+"""
+
 FOLDS = 5
 """Of cross-validation; every class needs as many rows in the training split."""
 
@@ -35,8 +42,17 @@ FOLDS = 5
 class Portion:
     """Rows with their labels."""
 
-    matrix: Matrix
+    matrix: Rows
     labels: np.ndarray
+
+    def take(self, places: np.ndarray) -> "Portion":
+        """Some of the rows, in that order."""
+        return Portion(take(self.matrix, places), self.labels[places])
+
+
+def take(rows: Rows, places: np.ndarray) -> Rows:
+    """Some of the rows, in that order."""
+    return rows.iloc[places] if isinstance(rows, pd.DataFrame) else rows[places]
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,13 @@ class Dataset:
     notes: tuple[str, ...]
     """Columns that were left out, and doubts, as sentences."""
 
+    @property
+    def rows(self) -> Rows:
+        """The features as estimators take them; no copy."""
+        if self.contract.is_numeric:
+            return self.frame.to_numpy()
+        return self.frame.set_axis(range(len(self.frame.columns)), axis=1)
+
     def split(self, test_size: float, seed: int) -> Split:
         """Split at random, with the classes in proportion in both portions; raises SplitTooSmall."""
         try:
@@ -74,7 +97,7 @@ class Dataset:
         return split
 
     def _portion(self, rows: np.ndarray) -> Portion:
-        return Portion(self.frame.to_numpy()[rows], self.labels[rows])
+        return Portion(take(self.rows, rows), self.labels[rows])
 
 
 def _check_portion(portion: Portion, label: object, needed: int, test_size: float) -> None:
