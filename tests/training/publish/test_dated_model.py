@@ -40,7 +40,7 @@ def test_dates_are_texts_in_mlflow_and_in_the_published_files(
     )
 
     frame = pd.read_csv(visits_dataset.table.location).drop(columns="outcome")
-    expected = logged.evaluation.pipeline.predict(visits_dataset.frame)
+    expected = logged.evaluation.pipeline.predict(visits_dataset.frame.to_numpy())
     np.testing.assert_array_equal(model.predict(frame), expected)
 
     logged_inputs = mlflow.get_run(logged.run_id).inputs
