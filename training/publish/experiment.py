@@ -10,37 +10,25 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import mlflow
-import mlflow.sklearn
-import pandas as pd
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from service.model.contract import Contract, Feature
-from service.model.runtime import TRUSTED_TYPES
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.plots import draw_calibration, draw_confusion_matrix
+from training.publish.logged_model import log_model
 from training.table.dataset import Dataset
 from training.training_errors import TrackingFailed
 
 CONTRACT_ARTIFACT = "contract.json"
-MODEL_ARTIFACT = "model"
 TRAINING_TAG = "tabento.training"
-INPUT_EXAMPLE_ROWS = 3
 
 _DIGEST_LENGTH = 36
 """MLflow keeps so many characters of a dataset's digest; the full digest is logged as a parameter."""
-
-_SERVING_PACKAGES = ("numpy", "scikit-learn", "skops")
-_NUMBER_TYPES = {"float": DataType.double, "integer": DataType.long, "boolean": DataType.boolean}
-_LABEL_TYPES = {"text": DataType.string, "integer": DataType.long, "boolean": DataType.boolean}
 
 
 @dataclass(frozen=True)
@@ -181,53 +169,17 @@ def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experime
         mlflow.log_params({"data_sha256": dataset.table.sha256, **classifier.get_params()})
         mlflow.log_metrics(evaluation.metrics)
         mlflow.log_input(_mlflow_dataset(dataset), context="training")
-        mlflow.log_figure(draw_confusion_matrix(evaluation), "plots/confusion_matrix.png")
-        mlflow.log_figure(draw_calibration(evaluation), "plots/calibration.png")
-        model = mlflow.sklearn.log_model(
-            evaluation.pipeline,
-            name=MODEL_ARTIFACT,
-            signature=signature_of(dataset.contract),
-            input_example=_input_example(dataset),
-            serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
-            # Explicit, because MLflow takes several seconds to infer them.
-            pip_requirements=[f"{package}=={version(package)}" for package in _SERVING_PACKAGES],
-        )
-        return LoggedCandidate(evaluation, run.info.run_id, model.model_id)
+        # At the root of the artifacts, where the page of the run shows them first.
+        mlflow.log_figure(draw_confusion_matrix(evaluation), "confusion_matrix.png")
+        mlflow.log_figure(draw_calibration(evaluation), "calibration.png")
+        model_id = log_model(evaluation.pipeline, dataset)
+        return LoggedCandidate(evaluation, run.info.run_id, model_id)
 
 
 def log_champion(champion: Evaluation, reason: str) -> None:
     """Log the champion, the reason for it and its metrics in the open run."""
     mlflow.set_tags({"champion": champion.candidate.name, "champion_reason": reason})
     mlflow.log_metrics(champion.metrics)
-
-
-def signature_of(contract: Contract) -> ModelSignature:
-    """The model's inputs and output for MLflow, in the types that pandas reads from the table."""
-    inputs: list[ColSpec | TensorSpec] = [
-        ColSpec(_column_type(feature), feature.name, required=not feature.nullable)
-        for feature in contract.features
-    ]
-    return ModelSignature(Schema(inputs), Schema([ColSpec(_LABEL_TYPES[contract.target.type])]))
-
-
-def _column_type(feature: Feature) -> DataType:
-    if feature.type == "category":
-        return DataType.string
-    # pandas reads integers and booleans with gaps as floats.
-    return DataType.double if feature.nullable else _NUMBER_TYPES[feature.type]
-
-
-def _input_example(dataset: Dataset) -> pd.DataFrame:
-    features = dataset.contract.features
-    numbers = {
-        feature.name: _column_type(feature).to_pandas() for feature in features if feature.type != "category"
-    }
-    rows = dataset.frame.head(INPUT_EXAMPLE_ROWS).copy()
-    for feature in features:
-        if feature.withheld:
-            rows[feature.name] = rows[feature.name].where(rows[feature.name].isna(), feature.example)
-    return rows.astype(numbers)
 
 
 def _mlflow_dataset(dataset: Dataset) -> PandasDataset:
