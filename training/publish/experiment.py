@@ -6,6 +6,8 @@ dataset with its SHA-256, and the fitted pipeline with its signature and an inpu
 
 import fcntl
 import os
+import shlex
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,16 +18,23 @@ from uuid import uuid4
 
 import mlflow
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
+from mlflow.entities import Experiment as MlflowExperiment
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.plots import draw_calibration, draw_confusion_matrix
 from training.publish.logged_model import log_model
+from training.publish.tracking_reason import is_unfinished, reason_of
 from training.table.dataset import Dataset
 from training.training_errors import TrackingFailed
 
 CONTRACT_ARTIFACT = "contract.json"
 TRAINING_TAG = "tabento.training"
+
+_CREATION_LIMIT_S = 30.0
+"""How long to wait for another process that is creating MLflow's database."""
+_RETRY_INTERVAL_S = 0.5
 
 _DIGEST_LENGTH = 36
 """MLflow keeps so many characters of a dataset's digest; the full digest is logged as a parameter."""
@@ -63,16 +72,35 @@ def open_experiment(name: str, folder: Path) -> Experiment:
     database_folder = _folder_of_database(uri, folder)
     try:
         with _exclusive_lock(database_folder):
-            return Experiment(name, _experiment_id(name, database_folder), uri)
+            return Experiment(name, _finished_experiment_id(name, database_folder, uri), uri)
+    except TrackingFailed:
+        raise
     except Exception as error:
         # A database that cannot be opened or upgraded fails with the errors of SQLAlchemy or alembic.
-        raise TrackingFailed(uri, str(error)) from error
+        raise TrackingFailed(uri, reason_of(error)) from error
 
 
-def _experiment_id(name: str, database_folder: Path | None) -> str:
+def _finished_experiment_id(name: str, database_folder: Path | None, uri: str) -> str:
+    """The experiment's id, once a process that is creating the database has finished.
+
+    Trainings exclude each other; MLflow's own server and page do not.
+    """
+    deadline = time.monotonic() + _CREATION_LIMIT_S
+    while True:
+        try:
+            return _experiment_id(name, database_folder, uri)
+        except Exception as error:
+            if isinstance(error, TrackingFailed) or not is_unfinished(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(_RETRY_INTERVAL_S)
+
+
+def _experiment_id(name: str, database_folder: Path | None, uri: str) -> str:
     client = mlflow.MlflowClient()
     found = client.get_experiment_by_name(name)
     if found is not None:
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            raise TrackingFailed(uri, _deleted(found, uri))
         return found.experiment_id
     # Beside the database; a server has its own. It is explicit, because MLflow's default follows the cwd.
     location = None if database_folder is None else (database_folder / "mlartifacts").as_uri()
@@ -83,6 +111,14 @@ def _experiment_id(name: str, database_folder: Path | None) -> str:
         if found is None:
             raise
         return found.experiment_id  # Another training created it first.
+
+
+def _deleted(experiment: MlflowExperiment, uri: str) -> str:
+    command = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+    return (
+        f"its experiment {experiment.name!r} is deleted. Restore it with "
+        f"`MLFLOW_TRACKING_URI={shlex.quote(uri)} {command}`, or train under another --name."
+    )
 
 
 def _folder_of_database(uri: str, folder: Path) -> Path | None:
