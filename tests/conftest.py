@@ -171,6 +171,14 @@ def animals_server(serve: Serve, animals: str) -> Server:
     return serve(model=animals, with_grpc=True, is_measured=True)
 
 
+@pytest.fixture(scope="session")
+def visits_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A table with dates and times, with and without gaps."""
+    from tests.support.tables import load_visits
+
+    return load_visits(tmp_path_factory.mktemp("visits"))
+
+
 @pytest.fixture
 def client(iris_server: Server) -> Iterator[httpx.Client]:
     import httpx

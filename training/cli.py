@@ -63,6 +63,8 @@ class Options:
     margin: float
     force: bool
     json: bool
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def main(
@@ -100,11 +102,11 @@ def _train(
 ) -> None:
     # Imported step by step: --help needs none of these, and a refused table does not wait for MLflow.
     from training.candidates.built_in import CANDIDATES
-    from training.evaluate.evaluation import FITS
+    from training.candidates.chosen import chosen_candidates
     from training.table.dataset import load_dataset
 
-    candidates = candidates or CANDIDATES
-    with Progress(console, fits=len(candidates) * FITS, on_step=interruption.check) as progress:
+    candidates = chosen_candidates(candidates or CANDIDATES, options.only, options.without)
+    with Progress(console, on_step=interruption.check) as progress:
         progress.step(f"Reading {_shown_name(options.data)}")
         dataset = load_dataset(options.data, options.target, options.table.options(options.contract))
         for note in dataset.notes:
@@ -115,7 +117,13 @@ def _train(
         from training.train import Settings, train
 
         settings = Settings(
-            options.name, options.test_size, options.seed, Path.cwd(), options.margin, options.force
+            options.name,
+            options.test_size,
+            options.seed,
+            Path.cwd(),
+            options.margin,
+            options.force,
+            are_candidates_chosen=bool(options.only),
         )
         training = train(dataset, split, settings, progress, candidates, interruption)
     if options.json:
@@ -174,6 +182,11 @@ def _seed(_: click.Context, __: click.Parameter, text: str) -> int:
     return int(text)
 
 
+def _names(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of a repeatable option, each value of which may be a list with commas."""
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
 _FILE = click.Path(path_type=Path)
 
 
@@ -204,6 +217,16 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--seed", callback=_seed, default="42", show_default=True, help="Seed of everything random.")
 @click.option(
+    "--only",
+    callback=_names,
+    multiple=True,
+    metavar="CANDIDATE",
+    help="Train these candidates alone, whatever the size of the table.",
+)
+@click.option(
+    "--without", callback=_names, multiple=True, metavar="CANDIDATE", help="Leave these candidates out."
+)
+@click.option(
     "--margin",
     callback=_margin,
     default="0.01",
@@ -224,6 +247,8 @@ def command(
     margin: float,
     force: bool,
     json: bool,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
     **table: Any,
 ) -> Options:
     """Check the options that depend on each other, and fill in those of Iris."""
@@ -235,4 +260,6 @@ def command(
         name, contract = name or DEFAULT_MODEL, contract or TABLES / "iris.contract.json"
     elif target is None or name is None:
         raise click.UsageError("--data needs --target and --name.")
-    return Options(data, target, name, contract, arguments, test_size, seed, margin, force, json)
+    return Options(
+        data, target, name, contract, arguments, test_size, seed, margin, force, json, only, without
+    )

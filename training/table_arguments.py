@@ -5,6 +5,7 @@ They are parsed without the libraries that read it, so that ``--help`` is quick.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ class TableArguments:
     kinds: "tuple[tuple[Kind, str], ...]" = ()
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    reference_date: date | None = None
 
     def options(self, contract: Path | None) -> "TableOptions":
         """The options of reading, with the override file; raises InputRefused."""
@@ -50,6 +52,7 @@ class TableArguments:
             missing=self.missing,
             decimal=self.decimal,
             kinds=kinds,
+            reference_date=self.reference_date,
             overrides=Overrides() if contract is None else read_overrides(contract),
         )
 
@@ -79,6 +82,13 @@ def _delimiter(_: click.Context, __: click.Parameter, text: str | None) -> str |
     if text is not None and (len(text) != 1 or text in '"\r\n'):
         raise click.BadParameter(f"{text!r} is not one character, or the word tab.")
     return text
+
+
+def _day(_: click.Context, __: click.Parameter, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a day in ISO 8601, such as 2024-03-15.") from None
 
 
 _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
@@ -121,6 +131,12 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         multiple=True,
         metavar="COLUMN [COLUMN ...]",
         help="Columns to use although they look like identifiers.",
+    ),
+    click.option(
+        "--reference-date",
+        callback=_day,
+        metavar="DAY",
+        help="The day that ages of dates are relative to. By default the latest day in the table.",
     ),
 )
 

@@ -134,6 +134,13 @@ class IntegersInexact(InputRefused):
         )
 
 
+class ReferenceDateUnused(InputRefused):
+    """A reference date is given, and no column has dates."""
+
+    def __init__(self) -> None:
+        super().__init__("--reference-date: the table has no column of dates. Leave the option out.")
+
+
 class ColumnMistyped(InputRefused):
     """A person declares a type that a column's values do not have."""
 
@@ -230,7 +237,7 @@ class LabelsInexact(InputRefused):
 
     def __init__(self, target: str) -> None:
         super().__init__(
-            f"Target {target!r} holds integers of 2**53 and more, which many readers of JSON round; read them "
+            f"Target {target!r} holds integers of 2**53 and more, which JSON readers round; read them "
             f"as texts with --as category {target!r}."
         )
 
@@ -264,6 +271,30 @@ class OverridesInvalid(InputRefused):
 
     def __init__(self, reasons: Iterable[str]) -> None:
         super().__init__("The override file cannot be used:" + _listed(reasons))
+
+
+class CandidateUnknown(InputRefused):
+    """An option names a candidate that does not exist."""
+
+    def __init__(self, option: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"{option} {name}: there is no such candidate. There are {', '.join(known)}.")
+
+
+class NoCandidateLeft(InputRefused):
+    """The options leave every candidate out."""
+
+    def __init__(self) -> None:
+        super().__init__("--only and --without leave no candidate; name one that --without does not.")
+
+
+class FeaturesTooMany(InputRefused):
+    """The table has more features than a service can take in a row."""
+
+    def __init__(self, features: int, most: int) -> None:
+        super().__init__(
+            f"The table has {features:,} features, and a service takes at most {most:,}. Select the columns "
+            f"that matter, or leave some out with --drop."
+        )
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ model is loaded back and verified, and the model is published last, in one step.
 interrupted before that step, the registration is undone, and the served model stays the same.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from service.model.published import Lineage
 from training.candidates.built_in import CANDIDATES, Candidate
+from training.candidates.table_size import TableSize
 from training.evaluate.champion import Choice, choose_champion
-from training.evaluate.evaluation import REPEATS, evaluate
+from training.evaluate.evaluation import Evaluation, Scored, fit_and_test
+from training.evaluate.plan import Plan, make_plan
+from training.evaluate.selection import select
 from training.interruption import Interruption
 from training.progress import Progress
 from training.publish.champion_change import MARGIN
@@ -24,13 +28,15 @@ from training.publish.experiment import (
     LoggedCandidate,
     log_candidate,
     log_champion,
+    log_dropped,
     open_experiment,
     tracking_uri,
     training_run,
 )
 from training.publish.tracking_reason import reason_of
 from training.publish.winner import Outcome, publish_winner
-from training.table.dataset import FOLDS, Dataset, Split
+from training.remaining_time import duration_text
+from training.table.dataset import Dataset, Split
 from training.training_errors import TrackingFailed
 
 
@@ -48,6 +54,8 @@ class Settings:
     """By how much the macro F1 of a new champion may be below that of the present one."""
     force: bool = False
     """Whether the winner becomes champion however it compares."""
+    are_candidates_chosen: bool = False
+    """Whether the candidates were named one by one, so that no rule leaves one out."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,12 @@ class Training:
 
     settings: Settings
     dataset: Dataset
-    choice: Choice
+    plan: Plan
+    choice: Choice[Evaluation]
     candidates: tuple[LoggedCandidate, ...]
+    """Those that were fitted to the whole training split."""
+    unfitted: tuple[Scored, ...]
+    """Those that dropped out, or lost on a sample."""
     experiment: Experiment
     run_id: str
     """Of the parent run of the candidates' runs."""
@@ -108,27 +120,52 @@ def _train(
 ) -> Training:
     progress.step("Opening the MLflow experiment")
     experiment = open_experiment(settings.name, settings.folder)
-    parameters = {"test_size": settings.test_size, "seed": settings.seed, "folds": FOLDS, "repeats": REPEATS}
+    size = TableSize.of(dataset.contract, len(split.train.labels))
+    plan = make_plan(candidates, size, chosen=settings.are_candidates_chosen)
+    parameters = {"test_size": settings.test_size, "seed": settings.seed, **plan.parameters}
+    cores = _available_cores()
     with training_run(experiment, dataset, parameters) as run_id:
-        logged = tuple(
-            _evaluate(candidate, dataset, split, experiment, settings, progress) for candidate in candidates
-        )
-        choice = choose_champion([each.evaluation for each in logged])
-        log_champion(choice.champion, choice.reason)
-        winner = next(each for each in logged if each.evaluation is choice.champion)
+        _announce(plan, progress, cores)
+        scored = select(plan, dataset.contract, split.train, settings.seed, progress, cores)
+        competing = [each for each in scored if each.dropped is None]
+        best = choose_champion(competing)
+        fitted = competing if plan.is_whole else [best.champion]
+        unfitted = tuple(each for each in scored if each not in fitted)
+        logged = tuple(_fit(each, dataset, split, experiment, settings, progress, cores) for each in fitted)
+        log_dropped(unfitted, experiment)
+        winner = next(each for each in logged if each.evaluation.candidate is best.champion.candidate)
+        log_champion(winner.evaluation, best.reason)
         outcome = publish_winner(winner, run_id, dataset, experiment, settings, progress, interruption)
-    return Training(settings, dataset, choice, logged, experiment, run_id, outcome)
+    choice = Choice(winner.evaluation, best.reason)
+    return Training(settings, dataset, plan, choice, logged, unfitted, experiment, run_id, outcome)
 
 
-def _evaluate(
-    candidate: Candidate,
+def _available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _announce(plan: Plan, progress: Progress, cores: int) -> None:
+    """Print the plan, and the estimate of its time."""
+    for sentence in plan.sentences:
+        progress.say(sentence)
+    processes = plan.processes(cores)
+    shared = f" in {processes} processes" if processes > 1 else ""
+    seconds = plan.selection_s / processes + plan.rest_s
+    progress.say(f"Estimated time: {duration_text(seconds)}{shared}.")
+    progress.expect(plan.selection_s + processes * plan.rest_s, processes)
+
+
+def _fit(
+    scored: Scored,
     dataset: Dataset,
     split: Split,
     experiment: Experiment,
     settings: Settings,
     progress: Progress,
+    cores: int,
 ) -> LoggedCandidate:
-    progress.step(f"Cross-validating {candidate.title}")
-    evaluation = evaluate(candidate, dataset.contract, split, settings.seed, on_fit=progress.advance)
-    progress.step(f"Logging {candidate.title}")
+    title = scored.candidate.title
+    progress.step(f"Fitting {title} to all {len(split.train.labels):,} training rows")
+    evaluation = fit_and_test(scored, dataset.contract, split, settings.seed, cores)
+    progress.step(f"Logging {title}")
     return log_candidate(evaluation, dataset, experiment)

@@ -5,6 +5,7 @@
         +-- InputRefused                exit 2; nothing was fitted, logged or published (table_errors.py)
         +-- TrackingFailed              exit 1
         +-- PublicationFailed           exit 1
+        +-- FoldProcessEnded            exit 1
         +-- ConversionRefused           the training goes on, and scikit-learn serves
         +-- ChampionIncomparable        the training goes on, and the champion stays
         +-- ChampionReplaced            the training goes on, and compares again
@@ -37,6 +38,16 @@ class PublicationFailed(TrainingError):
         super().__init__(
             f"{name} was not published, and the BentoML store and the registered alias are as they were. "
             f"{reason}"
+        )
+
+
+class FoldProcessEnded(TrainingError):
+    """A process that fitted a candidate ended before it answered."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(
+            f"A process that fitted a candidate was ended from outside (exit code {exit_code}), probably "
+            f"because memory ran out. Free some, or leave candidates out with --without."
         )
 
 

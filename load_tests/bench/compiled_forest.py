@@ -77,7 +77,6 @@ def train_forest() -> None:
 
     from training.candidates.built_in import CANDIDATES
     from training.cli import TABLES
-    from training.evaluate.evaluation import FITS
     from training.progress import Progress
     from training.table.dataset import load_dataset
     from training.table.options import TableOptions
@@ -89,7 +88,7 @@ def train_forest() -> None:
     dataset = load_dataset(TABLES / "iris.csv", "species", TableOptions(overrides=overrides))
     settings = TrainingSettings(NAME, test_size=0.2, seed=42, folder=Path.cwd())
     forests = [candidate for candidate in CANDIDATES if candidate.name == "random_forest"]
-    with Progress(Console(stderr=True), fits=FITS) as progress:
+    with Progress(Console(stderr=True)) as progress:
         train(dataset, dataset.split(settings.test_size, settings.seed), settings, progress, forests)
 
 

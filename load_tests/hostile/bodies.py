@@ -13,8 +13,8 @@ SIZE = 30 * 1000 * 1000
 MAX_BATCH_ROWS = 10_000
 """The default limit of the service."""
 
-_DATATYPES = {"float": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES"}
-"""The datatype of each type of feature, if no value is missing."""
+_DATATYPES = {"float": "FP64", "integer": "INT64", "boolean": "BOOL"}
+"""The datatype of each type of feature, if no value is missing; all others are BYTES."""
 
 
 class HostileBody(NamedTuple):
@@ -131,7 +131,7 @@ def _binary(contract: Contract, model: str, size: int) -> Iterable[HostileBody]:
 def _unlike_training(contract: Contract, model: str, size: int) -> Iterable[HostileBody]:
     row = {feature.name: _unlike(feature) for feature in contract.features}
     rows = [row] * min(MAX_BATCH_ROWS, size // len(json.dumps(row)))
-    datatypes = {feature.name: _DATATYPES[feature.type] for feature in contract.features}
+    datatypes = {feature.name: _DATATYPES.get(feature.type, "BYTES") for feature in contract.features}
 
     def v2() -> bytes:
         tensors = [
@@ -157,8 +157,8 @@ def _unlike_training(contract: Contract, model: str, size: int) -> Iterable[Host
 def _unlike(feature: Feature) -> Value:
     if feature.type in ("category", "boolean"):
         return "unseen" if feature.type == "category" else True
-    largest = 1e9 if feature.maximum is None else feature.maximum
-    return largest if feature.type == "float" else int(largest)
+    largest = 1e9 if feature.maximum is None and feature.is_number else feature.limits[1]
+    return feature.value_of(largest)
 
 
 def _constant(content: bytes) -> Callable[[], bytes]:

@@ -48,7 +48,7 @@ def publish_models() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    from training.candidates.built_in import preparation
+    from training.candidates.preparation import one_hot
     from training.publish.publication import publish
 
     numbers = np.random.default_rng(3)
@@ -61,7 +61,7 @@ def publish_models() -> None:
             for i in range(60)
         ]
         matrix = contract.matrix([contract.row_type.model_validate(row) for row in rows])
-        pipeline = make_pipeline(preparation(contract), LogisticRegression())
+        pipeline = make_pipeline(one_hot(contract), LogisticRegression())
         pipeline.fit(matrix, np.array(["ab"[i % 2] for i in range(60)]))
         golden = Golden(rows=rows[:3], probabilities=pipeline.predict_proba(matrix[:3]).tolist())
         publish(pipeline, contract, golden, _lineage(name))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from service.model.calendar_features import calendar_features
 from service.model.contract import Matrix, Value
 from service.model.label import Label
 
@@ -47,13 +48,25 @@ class Coding(BaseModel):
         return table
 
 
+class Dates(BaseModel):
+    """Dates whose calendar features follow the numbers in the graph's input."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    positions: tuple[int, ...]
+    """Positions in the contract."""
+    reference_day: int
+    with_hour: bool
+
+
 class Layout(BaseModel):
     """The mapping from a row of the contract to the graph's inputs, and the classes of its output."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     numbers: tuple[int, ...]
-    """Positions in the contract of all features except categories."""
+    """Positions in the contract of all features except categories and dates."""
+    dates: tuple[Dates, ...] = ()
     categories: tuple[Coding, ...]
     classes: tuple[Label, ...]
     """The classes in the order of the probabilities."""
@@ -108,10 +121,20 @@ class CompiledForm:
         return probabilities
 
     def _numbers(self, matrix: Matrix) -> NDArray[np.float64]:
+        if self._layout.dates:
+            return self._numbers_and_dates(matrix)
         if matrix.dtype == np.float64:
             return matrix.astype(np.float64, copy=False)
         # A missing number is None in an object array; astype converts it to NaN.
         return matrix[:, self._layout.numbers].astype(np.float64)
+
+    def _numbers_and_dates(self, matrix: Matrix) -> NDArray[np.float64]:
+        blocks = [matrix[:, self._layout.numbers].astype(np.float64)]
+        blocks += [
+            calendar_features(matrix[:, dates.positions], dates.reference_day, dates.with_hour)
+            for dates in self._layout.dates
+        ]
+        return np.concatenate(blocks, axis=1)
 
     def _codes(self, matrix: Matrix) -> NDArray[np.int64]:
         codes = np.empty((len(matrix), len(self._layout.categories)), dtype=np.int64)

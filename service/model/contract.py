@@ -7,9 +7,12 @@ defined here alone.
 There are two kinds of bounds. A *limit* (``minimum``, ``maximum``, a ``closed`` category) is set by a person
 and enforced. An *observed range*, or the categories of an open feature, is what the training table contains:
 a value outside it is accepted and flagged (reference_profile.py).
+
+A date is an ISO 8601 text in JSON. Everywhere else it is a number, its days since 1970-01-01 (days.py).
 """
 
 from collections.abc import Sequence
+from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -21,18 +24,21 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
-    StringConstraints,
     create_model,
     model_validator,
 )
 
+from service.model.date_field import date_annotation
+from service.model.days import FIRST_DAY, LAST_DAY, DateType, days_of_day, days_of_text, text_of_days
 from service.model.label import Label, TargetType
-from service.model.text import WHITESPACE
+from service.model.text_field import missing_if_empty, text_annotation
 
-FeatureType = Literal["float", "integer", "boolean", "category"]
+FeatureType = Literal["float", "integer", "boolean", "category", "date", "datetime"]
 Value = float | int | bool | str | None
 Values = tuple[Value, ...]
-"""The values of one row, in contract order."""
+"""The values of one row, in contract order; a date is its days."""
+Bound = float | str
+"""A number; or the ISO 8601 text of a date."""
 
 LARGEST_EXACT_INTEGER = 2**53
 """Features are converted to 64-bit floats, which would silently round a larger integer."""
@@ -45,7 +51,7 @@ MAX_TEXT_LENGTH = 10_000
 
 Matrix = NDArray[np.float64] | NDArray[np.object_]
 """Rows as the estimator takes them, ``(n_rows, n_features)`` in contract order: floats with NaN for missing
-values if every feature is numeric or boolean, else objects with None for missing values."""
+values if no feature is a category, else objects with None for missing values."""
 
 
 class Row(BaseModel):
@@ -72,12 +78,12 @@ class Feature(_Part):
     """Whether the value may be missing: ``null``, or left out."""
     description: str | None = None
     unit: str | None = None
-    minimum: float | None = None
-    """Enforced: a smaller value is invalid."""
-    maximum: float | None = None
+    minimum: Bound | None = None
+    """Enforced: a smaller value is invalid. An ISO 8601 text for a date, as all bounds are."""
+    maximum: Bound | None = None
     """Enforced: a larger value is invalid."""
-    observed_minimum: float | None = None
-    observed_maximum: float | None = None
+    observed_minimum: Bound | None = None
+    observed_maximum: Bound | None = None
     categories: tuple[str, ...] = ()
     """The values in the training table, sorted; only for a category."""
     closed: bool = False
@@ -90,9 +96,8 @@ class Feature(_Part):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
-        bounds = (self.minimum, self.maximum, self.observed_minimum, self.observed_maximum)
-        if not self.is_number and any(bound is not None for bound in bounds):
-            raise ValueError(f"feature {self.name!r} is a {self.type}: it cannot have a minimum or maximum")
+        for bound in (self.minimum, self.maximum, self.observed_minimum, self.observed_maximum):
+            self._check_bound(bound)
         if self.type != "category" and (self.categories or self.closed):
             raise ValueError(f"feature {self.name!r} is a {self.type}: it cannot have categories")
         if self.closed and not self.categories:
@@ -100,9 +105,23 @@ class Feature(_Part):
         observed = (self.categories, self.observed_minimum, self.observed_maximum)
         if self.withheld and observed != ((), None, None):
             raise ValueError(f"feature {self.name!r} is withheld but has observed values")
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+        if self.minimum is not None and self.maximum is not None and self.limits[0] > self.limits[1]:
             raise ValueError(f"feature {self.name!r} has a minimum above its maximum")
         return self
+
+    def _check_bound(self, bound: Bound | None) -> None:
+        if bound is None:
+            return
+        if self.date_type is not None:
+            try:
+                days_of_text(bound, self.date_type)
+            except ValueError as error:
+                reason = str(error).removeprefix("Input ")
+                raise ValueError(f"feature {self.name!r} is a {self.type}: {bound!r} {reason}") from None
+        elif not self.is_number:
+            raise ValueError(f"feature {self.name!r} is a {self.type}: it cannot have a minimum or maximum")
+        elif isinstance(bound, str):
+            raise ValueError(f"feature {self.name!r} is a {self.type}: {bound!r} should be a number")
 
     @property
     def is_number(self) -> bool:
@@ -110,13 +129,41 @@ class Feature(_Part):
         return self.type in ("float", "integer")
 
     @property
+    def date_type(self) -> DateType | None:
+        """The type, if it is a date's."""
+        return self.type if self.type == "date" or self.type == "datetime" else None
+
+    @property
     def limits(self) -> tuple[float, float]:
         """The least and the greatest number that a row may have."""
-        largest = LARGEST_NUMBER if self.type == "float" else LARGEST_EXACT_INTEGER
+        lowest, highest = self._widest_limits()
         return (
-            -largest if self.minimum is None else max(self.minimum, -largest),
-            largest if self.maximum is None else min(self.maximum, largest),
+            lowest if self.minimum is None else max(self._number(self.minimum), lowest),
+            highest if self.maximum is None else min(self._number(self.maximum), highest),
         )
+
+    @property
+    def observed_range(self) -> tuple[float, float] | None:
+        """The observed minimum and maximum as numbers, if the contract has both."""
+        if self.observed_minimum is None or self.observed_maximum is None:
+            return None
+        return self._number(self.observed_minimum), self._number(self.observed_maximum)
+
+    def value_of(self, number: float) -> float | int | str:
+        """The value of a number or date as a row has it in JSON."""
+        if self.date_type is not None:
+            return text_of_days(number, self.date_type)
+        return int(number) if self.type == "integer" else float(number)
+
+    def _widest_limits(self) -> tuple[float, float]:
+        if self.date_type is not None:
+            # The end of the last day: its last microseconds are rounded to it.
+            return FIRST_DAY, LAST_DAY if self.type == "date" else LAST_DAY + 1
+        largest = LARGEST_NUMBER if self.type == "float" else LARGEST_EXACT_INTEGER
+        return -largest, largest
+
+    def _number(self, bound: Bound) -> float:
+        return bound if self.date_type is None else days_of_text(bound, self.date_type)  # type: ignore[return-value]
 
     @property
     def max_text_length(self) -> int:
@@ -128,7 +175,10 @@ class Feature(_Part):
         """The annotation and the field of this feature in a row type."""
         about = ", ".join(filter(None, (self.description, self.unit and f"in {self.unit}")))
         annotation = self._annotation()
-        return annotation | None if self.nullable else annotation, Field(
+        if self.nullable:
+            is_text = self.type == "category" or self.date_type is not None
+            annotation = missing_if_empty(annotation) if is_text else annotation | None
+        return annotation, Field(
             default=None if self.nullable else ...,
             alias=self.name,
             title=self.name,
@@ -141,27 +191,23 @@ class Feature(_Part):
         if self.type == "boolean":
             return Annotated[bool, Strict()]
         if self.type == "category":
-            return self._text_annotation()
+            return text_annotation(self.categories if self.closed else None, self.max_text_length)
         minimum, maximum = self.limits
+        if self.date_type is not None:
+            return date_annotation(self.date_type, minimum, maximum)
         limits = Field(ge=minimum, le=maximum)
         if self.type == "float":
             return Annotated[float, Strict(), limits]
         return Annotated[int, Strict(), limits, BeforeValidator(_whole_float_to_int)]
 
-    def _text_annotation(self) -> Any:
-        # Spaces around a text are no part of it, in training and here; an empty text is a missing value.
-        text: Any
-        if self.closed:
-            text = Annotated[Literal[self.categories], BeforeValidator(_trimmed)]
-        else:
-            limits = Field(min_length=1, max_length=self.max_text_length)
-            text = Annotated[str, Strict(), StringConstraints(strip_whitespace=True), limits]
-        return Annotated[text | None, BeforeValidator(_empty_to_none)] if self.nullable else text
-
     def _schema_notes(self) -> dict[str, Any]:
         notes: dict[str, Any] = {}
         if self.unit:
             notes["x-unit"] = self.unit
+        if self.date_type is not None:
+            # JSON Schema has no limits of texts.
+            limits = {"x-minimum": self.minimum, "x-maximum": self.maximum}
+            notes |= {name: limit for name, limit in limits.items() if limit is not None}
         if self.observed_minimum is not None:
             notes["x-observed-range"] = [self.observed_minimum, self.observed_maximum]
         return notes
@@ -189,6 +235,16 @@ class Contract(_Part):
     format_version: Literal[1] = 1
     features: tuple[Feature, ...] = Field(min_length=1)
     target: Target
+    # Left out if it is None, so that the file of a contract without dates stays the same.
+    reference_date: date | None = Field(default=None, exclude_if=lambda day: day is None)
+    """The day that the ages of dates are relative to; only if a feature is a date."""
+
+    @model_validator(mode="after")
+    def _reference_date_fits_the_features(self) -> Self:
+        has_dates = any(feature.date_type is not None for feature in self.features)
+        if has_dates != (self.reference_date is not None):
+            raise ValueError("a contract has a reference date if and only if it has features that are dates")
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -202,6 +258,16 @@ class Contract(_Part):
     def is_numeric(self) -> bool:
         """Whether no feature is a category, so that rows fit into a matrix of floats."""
         return all(feature.type != "category" for feature in self.features)
+
+    @cached_property
+    def has_texts(self) -> bool:
+        """Whether a row has a text in JSON: a category or a date."""
+        return not self.is_numeric or self.reference_date is not None
+
+    @property
+    def reference_day(self) -> int | None:
+        """The reference date, in days since 1970-01-01."""
+        return None if self.reference_date is None else days_of_day(self.reference_date)
 
     @cached_property
     def row_type(self) -> type[Row]:
@@ -225,14 +291,6 @@ class Contract(_Part):
         if self.is_numeric:
             return np.array(values, dtype=np.float64)
         return np.array(values, dtype=np.object_)
-
-
-def _trimmed(value: object) -> object:
-    return value.strip(WHITESPACE) if isinstance(value, str) else value
-
-
-def _empty_to_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip(WHITESPACE) else value
 
 
 def _whole_float_to_int(value: object) -> object:

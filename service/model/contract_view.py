@@ -25,7 +25,7 @@ class ContractView(Contract):
 def view_of(contract: Contract) -> ContractView:
     """The contract with at most ``LISTED_CATEGORIES`` of the categories of each open feature."""
     features = tuple(_feature_view(feature) for feature in contract.features)
-    return ContractView(features=features, target=contract.target)
+    return ContractView(features=features, target=contract.target, reference_date=contract.reference_date)
 
 
 def _feature_view(feature: Feature) -> FeatureView:

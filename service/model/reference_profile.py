@@ -74,9 +74,9 @@ class ReferenceProfile:
         self._kinds = [FlagKind(name, reason) for name in names for reason in _REASONS]
         first_code = {name: number * len(_REASONS) for number, name in enumerate(names)}
         ranges = [
-            (position, first_code[feature.name], feature.observed_minimum, feature.observed_maximum)
+            (position, first_code[feature.name], *feature.observed_range)
             for position, feature in enumerate(features)
-            if feature.observed_minimum is not None and feature.observed_maximum is not None
+            if feature.observed_range is not None
         ]
         self._are_all_ranges = len(ranges) == len(features)
         numbers = np.array(ranges, dtype=np.float64).reshape(len(ranges), 4)

@@ -22,7 +22,9 @@ COMPILED_TOLERANCE = 1e-6
 TRUSTED_TYPES: tuple[str, ...] = (
     "numpy.asarray",
     "numpy.dtype",
+    "service.model.calendar_features.calendar_features",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.tree._tree.Tree",
 )
 """Types that a skops file may contain in addition to those that skops trusts."""

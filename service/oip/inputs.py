@@ -1,9 +1,9 @@
 """Input tensors become rows of the contract.
 
 There are two forms: one tensor for each feature under its name, of shape [n] or [n, 1]; or, if no feature is
-a text, a single tensor of shape [n, features] in the contract's order. If a feature may be missing, a missing
-value is NaN in floats, null in JSON, and an empty text unless that is a known category. So the datatype of a
-number or boolean that may be missing is FP64 in the metadata.
+a text, a single tensor of shape [n, features] in the contract's order. Categories and dates are texts. If a
+feature may be missing, a missing value is NaN in floats, null in JSON, and an empty text unless that is a
+known category. So the datatype of a number or boolean that may be missing is FP64 in the metadata.
 
 Rows consist of Python objects and are validated like those of the native API.
 """
@@ -36,13 +36,14 @@ _VALUES_A_STEP = 16 * 1024
 """The number of values that one step validates."""
 
 _NUMERIC = "FP64, FP32, INT64, INT32"
-_TAKES = {"float": _NUMERIC, "integer": _NUMERIC, "boolean": f"BOOL, {_NUMERIC}", "category": "BYTES"}
+_TAKES = {"float": _NUMERIC, "integer": _NUMERIC, "boolean": f"BOOL, {_NUMERIC}"}
+"""The datatypes of each type; all others take BYTES."""
 _TRUTH: dict[Value, Value] = {0: False, 1: True}
 
 
 def tensor_names(contract: Contract) -> list[str]:
     """The names that an input can have."""
-    return [*(feature.name for feature in contract.features), *([MATRIX] if contract.is_numeric else [])]
+    return [*(feature.name for feature in contract.features), *([] if contract.has_texts else [MATRIX])]
 
 
 class Got(NamedTuple):
@@ -66,7 +67,7 @@ class Inputs:
         self._names = [feature.name for feature in contract.features]
         self._known = frozenset(self._names)
         self._tensors = frozenset(tensor_names(contract))
-        self._takes_matrix = contract.is_numeric
+        self._takes_matrix = not contract.has_texts
         self.max_rows = max_rows
         self.most_tensors = len(self._tensors)
         self._converts = [_converts(feature) for feature in contract.features]
@@ -165,7 +166,7 @@ class Inputs:
             raise TensorInvalid(head.name, f"has {head.rows} rows, but {first.name!r} has {first.rows}")
         converts, kind = self._converts[place], head.datatype.kind
         if kind not in converts:
-            takes = _TAKES[self._features[place].type]
+            takes = _TAKES.get(self._features[place].type, "BYTES")
             raise TensorInvalid(head.name, f"has datatype {head.datatype.name}, but takes {takes}")
         return converts[kind]
 
@@ -182,8 +183,8 @@ def _take(start: int, stop: int, convert: Convert, values: Values, first: int, w
 def _converts(feature: Feature) -> dict[Kind, Convert]:
     """The conversion for each kind of datatype that the feature accepts."""
     missing = _nan_to_none if feature.nullable else None
-    if feature.type == "category":
-        return {"text": _empty_to_none if feature.nullable and "" not in feature.categories else None}
+    if feature.type == "category" or feature.date_type is not None:
+        return {"text": None}
     if feature.type == "boolean":
         return {
             "boolean": None,
@@ -195,10 +196,6 @@ def _converts(feature: Feature) -> dict[Kind, Convert]:
 
 def _nan_to_none(values: Values) -> Values:
     return [None if value != value else value for value in values]
-
-
-def _empty_to_none(values: Values) -> Values:
-    return [value or None for value in values]
 
 
 def _truths(values: Values) -> Values:

@@ -55,7 +55,7 @@ def metadata(contract: Contract, name: str, version: str, platform: str) -> Mode
 
 def _inputs(contract: Contract) -> list[TensorMetadata]:
     inputs = [_tensor(feature.name, _datatype(feature), ANY, 1) for feature in contract.features]
-    if contract.is_numeric:
+    if not contract.has_texts:
         inputs.append(_tensor(MATRIX, FP64.name, ANY, len(contract.features)))
     return inputs
 
@@ -65,7 +65,7 @@ def _tensor(name: str, datatype: str, *shape: int) -> TensorMetadata:
 
 
 def _datatype(feature: Feature) -> str:
-    if feature.type == "category":
+    if feature.type == "category" or feature.date_type is not None:
         return BYTES.name
     if feature.type == "float" or feature.nullable:  # For NaN.
         return FP64.name

@@ -10,10 +10,12 @@ from service.model.contract import Contract, Feature, Target
 from service.model.published import Golden, Lineage
 from tests.support.animals import CONTRACT
 from tests.support.tables import load_iris
-from training.candidates.built_in import CANDIDATES, preparation
+from training.candidates.built_in import CANDIDATES
+from training.candidates.preparation import one_hot
 from training.compile.compilation import compile_champion
 from training.publish.golden_rows import golden_rows
 from training.publish.publication import publish
+from training.table.dataset import Dataset
 
 
 def lineage_of(name: str) -> Lineage:
@@ -59,13 +61,21 @@ def publish_picky(name: str, champion: str | None = None) -> str:
 
 def publish_compiled() -> str:
     """Publish a logistic regression of the Iris table with its compiled form; gives the tag."""
-    dataset = load_iris()
+    return _publish_compiled(load_iris(), "flowers")
+
+
+def publish_visits(dataset: Dataset) -> str:
+    """Publish a logistic regression of a table with dates with its compiled form; gives the tag."""
+    return _publish_compiled(dataset, "visits")
+
+
+def _publish_compiled(dataset: Dataset, name: str) -> str:
     contract, train = dataset.contract, dataset.split(0.2, 42).train
     pipeline = CANDIDATES[0].pipeline(contract, 42).fit(train.matrix, train.labels)
     compilation, accepted = compile_champion(pipeline, contract, train.matrix, 42)
     assert accepted
     golden = golden_rows(pipeline, contract, train.matrix, accepted.form)
-    lineage = lineage_of("flowers").model_copy(update={"compilation": compilation})
+    lineage = lineage_of(name).model_copy(update={"compilation": compilation})
     return publish(pipeline, contract, golden, lineage, accepted.graph)
 
 
@@ -86,7 +96,7 @@ def publish_animals() -> str:
         for _ in range(80)
     ]
     matrix = CONTRACT.matrix([CONTRACT.row_type.model_validate(row) for row in rows])
-    pipeline = make_pipeline(preparation(CONTRACT), LogisticRegression())
+    pipeline = make_pipeline(one_hot(CONTRACT), LogisticRegression())
     pipeline.fit(matrix, np.array([bool(row["barks"]) for row in rows]))
     golden = Golden(rows=rows[:3], probabilities=pipeline.predict_proba(matrix[:3]).tolist())
     return publish(pipeline, CONTRACT, golden, lineage_of("animals"))

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,29 @@ def load_mixed(folder: Path) -> Dataset:
     header = ["age", "visits", "member", "city", "income", "rooms", "active", "plan", "outcome"]
     path = write_csv_into(folder)(header, [_mixed_row(random) for _ in range(240)], "mixed.csv")
     return load_dataset(path, "outcome")
+
+
+def load_visits(folder: Path) -> Dataset:
+    """A table with dates and times, with and without gaps, beside a number and a category."""
+    random = np.random.default_rng(11)
+    header = ["booked", "arrived", "left", "fee", "ward", "outcome"]
+    path = write_csv_into(folder)(header, [_visit(random) for _ in range(240)], "visits.csv")
+    return load_dataset(path, "outcome")
+
+
+def _visit(random: np.random.Generator) -> list[object]:
+    arrived = datetime(2023, 1, 1, tzinfo=UTC) + timedelta(minutes=int(random.integers(0, 500_000)))
+    booked = arrived.date() - timedelta(days=int(random.integers(0, 90)))
+    left = arrived.date() + timedelta(days=int(random.integers(0, 9)))
+    late = arrived.weekday() >= 5 or arrived.hour >= 18
+    return [
+        booked.isoformat(),
+        "" if random.random() < 0.15 else arrived.isoformat(),
+        "" if random.random() < 0.15 else left.isoformat(),
+        round(random.lognormal(3), 2),
+        str(random.choice(["north", "south"])),
+        "late" if late != (random.random() < 0.1) else "early",
+    ]
 
 
 def _mixed_row(random: np.random.Generator) -> list[object]:

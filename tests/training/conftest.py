@@ -14,8 +14,6 @@ from threadpoolctl import threadpool_limits
 
 from tests.support.tables import write_points
 from tests.support.trainings import Trainer
-from training.candidates.built_in import CANDIDATES
-from training.evaluate.evaluation import FITS
 from training.progress import Progress
 from training.table.dataset import Dataset
 from training.train import Settings, Training, train
@@ -69,7 +67,7 @@ def own_stores(store_folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def progress() -> Iterator[Progress]:
-    with Progress(Console(quiet=True), fits=0) as progress:
+    with Progress(Console(quiet=True)) as progress:
         yield progress
 
 
@@ -85,7 +83,7 @@ def mixed_training(mixed_dataset: Dataset, store_folder: Path) -> Training:
 
 def _trained(name: str, dataset: Dataset, folder: Path) -> Training:
     settings = Settings(name, test_size=0.2, seed=42, folder=folder)
-    with stores_in(folder), Progress(Console(quiet=True), fits=len(CANDIDATES) * FITS) as progress:
+    with stores_in(folder), Progress(Console(quiet=True)) as progress:
         return train(dataset, dataset.split(0.2, 42), settings, progress)
 
 

@@ -1,8 +1,8 @@
 """Compile the champion, and compare the compiled form with scikit-learn before it may serve.
 
-It may serve if every label is equal and every probability within the tolerance, on the whole table and on
-random rows of the contract. Any other result does not end the training: scikit-learn serves then, and the
-verdict states the reason.
+It may serve if every label is equal and every probability within the tolerance, on the rows of the table, up
+to 100,000 of them, and on random rows of the contract. Any other result does not end the training:
+scikit-learn serves then, and the verdict states the reason.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,14 @@ from service.model.contract import Contract, Matrix
 from service.model.runtime import COMPILED_TOLERANCE, Compilation
 from training.compile.conversion import to_onnx
 from training.compile.random_rows import random_rows
+from training.table.dataset import Rows, take
 from training.training_errors import ConversionRefused
 
+TABLE_ROWS = 100_000
+"""Largest number of rows of the table that are compared; of a larger table a random sample is."""
+_TABLE_VALUES = 4_000_000
+"""Largest number of their values, which bounds the memory; at least 1,000 rows are compared."""
+_TABLE_ROWS_AT_LEAST = 1_000
 RANDOM_ROWS = 10_000
 BATCHES = (1, 2, 3, 5, 17, 64)
 """Batch sizes in which a row must get the same bits as among all rows."""
@@ -37,16 +43,17 @@ class AcceptedForm(NamedTuple):
 
 
 def compile_champion(
-    pipeline: Pipeline, contract: Contract, table: Matrix, seed: int
+    pipeline: Pipeline, contract: Contract, table: Rows, seed: int
 ) -> tuple[Compilation, AcceptedForm | None]:
     """The verdict on the compiled form of a fitted pipeline, and the form if it is accepted.
 
-    ``table`` has all rows ``(n_rows, n_features)`` of the training and test splits.
+    ``table`` has rows of the training and test splits, of which at most TABLE_ROWS are compared.
     """
     try:
         graph = to_onnx(pipeline, contract)
         compiled = CompiledForm(graph)
-        rows = np.concatenate([table, random_rows(contract, table, RANDOM_ROWS, seed)])
+        sample = _sample(table, seed)
+        rows = np.concatenate([sample, random_rows(contract, sample, RANDOM_ROWS, seed)])
         verdict = compare(pipeline, compiled, rows)
     except ConversionRefused as refused:
         return Compilation(accepted=False, reason=str(refused)), None
@@ -54,6 +61,15 @@ def compile_champion(
         # The converter, ONNX Runtime and the estimator can raise anything; the model is published anyway.
         return Compilation(accepted=False, reason=f"{type(error).__name__}: {error}"), None
     return verdict, AcceptedForm(graph, compiled) if verdict.accepted else None
+
+
+def _sample(table: Rows, seed: int) -> Matrix:
+    n_rows, n_features = table.shape
+    most = min(TABLE_ROWS, max(_TABLE_ROWS_AT_LEAST, _TABLE_VALUES // n_features))
+    if n_rows > most:
+        places = np.random.default_rng(seed).choice(n_rows, most, replace=False)
+        table = take(table, np.sort(places))
+    return np.asarray(table)
 
 
 def compare(pipeline: Pipeline, compiled: CompiledForm, rows: Matrix) -> Compilation:

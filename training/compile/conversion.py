@@ -4,7 +4,7 @@ All steps compute in 64-bit floats and in scikit-learn's order, so that the resu
 bits. An unknown step is rejected, never approximated. ``compilation.py`` checks whether the graph is right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sklearn.base import ClassifierMixin, TransformerMixin
@@ -14,11 +14,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from service.model.compiled import Coding, Layout
-from service.model.contract import Contract
+from service.model.calendar_features import calendar_features, columns_of
+from service.model.compiled import Coding, Dates, Layout
+from service.model.contract import Contract, FeatureType
+from training.candidates.preparation import CATEGORIES, NUMBERS
 from training.compile import trees
+from training.compile.category_codes import ENCODERS, codings
 from training.compile.onnx_graph import DOUBLE, Graph, Tensor
 from training.training_errors import ConversionRefused
 
@@ -34,18 +37,17 @@ def to_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
     graph = Graph()
     preparation = _Preparation(graph, contract)
     *steps, (_, classifier) = pipeline.steps
-    if steps and _is_array(steps[0][1]):
-        del steps[0]
     columns = range(len(contract.features))
     rows = preparation.prepared(Pipeline(steps) if steps else None, columns)
     probabilities = _classified(graph, rows, classifier)
     classes = tuple(classifier.classes_.tolist())
-    layout = Layout(numbers=preparation.numbers, categories=tuple(preparation.categories), classes=classes)
+    layout = Layout(
+        numbers=preparation.numbers,
+        dates=preparation.dates,
+        categories=tuple(preparation.categories),
+        classes=classes,
+    )
     return graph.write(probabilities, layout)
-
-
-def _is_array(step: object) -> bool:
-    return isinstance(step, FunctionTransformer) and step.func is np.asarray
 
 
 class _Preparation:
@@ -53,12 +55,19 @@ class _Preparation:
 
     def __init__(self, graph: Graph, contract: Contract) -> None:
         self._graph = graph
-        features = contract.features
-        is_category = [feature.type == "category" for feature in features]
-        self.numbers = tuple(place for place, is_so in enumerate(is_category) if not is_so)
+        self.numbers = _positions(contract, *NUMBERS)
+        self.dates = tuple(_dates(contract))
         self.categories: list[Coding] = []
-        self._number_input = graph.numbers(len(self.numbers)) if self.numbers else None
-        self._code_input = graph.codes(sum(is_category)) if any(is_category) else None
+        self._input_columns = {position: [place] for place, position in enumerate(self.numbers)}
+        width = len(self.numbers)
+        for dates in self.dates:
+            for position in dates.positions:
+                end = width + columns_of(dates.with_hour)
+                self._input_columns[position], width = list(range(width, end)), end
+        categories = len(_positions(contract, *CATEGORIES))
+        self._input_width = width
+        self._number_input = graph.numbers(width) if width else None
+        self._code_input = graph.codes(categories) if categories else None
 
     def prepared(self, step: TransformerMixin | None, columns: Sequence[int]) -> Tensor:
         """The output of a step for columns of the contract, ``(n_rows, n_outputs)``."""
@@ -70,17 +79,21 @@ class _Preparation:
                 if not isinstance(block, str)
             ]
             return self._graph.add("Concat", *blocks, axis=1)
-        if steps and isinstance(steps[-1], OneHotEncoder):
+        if steps and isinstance(steps[-1], ENCODERS):
             return self._encoded(steps, columns)
         return self._scaled(steps, columns)
 
     def _scaled(self, steps: Sequence[TransformerMixin], columns: Sequence[int]) -> Tensor:
         graph = self._graph
-        if self._number_input is None or not set(columns) <= set(self.numbers):
-            raise ConversionRefused("a category as a number")
+        known = self.numbers
+        if steps and isinstance(steps[0], FunctionTransformer):
+            known = self._calendar_positions(steps[0])
+            steps = steps[1:]
+        if self._number_input is None or not set(columns) <= set(known):
+            raise ConversionRefused("a category or a date as a number")
         rows = self._number_input
-        if tuple(columns) != self.numbers:
-            places = [self.numbers.index(column) for column in columns]
+        places = [place for column in columns for place in self._input_columns[column]]
+        if places != list(range(self._input_width)):
             rows = graph.add("Gather", rows, graph.constant(places), axis=1)
         for step in steps:
             if isinstance(step, SimpleImputer):
@@ -92,6 +105,14 @@ class _Preparation:
                 raise ConversionRefused(repr(step))
         return rows
 
+    def _calendar_positions(self, step: FunctionTransformer) -> tuple[int, ...]:
+        """The positions of the dates whose calendar features the step computes."""
+        for dates in self.dates:
+            about = {"reference_day": dates.reference_day, "with_hour": dates.with_hour}
+            if step.func is calendar_features and step.kw_args == about:
+                return dates.positions
+        raise ConversionRefused(repr(step))
+
     def _filled(self, imputer: SimpleImputer, rows: Tensor) -> Tensor:
         graph = self._graph
         is_missing = graph.add("IsNaN", rows)
@@ -102,22 +123,29 @@ class _Preparation:
         return graph.add("Concat", filled, graph.add("Cast", indicator, to=DOUBLE), axis=1)
 
     def _encoded(self, steps: Sequence[TransformerMixin], columns: Sequence[int]) -> Tensor:
-        graph, encoder = self._graph, steps[-1]
-        missing = _missing_text(steps[:-1])
+        graph = self._graph
+        if self._code_input is None:
+            raise ConversionRefused("a number as a category")
         blocks = []
-        for column, known, infrequent in zip(
-            columns, encoder.categories_, encoder.infrequent_categories_, strict=True
-        ):
-            coding, width = _coding(column, known, infrequent, encoder.handle_unknown, missing)
+        for coding, table in codings(steps, columns):
             place = len(self.categories)
             self.categories.append(coding)
-            if self._code_input is None:
-                raise ConversionRefused("a number as a category")
             codes = graph.add("Gather", self._code_input, graph.constant(np.int64(place)), axis=1)
-            # The code past the last column stands for values without a column.
-            table = np.eye(width + 1, width)
             blocks.append(graph.add("Gather", graph.constant(table), codes, axis=0))
         return blocks[0] if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
+
+
+def _positions(contract: Contract, *types: FeatureType) -> tuple[int, ...]:
+    return tuple(place for place, feature in enumerate(contract.features) if feature.type in types)
+
+
+def _dates(contract: Contract) -> Iterator[Dates]:
+    if contract.reference_day is None:
+        return
+    groups = ((_positions(contract, "date"), False), (_positions(contract, "datetime"), True))
+    for positions, with_hour in groups:
+        if positions:
+            yield Dates(positions=positions, reference_day=contract.reference_day, with_hour=with_hour)
 
 
 def _flat(step: TransformerMixin | None) -> list[TransformerMixin]:
@@ -125,39 +153,6 @@ def _flat(step: TransformerMixin | None) -> list[TransformerMixin]:
     if isinstance(step, Pipeline):
         return [inner for _, each in step.steps for inner in _flat(each)]
     return [] if step is None else [step]
-
-
-def _missing_text(imputers: Sequence[TransformerMixin]) -> str | None:
-    """The text that replaces a missing category, if any."""
-    texts = set()
-    for each in imputers:
-        if not isinstance(each, SimpleImputer) or each.strategy != "constant" or each.add_indicator:
-            raise ConversionRefused(f"{each!r} before categories are encoded")
-        texts.add(each.fill_value)
-    if len(texts) > 1:
-        raise ConversionRefused("different fillings of one category")
-    return texts.pop() if texts else None
-
-
-def _coding(
-    position: int,
-    known: np.ndarray,
-    infrequent: np.ndarray | None,
-    handle_unknown: str,
-    missing: str | None,
-) -> tuple[Coding, int]:
-    """The codes of a category, which are the encoder's columns, and the number of columns."""
-    if handle_unknown not in ("ignore", "infrequent_if_exist") or not all(
-        isinstance(value, str) for value in known
-    ):
-        raise ConversionRefused("categories that are not all known texts")
-    rare = set() if infrequent is None else set(infrequent.tolist())
-    frequent = [value for value in known.tolist() if value not in rare]
-    # Infrequent values share the last column. If there are none, an unknown value sets no column.
-    shared = len(frequent)
-    codes = dict.fromkeys(rare, shared) | {value: place for place, value in enumerate(frequent)}
-    coding = Coding(position=position, codes=codes, missing=codes.get(missing or "", shared), unknown=shared)
-    return coding, shared + bool(rare)
 
 
 def _classified(graph: Graph, rows: Tensor, classifier: ClassifierMixin) -> Tensor:

@@ -87,6 +87,7 @@ def _numbers(
 
 def _within_limits(feature: Feature, numbers: np.ndarray) -> _Column:
     lowest, highest = feature.limits
-    if feature.type == "integer":
-        return [int(n) for n in np.clip(np.rint(numbers), np.ceil(lowest), np.floor(highest))]
-    return list(np.clip(numbers, lowest, highest).tolist())
+    if feature.type in ("integer", "date"):
+        numbers, lowest, highest = np.rint(numbers), np.ceil(lowest), np.floor(highest)
+    clipped = np.clip(numbers, lowest, highest).tolist()
+    return [feature.value_of(number) for number in clipped]

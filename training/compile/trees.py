@@ -19,16 +19,19 @@ from training.training_errors import ConversionRefused
 _MOST_LEAVES = 2**24
 """32-bit floats represent every integer up to this one."""
 
+_STRUCTURE = ("children_left", "children_right", "feature", "missing_go_to_left")
+
 
 @dataclass(frozen=True)
 class _Tree:
-    """A tree whose node 0 is the root; ``x <= threshold`` goes left."""
+    """A tree whose node 0 is the root; ``x <= threshold`` goes left, and a gap where the node says."""
 
     is_leaf: NDArray[np.bool_]
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     feature: NDArray[np.int64]
     threshold: NDArray[np.float64]
+    is_gap_left: NDArray[np.bool_]
     values: NDArray[np.float64]
     """Of the leaves, in the order of their nodes."""
 
@@ -43,10 +46,7 @@ def forest(graph: Graph, rows: Tensor, classifier: RandomForestClassifier) -> Te
 
 
 def _forest_tree(tree: object) -> _Tree:
-    nodes = {
-        name: np.asarray(getattr(tree, name))
-        for name in ("children_left", "children_right", "feature", "threshold", "value")
-    }
+    nodes = {name: np.asarray(getattr(tree, name)) for name in (*_STRUCTURE, "threshold", "value")}
     is_leaf = nodes["children_left"] < 0
     return _Tree(
         is_leaf,
@@ -54,6 +54,7 @@ def _forest_tree(tree: object) -> _Tree:
         nodes["children_right"],
         nodes["feature"],
         nodes["threshold"],
+        nodes["missing_go_to_left"].astype(bool),
         nodes["value"][is_leaf, 0, :],
     )
 
@@ -88,6 +89,7 @@ def _boosting_tree(nodes: NDArray[np.void], start: float) -> _Tree:
         nodes["right"].astype(np.int64),
         nodes["feature_idx"].astype(np.int64),
         nodes["num_threshold"],
+        nodes["missing_go_to_left"].astype(bool),
         start + nodes["value"][is_leaf],
     )
 
@@ -115,6 +117,7 @@ def _leaf_values(graph: Graph, rows: Tensor, trees: Sequence[_Tree]) -> Tensor:
         nodes_featureids=_of_branches(is_leaf, [tree.feature for tree in trees]),
         nodes_truenodeids=_of_branches(is_leaf, [tree.left for tree in trees]),
         nodes_falsenodeids=_of_branches(is_leaf, [tree.right for tree in trees]),
+        nodes_missing_value_tracks_true=_of_branches(is_leaf, [tree.is_gap_left for tree in trees]),
         nodes_values_as_tensor=_tensor(np.where(is_leaf, 0, np.concatenate([t.threshold for t in trees]))),
         target_treeids=tree_ids[is_leaf].tolist(),
         target_nodeids=node_ids[is_leaf].tolist(),
@@ -126,8 +129,8 @@ def _leaf_values(graph: Graph, rows: Tensor, trees: Sequence[_Tree]) -> Tensor:
     return graph.add("Gather", graph.constant(values), places, axis=0)
 
 
-def _of_branches(is_leaf: NDArray[np.bool_], arrays: Sequence[NDArray[np.int64]]) -> list[int]:
-    values: list[int] = np.where(is_leaf, 0, np.concatenate(arrays)).tolist()
+def _of_branches(is_leaf: NDArray[np.bool_], arrays: Sequence[NDArray[np.generic]]) -> list[int]:
+    values: list[int] = np.where(is_leaf, 0, np.concatenate(arrays)).astype(np.int64).tolist()
     return values
 
 

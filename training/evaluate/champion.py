@@ -8,19 +8,23 @@ al., *Classification and Regression Trees* (1984), with the standard error of ``
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from training.evaluate.evaluation import Evaluation
+from training.evaluate.evaluation import Evaluation, Scored
+
+Competitor = TypeVar("Competitor", bound=Evaluation | Scored)
+"""A candidate with its scores, fitted to all rows or not."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Generic[Competitor]):
     """The champion, and the reason for it."""
 
-    champion: Evaluation
+    champion: Competitor
     reason: str
 
 
-def choose_champion(evaluations: Sequence[Evaluation]) -> Choice:
+def choose_champion(evaluations: Sequence[Competitor]) -> Choice[Competitor]:
     """The simplest candidate within one standard error of the best."""
     best = max(evaluations, key=lambda each: (each.cross_validation.score, -each.candidate.complexity))
     lowest = best.cross_validation.score - best.cross_validation.standard_error
@@ -30,11 +34,11 @@ def choose_champion(evaluations: Sequence[Evaluation]) -> Choice:
     return Choice(champion, _reason(champion, best, simplest))
 
 
-def _complexity(evaluation: Evaluation) -> int:
+def _complexity(evaluation: Evaluation | Scored) -> int:
     return evaluation.candidate.complexity
 
 
-def _reason(champion: Evaluation, best: Evaluation, simplest: Evaluation) -> str:
+def _reason(champion: Competitor, best: Competitor, simplest: Competitor) -> str:
     error = f"one standard error ({best.cross_validation.standard_error:.4f}) of it"
     won = f"{best.candidate.title.capitalize()} has the best mean macro F1, {best.cross_validation.score:.4f}"
     if champion is simplest is best:

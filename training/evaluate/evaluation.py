@@ -5,35 +5,22 @@ reported, so that the champion's are not the best of several attempts.
 """
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.metrics import (
-    accuracy_score,
-    f1_score,
-    log_loss,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
-from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support, roc_auc_score
 from sklearn.pipeline import Pipeline
 
 from service.model.contract import Contract
 from training.candidates.built_in import Candidate
+from training.evaluate.fold_fit import collected_warnings
 from training.table.dataset import FOLDS, Portion, Split
-
-REPEATS = 3
-FITS = FOLDS * REPEATS + 1
-"""The number of fits in the evaluation of one candidate."""
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """The scores of a candidate on the training split, one of each kind per fit."""
+    """The scores of a candidate on rows of the training split, one of each kind per fit."""
 
     f1_macro: np.ndarray
     accuracy: np.ndarray
@@ -46,15 +33,8 @@ class CrossValidation:
 
     @property
     def standard_error(self) -> float:
-        """The standard error of the score, corrected for folds that share most of their rows.
-
-        The variance of k scores is scaled by 1/k + n_test/n_train instead of 1/k, since training sets
-        that overlap make the scores depend on each other: C. Nadeau and Y. Bengio, "Inference for the
-        Generalization Error", Machine Learning 52 (2003), 239-281; R. R. Bouckaert and E. Frank (2004)
-        for repeated folds.
-        """
-        scale = 1 / len(self.f1_macro) + 1 / (FOLDS - 1)
-        return math.sqrt(scale * float(self.f1_macro.var(ddof=1)))
+        """The standard error of the score, corrected for folds that share most of their rows."""
+        return corrected_standard_error(self.f1_macro)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -65,6 +45,44 @@ class CrossValidation:
             "cv_accuracy": float(self.accuracy.mean()),
             "cv_log_loss": float(self.log_loss.mean()),
         }
+
+
+def corrected_standard_error(scores: np.ndarray) -> float:
+    """The standard error of the mean of the folds' scores, or of differences of two candidates' scores.
+
+    The variance of k scores is scaled by 1/k + n_test/n_train instead of 1/k, since training sets that
+    overlap make the scores depend on each other: C. Nadeau and Y. Bengio, "Inference for the Generalization
+    Error", Machine Learning 52 (2003), 239-281; R. R. Bouckaert and E. Frank (2004) for repeated folds.
+    """
+    scale = 1 / len(scores) + 1 / (FOLDS - 1)
+    return math.sqrt(scale * float(scores.var(ddof=1)))
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Probabilities of rows by models that were not fitted to them, once for each repeat of the folds."""
+
+    labels: np.ndarray
+    """Places of the labels among the classes, ``(n_rows,)``."""
+    folds: np.ndarray
+    """The fold that a row was scored in, ``(n_repeats, n_rows)``."""
+    probabilities: np.ndarray
+    """``(n_repeats, n_rows, n_classes)``."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate with its scores of cross-validation, and not fitted to all rows."""
+
+    candidate: Candidate
+    cross_validation: CrossValidation
+    rows: int
+    """The number of rows of the cross-validation."""
+    notes: tuple[str, ...]
+    """scikit-learn's warnings while fitting."""
+    out_of_fold: OutOfFold
+    dropped: str | None = None
+    """Why it dropped out before the last rung, as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -87,59 +105,30 @@ class Evaluation:
         return {**self.cross_validation.metrics, **self.test_metrics}
 
 
-def evaluate(
-    candidate: Candidate, contract: Contract, split: Split, seed: int, on_fit: Callable[[], object]
-) -> Evaluation:
-    """Cross-validate a candidate on the training split, fit it to the whole split, and test it.
-
-    ``on_fit`` is called after every fit, ``FITS`` times.
-    """
-    pipeline = candidate.pipeline(contract, seed)
-    with _collected_warnings() as notes:
-        cross_validation = _cross_validate(pipeline, split.train, seed, on_fit)
+def fit_and_test(scored: Scored, contract: Contract, split: Split, seed: int, cores: int = 1) -> Evaluation:
+    """Fit a candidate to the whole training split, and test it."""
+    pipeline = scored.candidate.pipeline(contract, seed, len(split.train.labels))
+    classifier = pipeline[-1]
+    # A forest's threads only wait for each other at the end; those of OpenMP spin (see train.py).
+    n_jobs = {"n_jobs": cores} if "n_jobs" in classifier.get_params() else {}
+    classifier.set_params(**n_jobs)
+    with collected_warnings() as notes:
         pipeline.fit(split.train.matrix, split.train.labels)
-        on_fit()
+    classifier.set_params(**dict.fromkeys(n_jobs))
     probabilities = pipeline.predict_proba(split.test.matrix)
-    metrics = _test_metrics(pipeline.classes_, split.test.labels, probabilities)
     return Evaluation(
-        candidate, pipeline, cross_validation, split.test, probabilities, metrics, tuple(dict.fromkeys(notes))
+        scored.candidate,
+        pipeline,
+        scored.cross_validation,
+        split.test,
+        probabilities,
+        metrics_of_test(pipeline.classes_, split.test.labels, probabilities),
+        tuple(dict.fromkeys([*scored.notes, *notes])),
     )
 
 
-@contextmanager
-def _collected_warnings() -> Iterator[list[str]]:
-    collected: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield collected
-    collected.extend(str(warning.message).partition("\n")[0] for warning in caught)
-
-
-def _cross_validate(
-    pipeline: Pipeline, train: Portion, seed: int, on_fit: Callable[[], object]
-) -> CrossValidation:
-    folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=seed)
-    scores = []
-    for fitted_to, scored_on in folds.split(train.matrix, train.labels):
-        model = clone(pipeline).fit(train.matrix[fitted_to], train.labels[fitted_to])
-        scores.append(
-            _scores(model.classes_, train.labels[scored_on], model.predict_proba(train.matrix[scored_on]))
-        )
-        on_fit()
-    f1_macro, accuracy, loss = np.array(scores).T
-    return CrossValidation(f1_macro, accuracy, loss)
-
-
-def _scores(classes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float, float]:
-    predicted = classes[probabilities.argmax(axis=1)]
-    return (
-        f1_score(labels, predicted, average="macro", zero_division=0),
-        accuracy_score(labels, predicted),
-        log_loss(labels, probabilities, labels=classes),
-    )
-
-
-def _test_metrics(classes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+def metrics_of_test(classes: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """The metrics of the test split by their logged names."""
     predicted = classes[probabilities.argmax(axis=1)]
     metrics = {"test_accuracy": accuracy_score(labels, predicted)}
     for average in ("weighted", "macro"):

@@ -1,6 +1,7 @@
 """The result of a training, printed for a person or as one JSON object for a program."""
 
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -102,7 +103,13 @@ def _candidates_table(training: "Training") -> Table:
     for logged in training.candidates:
         is_champion = logged.evaluation is training.choice.champion
         table.add_row(*_candidate_cells(logged), style="bold green" if is_champion else None)
+    for scored in training.unfitted:
+        table.add_row(scored.candidate.title, _cv_cell(scored.cross_validation.metrics), style="dim")
     return table
+
+
+def _cv_cell(metrics: Mapping[str, float]) -> str:
+    return f"{metrics['cv_f1_macro']:.2%} ± {metrics['cv_f1_macro_standard_error']:.2%}".replace("%", "")
 
 
 def _candidate_cells(logged: "LoggedCandidate") -> list[str]:
@@ -110,25 +117,26 @@ def _candidate_cells(logged: "LoggedCandidate") -> list[str]:
     names = ("accuracy", "precision_weighted", "recall_weighted", "f1_weighted", "roc_auc")
     return [
         logged.evaluation.candidate.title,
-        f"{metrics['cv_f1_macro']:.2%} ± {metrics['cv_f1_macro_standard_error']:.2%}".replace("%", ""),
+        _cv_cell(metrics),
         *(f"{100 * metrics[f'test_{metric}']:.2f}" for metric in names),
     ]
 
 
 def all_notes(training: "Training") -> list[str]:
-    """The notes on the table, which are printed when it is read, and scikit-learn's warnings."""
+    """The notes on the table, which are printed when it is read, and those on the candidates."""
     return [*training.dataset.notes, *_warnings(training)]
 
 
 def _warnings(training: "Training") -> list[str]:
-    """What makes the comparison less than fair, and scikit-learn's warnings."""
+    """What makes the comparison less than fair, why candidates were dropped, and scikit-learn's warnings."""
     doubt = training.outcome.decision.note
+    dropped = [each.dropped for each in training.unfitted if each.dropped]
     fitting = [
         f"{logged.evaluation.candidate.title}: {note}"
         for logged in training.candidates
         for note in logged.evaluation.notes
     ]
-    return fitting if doubt is None else [doubt, *fitting]
+    return [*filter(None, [doubt]), *dropped, *fitting]
 
 
 def _next_commands(training: "Training") -> dict[str, str]:
@@ -153,13 +161,24 @@ def as_json(training: "Training") -> dict[str, object]:
         "reason": training.choice.reason,
         "lineage": training.lineage.model_dump(mode="json"),
         "candidates": [
-            {
-                "name": logged.evaluation.candidate.name,
-                "run_id": logged.run_id,
-                "metrics": logged.evaluation.metrics,
-            }
-            for logged in training.candidates
+            *(
+                {
+                    "name": logged.evaluation.candidate.name,
+                    "run_id": logged.run_id,
+                    "metrics": logged.evaluation.metrics,
+                }
+                for logged in training.candidates
+            ),
+            *(
+                {
+                    "name": each.candidate.name,
+                    "dropped": each.dropped,
+                    "metrics": each.cross_validation.metrics,
+                }
+                for each in training.unfitted
+            ),
         ],
+        "plan": training.plan.parameters,
         "mlflow": {"tracking_uri": training.experiment.tracking_uri, "run_id": training.run_id},
         "notes": all_notes(training),
         "next": list(_next_commands(training).values()),

@@ -9,7 +9,7 @@ import os
 import shlex
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import mlflow
+import numpy as np
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
 from mlflow.entities import Experiment as MlflowExperiment
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
-from training.evaluate.evaluation import Evaluation
+from service.model.days import MICROSECONDS_A_DAY
+from training.evaluate.evaluation import Evaluation, Scored
 from training.evaluate.plots import draw_calibration, draw_confusion_matrix
 from training.publish.logged_model import log_model
 from training.publish.tracking_reason import is_unfinished, reason_of
@@ -212,6 +214,21 @@ def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experime
         return LoggedCandidate(evaluation, run.info.run_id, model_id)
 
 
+def log_dropped(scored: Sequence[Scored], experiment: Experiment) -> None:
+    """Log candidates that were not fitted to all rows as nested runs: their scores, and why."""
+    for each in scored:
+        with mlflow.start_run(
+            experiment_id=experiment.experiment_id,
+            run_name=each.candidate.title,
+            nested=True,
+            tags={TRAINING_TAG: experiment.training_id},
+        ):
+            mlflow.set_tag("candidate", each.candidate.name)
+            mlflow.set_tag("not_fitted", each.dropped or "Another candidate was chosen.")
+            mlflow.log_param("selection_rows", each.rows)
+            mlflow.log_metrics(each.cross_validation.metrics)
+
+
 def log_champion(champion: Evaluation, reason: str) -> None:
     """Log the champion, the reason for it and its metrics in the open run."""
     mlflow.set_tags({"champion": champion.candidate.name, "champion_reason": reason})
@@ -220,10 +237,15 @@ def log_champion(champion: Evaluation, reason: str) -> None:
 
 def _mlflow_dataset(dataset: Dataset) -> PandasDataset:
     target = dataset.contract.target.name
+    frame = dataset.frame.assign(**{target: dataset.labels})
+    for feature in dataset.contract.features:
+        if feature.date_type is not None:
+            microseconds = np.rint(frame[feature.name].to_numpy() * MICROSECONDS_A_DAY)
+            frame[feature.name] = microseconds.astype("datetime64[us]")
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         # MLflow registers its class for local files twice, and warns that it chooses one of them.
         return from_pandas(
-            dataset.frame.assign(**{target: dataset.labels}),
+            frame,
             source=dataset.table.location,
             targets=target,
             name=dataset.table.name,

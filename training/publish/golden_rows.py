@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from service.model.compiled import CompiledForm
 from service.model.contract import Contract, Feature, Matrix, Value
 from service.model.published import Golden
+from training.table.dataset import Rows
 from training.table.features import to_value
 
 SEARCHED_ROWS = 1000
@@ -26,10 +27,10 @@ JsonRow = dict[str, Value]
 
 
 def golden_rows(
-    pipeline: Pipeline, contract: Contract, test: Matrix, compiled: CompiledForm | None = None
+    pipeline: Pipeline, contract: Contract, test: Rows, compiled: CompiledForm | None = None
 ) -> Golden:
     """A few tens of rows with the probabilities of the pipeline and of its compiled form, if it has one."""
-    rows = [_without_withheld(contract, row) for row in json_rows(contract, test[:SEARCHED_ROWS])]
+    rows = [_without_withheld(contract, row) for row in json_rows(contract, np.asarray(test[:SEARCHED_ROWS]))]
     with_gaps = [row for row in rows if None in row.values()]
     chosen = [*rows[:TEST_ROWS], *with_gaps[:ROWS_WITH_GAPS], *_altered(contract, rows[:ALTERED_ROWS])]
     distinct = [row for place, row in enumerate(chosen) if row not in chosen[:place]]
@@ -85,13 +86,13 @@ def _above(feature: Feature, value: Value) -> Value:
 
 
 def _beyond(feature: Feature, value: Value, direction: int) -> Value:
-    """A number outside the observed range by that range's width, clipped to the limits."""
-    low, high = feature.observed_minimum, feature.observed_maximum
-    if low is None or high is None:
+    """A number or date outside the observed range by that range's width, clipped to the limits."""
+    if feature.observed_range is None:
         return value
+    low, high = feature.observed_range
     width = high - low or 1.0
     lowest, highest = feature.limits
     number = max(low - width, lowest) if direction < 0 else min(high + width, highest)
-    if feature.type == "float":
-        return float(number)
-    return ceil(number) if direction < 0 else floor(number)
+    if feature.type in ("integer", "date"):
+        number = ceil(number) if direction < 0 else floor(number)
+    return feature.value_of(number)

@@ -27,6 +27,7 @@ from sklearn.preprocessing import FunctionTransformer
 from service.model.contract import Contract
 from service.model.runtime import TRUSTED_TYPES
 from training.table.dataset import Dataset
+from training.table.features import to_value
 
 MODEL_ARTIFACT = "model"
 INPUT_EXAMPLE_ROWS = 3
@@ -81,6 +82,9 @@ def _shipped_function() -> Callable[..., object]:
 def _input_example(dataset: Dataset) -> pd.DataFrame:
     rows = dataset.frame.head(INPUT_EXAMPLE_ROWS).copy()
     for feature in dataset.contract.features:
+        if feature.date_type is not None:
+            texts = [to_value(days, feature.type) for days in rows[feature.name]]
+            rows[feature.name] = pd.Series(texts, index=rows.index, dtype=object)
         if feature.withheld:
             rows[feature.name] = rows[feature.name].where(rows[feature.name].isna(), feature.example)
     return rows

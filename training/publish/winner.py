@@ -79,7 +79,7 @@ def publish_winner(
 
 def _compile(winner: Evaluation, dataset: Dataset, seed: int) -> _Compiled:
     pipeline, contract = winner.pipeline, dataset.contract
-    compilation, accepted = compile_champion(pipeline, contract, dataset.frame.to_numpy(), seed)
+    compilation, accepted = compile_champion(pipeline, contract, dataset.rows, seed)
     graph, form = accepted or (None, None)
     return _Compiled(compilation, graph, golden_rows(pipeline, contract, winner.test.matrix, form))
 

@@ -4,11 +4,13 @@ Values that break a rule are rejected with their rows. Doubtful properties only 
 """
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import pandas as pd
 import pandera.pandas as pa
 
-from service.model.contract import LARGEST_NUMBER, Contract, Feature
+from service.model.contract import LARGEST_NUMBER, Bound, Contract, Feature
+from service.model.days import DateType, text_of_days
 from training.table.columns.column import Column
 from training.table.features import to_value
 from training.table_errors import TableInvalid, Violation
@@ -44,7 +46,8 @@ def check_features(frame: pd.DataFrame, contract: Contract) -> None:
     schema = pa.DataFrameSchema(
         {feature.name: _column_schema(feature) for feature in contract.features}, strict=True
     )
-    _validate(schema, frame, missing="is missing, though the override file says that it never is,")
+    dates = {feature.name: feature.date_type for feature in contract.features if feature.date_type}
+    _validate(schema, frame, dates, missing="is missing, though the override file says that it never is,")
 
 
 def _has_two_classes(labels: pd.Series) -> bool:
@@ -53,34 +56,44 @@ def _has_two_classes(labels: pd.Series) -> bool:
 
 def _column_schema(feature: Feature) -> pa.Column:
     limits = []
+    lowest, highest = feature.limits
     if feature.minimum is not None:
-        limits.append(pa.Check.ge(feature.minimum, error=f"is below its minimum of {feature.minimum:g}"))
+        limits.append(pa.Check.ge(lowest, error=f"is below its minimum of {_shown(feature.minimum)}"))
     if feature.maximum is not None:
-        limits.append(pa.Check.le(feature.maximum, error=f"is above its maximum of {feature.maximum:g}"))
+        limits.append(pa.Check.le(highest, error=f"is above its maximum of {_shown(feature.maximum)}"))
     held = "object" if feature.type == "category" else "float64"
     return pa.Column(held, limits, nullable=feature.nullable)
+
+
+def _shown(bound: Bound) -> str:
+    return bound if isinstance(bound, str) else f"{bound:g}"
 
 
 def _validate(
     schema: pa.DataFrameSchema | pa.SeriesSchema,
     values: pd.DataFrame | pd.Series,
+    dates: Mapping[str, DateType] = MappingProxyType({}),
     missing: str = "is missing",
 ) -> None:
     try:
         schema.validate(values, lazy=True)  # type: ignore[arg-type]
     except pa.errors.SchemaErrors as error:
-        raise TableInvalid(list(_violations(error.failure_cases, missing))) from error
+        raise TableInvalid(list(_violations(error.failure_cases, dates, missing))) from error
 
 
-def _violations(failures: pd.DataFrame, missing: str) -> Iterator[Violation]:
+def _violations(failures: pd.DataFrame, dates: Mapping[str, DateType], missing: str) -> Iterator[Violation]:
     for (column, rule), cases in failures.groupby(["column", "check"], sort=False):
         # A check of a whole column has no index.
         placed = cases.dropna(subset="index").sort_values("index")
         rows = [int(row) + 1 for row in placed["index"]]
         if rule == "not_nullable":
             yield Violation(str(column), missing, [], rows)
-        else:
-            yield Violation(str(column), str(rule), placed["failure_case"].tolist(), rows)
+            continue
+        values = placed["failure_case"].tolist()
+        date_type = dates.get(str(column))
+        if date_type is not None:
+            values = [text_of_days(days, date_type) for days in values]
+        yield Violation(str(column), str(rule), values, rows)
 
 
 def unusable_reason(column: Column) -> str | None:

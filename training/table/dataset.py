@@ -17,7 +17,6 @@ from training.table.feature_columns import FeatureColumns, read_features, table_
 from training.table.features import infer_contract
 from training.table.labels import describe_target, label_array, read_labels
 from training.table.options import TableOptions
-from training.table.overrides import Overrides
 from training.table.source.reading import read_table
 from training.table.source.table import Table
 from training.table_errors import (
@@ -28,6 +27,13 @@ from training.table_errors import (
     TargetDropped,
 )
 
+Rows = pd.DataFrame | Matrix
+"""Rows of a table, ``(n_rows, n_features)``: an array of numbers, or a dataframe if there are categories.
+
+The dataframe's columns are float64 with NaN or objects with None. Their labels are positions, so that an
+estimator fitted to it takes the service's arrays too.
+"""
+
 FOLDS = 5
 """Of cross-validation; every class needs as many rows in the training split."""
 
@@ -36,8 +42,17 @@ FOLDS = 5
 class Portion:
     """Rows with their labels."""
 
-    matrix: Matrix
+    matrix: Rows
     labels: np.ndarray
+
+    def take(self, places: np.ndarray) -> "Portion":
+        """Some of the rows, in that order."""
+        return Portion(take(self.matrix, places), self.labels[places])
+
+
+def take(rows: Rows, places: np.ndarray) -> Rows:
+    """Some of the rows, in that order."""
+    return rows.iloc[places] if isinstance(rows, pd.DataFrame) else rows[places]
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,13 @@ class Dataset:
     notes: tuple[str, ...]
     """Columns that were left out, and doubts, as sentences."""
 
+    @property
+    def rows(self) -> Rows:
+        """The features as estimators take them; no copy."""
+        if self.contract.is_numeric:
+            return self.frame.to_numpy()
+        return self.frame.set_axis(range(len(self.frame.columns)), axis=1)
+
     def split(self, test_size: float, seed: int) -> Split:
         """Split at random, with the classes in proportion in both portions; raises SplitTooSmall."""
         try:
@@ -75,7 +97,7 @@ class Dataset:
         return split
 
     def _portion(self, rows: np.ndarray) -> Portion:
-        return Portion(self.frame.to_numpy()[rows], self.labels[rows])
+        return Portion(take(self.rows, rows), self.labels[rows])
 
 
 def _check_portion(portion: Portion, label: object, needed: int, test_size: float) -> None:
@@ -98,7 +120,7 @@ def load_dataset(data: str | Path, target: str, options: TableOptions | None = N
     notes = [*table.notes, *labels.notes, *features.notes]
     if not features.columns:
         raise NoUsableFeature(target, notes)
-    return _checked(table, target, labels.values, features, notes, options.overrides)
+    return _checked(table, target, labels.values, features, notes, options)
 
 
 def _checked(
@@ -107,11 +129,13 @@ def _checked(
     labels: pd.Series,
     features: FeatureColumns,
     notes: list[str],
-    overrides: Overrides,
+    options: TableOptions,
 ) -> Dataset:
     check_numbers(features.columns)
-    described = describe_target(target, labels, overrides.target.description)
-    contract = infer_contract(features.columns, described, overrides, features.units)
+    described = describe_target(target, labels, options.overrides.target.description)
+    contract = infer_contract(
+        features.columns, described, options.overrides, features.units, options.reference_date
+    )
     frame = pd.DataFrame({name: column.values for name, column in features.columns.items()})
     check_features(frame, contract)
     notes.extend(doubts(features.columns, labels))

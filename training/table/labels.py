@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from service.model.contract import LARGEST_EXACT_INTEGER, Target
+from service.model.days import DATE_TYPES
 from service.model.label import Label, TargetType
 from training.table.columns.column import Column, ReadColumn
 from training.table.columns.text_column import TextRules
@@ -46,8 +47,8 @@ def read_labels(name: str, array: pa.ChunkedArray, rules: TextRules, *, typed: b
     except IntegersInexact as error:
         raise LabelsInexact(name) from error
     column = read.column
-    if column.type in ("date", "datetime"):
-        raise TargetContinuous(name, "dates or times")
+    if column.type in DATE_TYPES:
+        raise TargetContinuous(name, "dates")
     _check_countable(name, column)
     if column.type == "category":
         _check_texts(name, read)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from training.table.columns.missing_markers import NONE_BUT_EMPTY, MissingMarkers
 from training.table.columns.number_texts import Decimal
@@ -23,6 +24,8 @@ class TableOptions:
     decimal: Decimal | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """The columns that are declared to be of a type."""
+    reference_date: date | None = None
+    """The day that ages are relative to; None for the latest day in the table."""
     overrides: Overrides = field(default_factory=Overrides)
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.model.contract import FeatureType
+from service.model.contract import Bound, FeatureType
 from training.table_errors import OverridesInvalid
 
 
@@ -26,8 +26,9 @@ class FeatureOverride(_Part):
     nullable: bool | None = None
     description: str | None = None
     unit: str | None = None
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: Bound | None = None
+    """A number, or the ISO 8601 text of a date."""
+    maximum: Bound | None = None
     closed: bool | None = None
 
 

@@ -107,12 +107,13 @@ def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
         for feature in contract.features
     ]
     target = contract.target
+    listed = Contract(features=tuple(features), target=target, reference_date=contract.reference_date)
     return {
         "tag": f"{model}:{_TAG_VERSION}",
         "model_name": model,
         "model_version": VERSION,
         "classes": [*target.classes],
-        "contract": view_of(Contract(features=tuple(features), target=target)).model_dump(mode="json"),
+        "contract": view_of(listed).model_dump(mode="json"),
         "lineage": _lineage(model).model_dump(mode="json"),
         "runtime": "ONNX Runtime 1.32.0",
         "max_batch_rows": max_batch_rows,
@@ -187,14 +188,13 @@ def _value(feature: Feature) -> Value:
         return True
     if feature.type == "category":
         return feature.categories[0] if feature.closed else "text"
-    return _number(feature)
+    return _number_or_date(feature)
 
 
-def _number(feature: Feature) -> Value:
+def _number_or_date(feature: Feature) -> Value:
     lowest, highest = feature.limits
-    low = lowest if feature.observed_minimum is None else feature.observed_minimum
-    high = highest if feature.observed_maximum is None else feature.observed_maximum
+    low, high = feature.observed_range or (lowest, highest)
     middle = min(max(low / 2 + high / 2, lowest), highest)
-    if feature.type == "float":
-        return middle
-    return min(max(round(middle), ceil(lowest)), floor(highest))
+    if feature.type in ("integer", "date"):
+        middle = min(max(round(middle), ceil(lowest)), floor(highest))
+    return feature.value_of(middle)

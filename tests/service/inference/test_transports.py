@@ -19,8 +19,8 @@ ANIMALS = animals.CONTRACT
 
 
 def values(feature: Feature) -> st.SearchStrategy[Value]:
-    low = -1e6 if feature.minimum is None else feature.minimum
-    high = 1e6 if feature.maximum is None else feature.maximum
+    lowest, highest = feature.limits
+    low, high = max(lowest, -1e6), min(highest, 1e6)
     of_type: dict[str, st.SearchStrategy[Value]] = {
         "float": st.floats(low, high, allow_subnormal=False),
         "integer": st.integers(int(low), int(high)),

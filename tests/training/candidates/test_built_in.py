@@ -8,7 +8,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from service.model.contract import Matrix
-from training.candidates.built_in import CANDIDATES, MAX_CATEGORIES, Candidate
+from training.candidates.built_in import CANDIDATES, Candidate
+from training.candidates.preparation import MAX_CATEGORIES
 from training.publish.golden_rows import json_rows
 from training.table.dataset import Dataset, load_dataset
 
@@ -34,8 +35,8 @@ def test_json_rows_dataframes_and_training_rows_get_the_same_probabilities(
     matrix = mixed_dataset.frame.to_numpy()
     expected = pipeline.predict_proba(matrix)
     np.testing.assert_array_equal(pipeline.predict_proba(served(mixed_dataset, matrix)), expected)
-    np.testing.assert_array_equal(pipeline.predict_proba(mixed_dataset.frame), expected)
-    as_pandas_reads = mixed_dataset.frame.astype({"city": "str", "plan": "str"})
+    np.testing.assert_array_equal(pipeline.predict_proba(mixed_dataset.rows), expected)
+    as_pandas_reads = mixed_dataset.frame.astype({"city": "str", "plan": "str"}).to_numpy()
     np.testing.assert_array_equal(pipeline.predict_proba(as_pandas_reads), expected)
 
 

@@ -1,6 +1,10 @@
 """The compiled form serves only where it was proven to be scikit-learn's equal."""
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
+import onnx
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -43,8 +47,20 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return load_dataset(path, "bought")
 
 
+@pytest.fixture(scope="module")
+def days_only(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A day and its time in one column without gaps, and nothing else."""
+    path = tmp_path_factory.mktemp("days") / "days.csv"
+    start = datetime(2024, 2, 1, tzinfo=UTC)
+    times = [start + timedelta(hours=7 * row) for row in range(120)]
+    path.write_text("\n".join(["at,night", *(f"{at.isoformat()},{at.hour < 6}" for at in times)]))
+    return load_dataset(path, "night")
+
+
 @each_compiled
-@pytest.mark.parametrize("name", ["iris_dataset", "mixed_dataset", "two_classes"])
+@pytest.mark.parametrize(
+    "name", ["iris_dataset", "mixed_dataset", "two_classes", "visits_dataset", "days_only"]
+)
 def test_it_is_equal_to_the_last_digits_on_the_table_and_random_rows(
     candidate: Candidate, name: str, request: pytest.FixtureRequest
 ) -> None:
@@ -75,6 +91,41 @@ def test_a_row_gets_the_same_bits_alone_and_in_a_batch_of_any_size(
         np.testing.assert_array_equal(answers, together[: len(answers)])
     shuffled = np.random.default_rng(2).permutation(len(rows))
     np.testing.assert_array_equal(compiled.predict_proba(rows[shuffled]), together[shuffled])
+
+
+def test_a_row_with_dates_gets_the_same_bits_alone_and_in_a_batch(visits_dataset: Dataset) -> None:
+    contract = visits_dataset.contract
+    compiled = CompiledForm(to_onnx(fitted(BOOSTING, visits_dataset), contract))
+    rows = random_rows(contract, visits_dataset.frame.to_numpy(), 600, 1)
+    together = compiled.predict_proba(rows)
+    for size in BATCHES:
+        parts = [compiled.predict_proba(rows[start : start + size]) for start in range(0, 200, size)]
+        answers = np.concatenate(parts)
+        np.testing.assert_array_equal(answers, together[: len(answers)])
+
+
+def test_dates_that_a_pipeline_takes_as_plain_numbers_are_not_compiled(days_only: Dataset) -> None:
+    train = days_only.split(0.2, 42).train
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(train.matrix, train.labels)
+    verdict, _ = compile_champion(pipeline, days_only.contract, train.matrix, 42)
+    assert (verdict.accepted, verdict.reason) == (
+        False,
+        "a category or a date as a number cannot be compiled",
+    )
+
+
+def test_a_form_of_an_earlier_version_without_dates_in_its_layout_still_loads(iris_dataset: Dataset) -> None:
+    model = onnx.load_from_string(to_onnx(fitted(LOGISTIC_REGRESSION, iris_dataset), iris_dataset.contract))
+    (entry,) = model.metadata_props
+    layout = json.loads(entry.value)
+    assert layout.pop("dates") == []
+    entry.value = json.dumps(layout)
+    matrix = iris_dataset.frame.to_numpy()
+    old, new = (
+        CompiledForm(model.SerializeToString()),
+        CompiledForm(to_onnx(fitted(LOGISTIC_REGRESSION, iris_dataset), iris_dataset.contract)),
+    )
+    np.testing.assert_array_equal(old.predict_proba(matrix), new.predict_proba(matrix))
 
 
 def test_two_classes_that_are_level_get_the_label_that_scikit_learn_gives(write_csv: WriteCsv) -> None:
@@ -185,6 +236,17 @@ class TestRandomRows:
         assert {row[7] for row in rows} == {"basic", "plus"}
         assert {row[5] for row in rows} == {2, 3, 4}
         assert (min(row[4] for row in rows), max(row[4] for row in rows)) == (3.0, 30.0)
+
+    def test_dates_are_what_the_service_accepts(self, visits_dataset: Dataset) -> None:
+        contract, table = visits_dataset.contract, visits_dataset.frame.to_numpy()
+        rows = random_rows(contract, table, 3000, 42)
+        booked, arrived = ([row[place] for row in rows] for place in (0, 1))
+        assert all(days == int(days) for days in booked)
+        assert set(booked) & set(table[:, 0])
+        assert any(days is not None and days % 1 for days in arrived)
+        counts = flagged(contract, rows).counts
+        reasons = {kind.reason for kind in counts if kind.feature == "arrived"}
+        assert reasons == {"below_observed_minimum", "above_observed_maximum"}
 
     def test_one_seed_gives_one_set_of_rows(self, iris_dataset: Dataset) -> None:
         table = iris_dataset.frame.to_numpy()

@@ -4,10 +4,15 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 
 from training.candidates.built_in import CANDIDATES, Candidate
-from training.evaluate.evaluation import FITS, CrossValidation, evaluate
+from training.candidates.table_size import TableSize
+from training.evaluate.evaluation import CrossValidation, Evaluation, fit_and_test
+from training.evaluate.plan import make_plan
+from training.evaluate.selection import select
+from training.progress import Progress
 from training.table.dataset import Dataset, Portion, Split
 from training.train import Training
 
@@ -15,6 +20,14 @@ ACCURACY_PRECISION_RECALL_F1 = {
     "logistic_regression": (93.33, 93.33, 93.33, 93.33),
     "random_forest": (90.00, 90.24, 90.00, 89.97),
 }
+
+
+def evaluated(candidate: Candidate, dataset: Dataset, split: Split) -> Evaluation:
+    """A candidate that competes alone, fitted to the training split and tested."""
+    plan = make_plan([candidate], TableSize.of(dataset.contract, len(split.train.labels)))
+    with Progress(Console(quiet=True)) as progress:
+        (scored,) = select(plan, dataset.contract, split.train, 42, progress)
+    return fit_and_test(scored, dataset.contract, split, 42)
 
 
 @pytest.mark.parametrize("name", ACCURACY_PRECISION_RECALL_F1)
@@ -38,8 +51,8 @@ def test_one_seed_gives_the_same_scores_and_probabilities(
     candidate: Candidate, mixed_dataset: Dataset
 ) -> None:
     portion = mixed_dataset.split(0.2, 3)
-    small = Split(Portion(portion.train.matrix[:60], portion.train.labels[:60]), portion.test)
-    first, again = (evaluate(candidate, mixed_dataset.contract, small, 3, on_fit=int) for _ in range(2))
+    small = Split(portion.train.take(np.arange(60)), portion.test)
+    first, again = (evaluated(candidate, mixed_dataset, small) for _ in range(2))
     assert first.metrics == again.metrics
     np.testing.assert_array_equal(first.probabilities, again.probabilities)
 
@@ -47,23 +60,9 @@ def test_one_seed_gives_the_same_scores_and_probabilities(
 def test_the_test_split_has_no_say_in_the_score(iris_dataset: Dataset) -> None:
     split = iris_dataset.split(0.2, 42)
     wrong = Split(split.train, Portion(split.test.matrix, np.roll(split.test.labels, 7)))
-    honest, spoiled = (
-        evaluate(CANDIDATES[0], iris_dataset.contract, each, 42, on_fit=int) for each in (split, wrong)
-    )
+    honest, spoiled = (evaluated(CANDIDATES[0], iris_dataset, each) for each in (split, wrong))
     assert spoiled.cross_validation.metrics == honest.cross_validation.metrics
     assert spoiled.metrics["test_accuracy"] < honest.metrics["test_accuracy"]
-
-
-def test_every_fit_is_told_of(iris_dataset: Dataset) -> None:
-    fits: list[None] = []
-    evaluate(
-        CANDIDATES[0],
-        iris_dataset.contract,
-        iris_dataset.split(0.2, 42),
-        42,
-        on_fit=lambda: fits.append(None),
-    )
-    assert len(fits) == FITS == 16
 
 
 def test_the_standard_error_is_corrected_for_overlapping_folds() -> None:
@@ -74,7 +73,7 @@ def test_the_standard_error_is_corrected_for_overlapping_folds() -> None:
 
 def test_what_scikit_learn_warns_of_is_noted_once(iris_dataset: Dataset) -> None:
     hasty = dataclasses.replace(CANDIDATES[0], classifier=LogisticRegression, parameters={"max_iter": 1})
-    evaluation = evaluate(hasty, iris_dataset.contract, iris_dataset.split(0.2, 42), 42, on_fit=int)
+    evaluation = evaluated(hasty, iris_dataset, iris_dataset.split(0.2, 42))
     (note,) = evaluation.notes
     assert "failed to converge" in note
 
@@ -82,7 +81,7 @@ def test_what_scikit_learn_warns_of_is_noted_once(iris_dataset: Dataset) -> None
 def test_two_classes_are_judged_by_the_second(mixed_dataset: Dataset) -> None:
     split = mixed_dataset.split(0.2, 42)
     two = Split(*(Portion(each.matrix, each.labels == "stays") for each in (split.train, split.test)))
-    evaluation = evaluate(CANDIDATES[0], mixed_dataset.contract, two, 42, on_fit=int)
+    evaluation = evaluated(CANDIDATES[0], mixed_dataset, two)
     ranks = pd.Series(evaluation.probabilities[:, 1]).rank()
     positive = two.test.labels
     wins = ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2

@@ -98,7 +98,7 @@ def test_the_logged_model_predicts_from_a_dataframe_as_pandas_reads_it(
     frame = pd.read_csv(mixed_training.dataset.table.location).drop(columns="outcome")
     for logged in candidates:
         model = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
-        expected = logged.evaluation.pipeline.predict(mixed_training.dataset.frame)
+        expected = logged.evaluation.pipeline.predict(mixed_training.dataset.rows)
         np.testing.assert_array_equal(model.predict(frame), expected)
 
 
@@ -121,7 +121,7 @@ def test_the_champion_in_mlflow_predicts_from_any_form_of_a_dataframe(
     frame = pd.read_csv(mixed_training.dataset.table.location).drop(columns="outcome")
     assert frame.isna().any().any()
     model = mlflow.pyfunc.load_model("models:/mixed@champion")
-    expected = mixed_training.choice.champion.pipeline.predict(mixed_training.dataset.frame)
+    expected = mixed_training.choice.champion.pipeline.predict(mixed_training.dataset.rows)
     np.testing.assert_array_equal(model.predict(FORMS[form](frame)), expected)
 
 
@@ -152,7 +152,7 @@ assert not {{"service", "training"}} & set(sys.modules)
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    expected = mixed_training.choice.champion.pipeline.predict(mixed_training.dataset.frame)[:5]
+    expected = mixed_training.choice.champion.pipeline.predict(mixed_training.dataset.rows)[:5]
     assert (done.returncode, done.stdout) == (0, " ".join(map(str, expected)) + "\n"), done.stderr
 
 

@@ -1,13 +1,14 @@
 """Contract -> types -> validation -> matrix."""
 
 import math
-from typing import Any
+from datetime import date
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from service.model.contract import (
     LARGEST_EXACT_INTEGER,
@@ -19,15 +20,23 @@ from service.model.contract import (
     Target,
     Value,
 )
+from service.model.days import LAST_DAY, days_of_text
+from service.model.text_field import WHITESPACE
 
 TARGET = Target(name="kind", type="text", classes=("a", "b"))
 
 names = st.text(min_size=1, max_size=12)
+texts = names.map(lambda text: text.strip(WHITESPACE)).filter(bool)
+"""Texts of a category, which begin and end with other characters than spaces."""
 numbers = st.floats(-1e9, 1e9)
 
 
+REFERENCE_DATE = date(2024, 3, 15)
+
+
 def contract(*features: Feature, target: Target = TARGET) -> Contract:
-    return Contract(features=features, target=target)
+    has_dates = any(feature.date_type for feature in features)
+    return Contract(features=features, target=target, reference_date=REFERENCE_DATE if has_dates else None)
 
 
 def a_row(made: Contract, **values: Value) -> Row:
@@ -36,7 +45,7 @@ def a_row(made: Contract, **values: Value) -> Row:
 
 @st.composite
 def features(draw: st.DrawFn, name: str) -> Feature:
-    kind = draw(st.sampled_from(["float", "integer", "boolean", "category"]))
+    kind = draw(st.sampled_from(["float", "integer", "boolean", "category", "date", "datetime"]))
     about: dict[str, Any] = {"name": name, "type": kind, "nullable": draw(st.booleans())}
     if kind in ("float", "integer"):
         low, high = sorted(draw(st.tuples(st.integers(-1000, 1000), st.integers(-1000, 1000))))
@@ -44,8 +53,14 @@ def features(draw: st.DrawFn, name: str) -> Feature:
             about |= {"minimum": low, "maximum": high}
         if draw(st.booleans()):
             about |= {"observed_minimum": low, "observed_maximum": high}
+    if kind in ("date", "datetime"):
+        low_day, high_day = sorted(draw(st.tuples(st.dates(), st.dates())))
+        if draw(st.booleans()):
+            about |= {"minimum": str(low_day), "maximum": str(high_day)}
+        if draw(st.booleans()):
+            about |= {"observed_minimum": str(low_day), "observed_maximum": str(high_day)}
     if kind == "category":
-        about["categories"] = tuple(sorted(draw(st.sets(names, min_size=1, max_size=4))))
+        about["categories"] = tuple(sorted(draw(st.sets(texts, min_size=1, max_size=4))))
         about["closed"] = draw(st.booleans())
     return Feature(**about)
 
@@ -58,13 +73,15 @@ def contracts(draw: st.DrawFn) -> Contract:
 
 
 def valid_values(feature: Feature) -> st.SearchStrategy[Value]:
-    low = -1e6 if feature.minimum is None else feature.minimum
-    high = 1e6 if feature.maximum is None else feature.maximum
+    low, high = feature.limits
+    dates = st.integers(int(low), int(min(high, LAST_DAY))).map(feature.value_of)
     values: st.SearchStrategy[Any] = {
-        "float": st.floats(low, high),
+        "float": st.floats(max(low, -1e6), min(high, 1e6)),
         "integer": st.integers(math.ceil(low), math.floor(high)),
         "boolean": st.booleans(),
-        "category": st.sampled_from(feature.categories) if feature.closed else st.text(max_size=8),
+        "category": st.sampled_from(feature.categories) if feature.closed else texts,
+        "date": dates,
+        "datetime": dates,
     }[feature.type]
     return values | st.none() if feature.nullable else values
 
@@ -81,7 +98,18 @@ def test_a_contract_survives_its_file() -> None:
 def test_every_row_that_keeps_the_contract_is_accepted_and_kept_as_it_is(data: st.DataObject) -> None:
     made = data.draw(contracts())
     row = {feature.name: data.draw(valid_values(feature)) for feature in made.features}
-    assert made.row_type.model_validate(row).features == tuple(row.values())
+    assert made.row_type.model_validate(row).features == validated(made, row)
+    assert made.row_type.model_validate(row).model_dump(by_alias=True) == row
+
+
+def validated(made: Contract, row: dict[str, Value]) -> tuple[Value, ...]:
+    """The values of a row, in which a date is its days."""
+    return tuple(
+        days_of_text(row[feature.name], feature.date_type)
+        if feature.date_type and row[feature.name] is not None
+        else row[feature.name]
+        for feature in made.features
+    )
 
 
 @given(st.data())
@@ -93,7 +121,7 @@ def test_a_feature_may_be_left_out_if_it_may_be_missing_and_no_other_may_be_adde
     left_out = data.draw(st.sampled_from(made.features))
     less = {name: value for name, value in row.items() if name != left_out.name}
     if left_out.nullable:
-        assert made.row_type.model_validate(less).features == tuple({**row, left_out.name: None}.values())
+        assert made.row_type.model_validate(less).features == validated(made, {**row, left_out.name: None})
     else:
         with pytest.raises(ValidationError) as missing:
             made.row_type.model_validate(less)
@@ -157,6 +185,12 @@ def test_a_column_may_have_any_name(name: str) -> None:
         ({"type": "integer", "closed": True}, "cannot have categories"),
         ({"type": "category", "closed": True}, "has no categories"),
         ({"type": "float", "minimum": 2, "maximum": 1}, "minimum above its maximum"),
+        ({"type": "integer", "maximum": "1"}, "'1' should be a number"),
+        ({"type": "date", "minimum": 1}, "1.0 should be a day in ISO 8601"),
+        ({"type": "date", "minimum": "2024-03-15T10:30"}, "should be a day in ISO 8601"),
+        ({"type": "datetime", "observed_maximum": "2024-02-30"}, "should be a day and time that exist"),
+        ({"type": "date", "minimum": "2024-03-02", "maximum": "2024-03-01"}, "minimum above its maximum"),
+        ({"type": "date", "categories": ("a",)}, "cannot have categories"),
     ],
 )
 def test_a_feature_that_contradicts_itself_is_refused_by_name(about: dict[str, Any], sentence: str) -> None:
@@ -214,3 +248,25 @@ def test_the_schema_of_a_row_tells_units_limits_and_what_was_seen() -> None:
     assert "north" not in str(site)
     assert schema["required"] == ["width", "site"]
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@given(st.text(st.sampled_from(WHITESPACE), max_size=3), st.text(st.sampled_from(WHITESPACE), max_size=3))
+def test_spaces_around_a_text_are_no_part_of_it(closed: bool, before: str, after: str) -> None:
+    made = contract(Feature(name="a", type="category", categories=("x y",), closed=closed))
+    assert a_row(made, a=f"{before}x y{after}").features == ("x y",)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("empty", ["", " ", "\t\xa0"])
+def test_an_empty_text_is_a_missing_value(closed: bool, empty: str) -> None:
+    facts: dict[str, Any] = {"name": "a", "type": "category", "categories": ("x",), "closed": closed}
+    assert a_row(contract(Feature(**facts, nullable=True)), a=empty).features == (None,)
+    with pytest.raises(ValidationError):
+        a_row(contract(Feature(**facts)), a=empty)
+
+
+def test_the_characters_that_are_removed_from_a_text_are_those_that_pydantic_removes() -> None:
+    stripped = TypeAdapter(Annotated[str, StringConstraints(strip_whitespace=True)])
+    every = (chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    assert {each for each in every if not stripped.validate_python(each)} == set(WHITESPACE)

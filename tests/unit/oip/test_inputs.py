@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import date
 from typing import Any
 
 import pytest
@@ -54,10 +55,11 @@ def test_a_missing_value_of_a_feature_that_has_none_breaks_the_contract() -> Non
         assert f"('{name}', 0)" in refused(of_row(ROW, **{name: tensor(name, datatype, value)}))
 
 
-def test_an_empty_text_is_itself_where_it_is_a_category() -> None:
-    breed = Feature(name="breed", type="category", categories=("", "pug"), nullable=True)
+def test_an_empty_text_is_missing_and_spaces_around_a_text_are_no_part_of_it() -> None:
+    breed = Feature(name="breed", type="category", categories=("pug",), nullable=True)
     contract = Contract(features=(breed,), target=TARGET)
-    assert read([tensor("breed", "BYTES", "", "pug", None)], contract=contract) == [("",), ("pug",), (None,)]
+    texts = tensor("breed", "BYTES", "", " pug ", None, " ")
+    assert read([texts], contract=contract) == [(None,), ("pug",), (None,), (None,)]
 
 
 def test_a_boolean_may_come_as_a_number_that_is_0_or_1() -> None:
@@ -194,3 +196,43 @@ def test_what_is_not_json_is_malformed() -> None:
     for content in (b"", b"{", b"\xff", b"[" * 100_000):
         with pytest.raises(BodyMalformed):
             finish(in_steps(json_body.parse(content, len(content), Inputs(MIXED, 100))))
+
+
+DATED = Contract(
+    features=(
+        Feature(name="opened", type="date", minimum="2020-01-01"),
+        Feature(name="seen", type="datetime", nullable=True),
+    ),
+    target=TARGET,
+    reference_date=date(2024, 3, 15),
+)
+
+
+def dates(opened: object = "2024-03-15", seen: object = "2024-03-15T12:00Z") -> list[dict[str, object]]:
+    return [tensor("opened", "BYTES", opened), tensor("seen", "BYTES", seen)]
+
+
+def test_a_date_is_a_text_and_a_missing_one_is_empty_or_null() -> None:
+    assert read(dates(), contract=DATED) == [(19_797.0, 19_797.5)]
+    for missing in ("", None):
+        assert read(dates(seen=missing), contract=DATED) == [(19_797.0, None)]
+
+
+@pytest.mark.parametrize(
+    ("opened", "sentence"),
+    [
+        ("2019-12-31", "Input should be no earlier than 2020-01-01"),
+        ("2024-02-30", "Input should be a day that exists"),
+        ("", "Input should be a day in ISO 8601"),
+        (None, "May not be missing"),
+    ],
+)
+def test_a_text_that_is_no_such_date_is_refused_with_its_place(opened: object, sentence: str) -> None:
+    assert f"('opened', 0) {sentence}" in refused(dates(opened), DATED)
+
+
+def test_a_date_is_no_number_and_not_part_of_a_tensor_of_numbers() -> None:
+    numbers = [tensor("opened", "FP64", 19_797.0), dates()[1]]
+    assert "'opened' has datatype FP64, but takes BYTES" in refused(numbers, DATED)
+    matrix = tensor("features", "FP64", 19_797.0, 19_797.5, shape=[1, 2])
+    assert "not an input of the model" in refused([matrix], DATED)

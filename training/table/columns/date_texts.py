@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.model.days import FIRST_DAY, LAST_DAY, MICROSECONDS_A_DAY, days_of_ticks
 from training.table.columns.distinct import DistinctTexts
 from training.table.columns.number_texts import Recognised
 from training.table_errors import DateOrderAmbiguous
@@ -40,7 +41,6 @@ _DECLARED = (
 """Dates only where a person says so: digits may be a number, and a year of two digits has no century."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z|[+-][0-9:]+)?)?$"
-_SECONDS_A_DAY = 86_400
 
 
 class _Dates(NamedTuple):
@@ -49,7 +49,6 @@ class _Dates(NamedTuple):
     matched: np.ndarray
     days: np.ndarray
     """Days since 1970-01-01, with the time as a fraction; NaN where there is no date."""
-    has_time: np.ndarray
 
 
 def dates(name: str, texts: DistinctTexts, order: Order | None, *, declared: bool = False) -> Recognised:
@@ -62,13 +61,13 @@ def dates(name: str, texts: DistinctTexts, order: Order | None, *, declared: boo
     found.extend(_ordered(name, texts, order))
     matched = np.zeros(len(texts.texts), dtype=bool)
     days = np.full(len(matched), np.nan)
-    has_time = np.zeros(len(matched), dtype=bool)
     for each in found:
         new = each.matched & ~matched
-        days[new], has_time[new] = each.days[new], each.has_time[new]
+        days[new] = each.days[new]
         matched |= new
-    kind = "datetime" if has_time.any() else "date"
-    return Recognised(kind, matched, days, _note(texts.texts, matched, days))  # type: ignore[arg-type]
+    # A column whose times are all midnight has days.
+    is_day = bool((days[matched] % 1 == 0).all())
+    return Recognised("date" if is_day else "datetime", matched, days, _note(texts.texts, matched, days))
 
 
 def _ordered(name: str, texts: DistinctTexts, order: Order | None) -> Iterator[_Dates]:
@@ -93,9 +92,9 @@ def _ordered(name: str, texts: DistinctTexts, order: Order | None) -> Iterator[_
 def _read(texts: pa.StringArray, pattern: str, order: Order | None) -> _Dates:
     parts = pc.extract_regex(texts, pattern)
     matched: np.ndarray = parts.is_valid().to_numpy(zero_copy_only=False).astype(bool)
-    days, has_time = np.full(len(matched), np.nan), np.zeros(len(matched), dtype=bool)
+    days = np.full(len(matched), np.nan)
     if not matched.any():
-        return _Dates(matched, days, has_time)
+        return _Dates(matched, days)
     fields = _Fields(parts.filter(pa.array(matched)))
     year = fields.year()
     if order is None:
@@ -103,17 +102,15 @@ def _read(texts: pa.StringArray, pattern: str, order: Order | None) -> _Dates:
     else:
         pair = fields.number("first", 1), fields.number("second_part", 1)
         day, month = pair if order == "day-first" else pair[::-1]
-    seconds, is_time = fields.seconds()
-    is_date = _is_date(year, month, day) & is_time
-    with np.errstate(invalid="ignore"):
-        ordinal = (
-            (np.clip(year, 1, 9999) - 1970).astype("M8[Y]").astype("M8[M]") + (np.clip(month, 1, 12) - 1)
-        ).astype("M8[D]").astype(np.int64) + (day - 1)
-    days[matched] = np.where(is_date, ordinal + seconds / _SECONDS_A_DAY, np.nan)
-    has_time[matched] = fields.has("hour")
+    microseconds, is_time = fields.microseconds()
+    months = (np.clip(year, 1, 9999) - 1970).astype("M8[Y]").astype("M8[M]") + (np.clip(month, 1, 12) - 1)
+    ticks = (months.astype("M8[D]").astype(np.int64) + (day - 1)) * MICROSECONDS_A_DAY + microseconds
+    found = days_of_ticks(ticks, MICROSECONDS_A_DAY)
+    is_date = _is_date(year, month, day) & is_time & (found >= FIRST_DAY) & (found < LAST_DAY + 1)
+    days[matched] = np.where(is_date, found, np.nan)
     matched = matched.copy()
     matched[matched] = is_date
-    return _Dates(matched, days, has_time & matched)
+    return _Dates(matched, days)
 
 
 class _Fields:
@@ -122,11 +119,6 @@ class _Fields:
     def __init__(self, parts: pa.StructArray) -> None:
         self._parts = parts
         self._names = {field.name for field in parts.type}
-
-    def has(self, name: str) -> np.ndarray:
-        """Which texts have the part."""
-        mask: np.ndarray = self._texts(name) != ""
-        return mask
 
     def number(self, name: str, default: int) -> np.ndarray:
         """The part as an integer; the default where a text has none."""
@@ -146,21 +138,23 @@ class _Fields:
         places = {month: number for number, month in enumerate(_MONTHS, start=1)}
         return np.array([places[text.lower()] for text in self._texts("name")], dtype=np.int64)
 
-    def seconds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The seconds since midnight UTC, and which times are possible."""
+    def microseconds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The microseconds since midnight UTC, and which times are possible."""
         hour, minute = self.number("hour", 0), self.number("minute", 0)
         texts = np.char.replace(self._texts("second").astype(str), ",", ".")
-        second = np.where(texts == "", "0", texts).astype(np.float64)
+        # As Python does, digits beyond the sixth are cut.
+        second = np.where(texts == "", "0", texts).astype("U9").astype(np.float64)
         half = np.char.lower(self._texts("half").astype(str))
         is_time = (hour < 24) & (minute < 60) & (second < 60) & ((half == "") | ((hour > 0) & (hour < 13)))
         hour = np.where(half == "", hour, hour % 12 + 12 * (half == "p"))
-        return hour * 3600 + minute * 60 + second - self._offset(), is_time
+        minutes = hour * 60 + minute
+        return minutes * 60_000_000 + np.rint(second * 1e6).astype(np.int64) - self._offset(), is_time
 
     def _offset(self) -> np.ndarray:
-        """The seconds that the zone is ahead of UTC."""
+        """The microseconds that the zone is ahead of UTC."""
         zones = self._texts("zone")
         known = {zone: _zone_seconds(zone) for zone in set(zones.tolist())}
-        return np.array([known[zone] for zone in zones.tolist()], dtype=np.int64)
+        return 1_000_000 * np.array([known[zone] for zone in zones.tolist()], dtype=np.int64)
 
     def _texts(self, name: str) -> np.ndarray:
         if name not in self._names:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.model.text import WHITESPACE
+from service.model.text_field import WHITESPACE
 
 _SHOWN_ROWS = 3
 
@@ -34,6 +34,15 @@ class DistinctTexts:
         if isinstance(encoded, pa.ChunkedArray):
             encoded = encoded.combine_chunks()
         return cls(encoded.dictionary, encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False))
+
+    def without(self, markers: frozenset[str]) -> "DistinctTexts":
+        """The texts without those that stand for a missing value."""
+        if not markers:
+            return self
+        is_kept = pc.invert(pc.is_in(self.texts, pa.array(sorted(markers), pa.string())))
+        kept = is_kept.to_numpy(zero_copy_only=False).astype(bool)
+        places = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1).astype(self.codes.dtype)
+        return DistinctTexts(self.texts.filter(is_kept), places[self.codes])
 
     @cached_property
     def counts(self) -> np.ndarray:

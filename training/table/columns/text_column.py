@@ -53,6 +53,7 @@ def read_text_column(name: str, texts: DistinctTexts, rules: TextRules, *, typed
 
     Raises ColumnMixed, ColumnMistyped, ColumnUnsupported, DecimalAmbiguous and DateOrderAmbiguous.
     """
+    texts = texts.without(rules.missing.added)
     declared = rules.kinds.get(name)
     if declared is not None:
         return _declared(name, texts, rules, declared)
@@ -146,7 +147,6 @@ def _category(
     named = [
         OddText(texts.texts[place].as_py(), int(texts.counts[place]), texts.first_rows(place))
         for place in np.flatnonzero(is_missing).tolist()
-        if texts.texts[place].as_py() not in rules.missing.added
     ]
     if named and not is_missing.all():
         notes.append(

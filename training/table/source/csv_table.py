@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,7 +42,10 @@ def read_csv(
         if not dialect.has_rows and not is_cut:
             raise TableUnreadable(path, "it has no rows")
         with utf8_stream(path, encoding) as stream:
-            table = _parsed(stream, dialect)
+            counted = _QuoteCount(stream)
+            table = _parsed(counted, dialect)
+        if counted.is_odd and (reason := _open_quote(path, encoding, dialect)):
+            raise TableUnreadable(path, reason)
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, encoding) from error
     except pa.ArrowInvalid as error:
@@ -72,7 +76,7 @@ def _check_header(path: Path, dialect: Dialect) -> None:
         raise TableUnreadable(path, "it has one column; name the delimiter with --delimiter if it has more")
 
 
-def _parsed(stream: BinaryIO, dialect: Dialect) -> pa.Table:
+def _parsed(stream: io.RawIOBase, dialect: Dialect) -> pa.Table:
     places = [str(place) for place in range(dialect.width)]
     return pyarrow.csv.read_csv(
         stream,
@@ -106,23 +110,59 @@ def _is_utf8(line: bytes) -> bool:
 def _odd_row(path: Path, encoding: str | None, dialect: Dialect) -> str:
     """The first row that has too many or too few fields, as a sentence."""
     expected = len(dialect.header)
+    try:
+        for number, line, row in _rows(path, encoding, dialect):
+            if any(row[expected:]) or len(row) not in (expected, dialect.width):
+                return (
+                    f"row {number:,} (line {line:,}) has {len(row)} fields, the header {expected}; "
+                    f"a field that contains {dialect.delimiter!r} needs quotation marks"
+                )
+    except csv.Error:
+        return _open_quote(path, encoding, dialect) or "its quotation marks do not match"
+    return "its rows have different numbers of fields"
+
+
+def _open_quote(path: Path, encoding: str | None, dialect: Dialect) -> str | None:
+    """Where a quotation mark is not closed, as a sentence; None if all are."""
+    line = dialect.header_lines
+    try:
+        for _, end, _ in _rows(path, encoding, dialect):
+            line = end
+    except csv.Error:
+        return f"a quotation mark that is opened after line {line:,} is not closed, or is inside of a field"
+    return None
+
+
+def _rows(path: Path, encoding: str | None, dialect: Dialect) -> Iterator[tuple[int, int, list[str]]]:
+    """The number, last line and fields of each row; raises csv.Error if a quotation mark is not closed."""
     with utf8_stream(path, encoding) as stream:
         lines = io.TextIOWrapper(stream, encoding="utf-8", newline="")
         for _ in range(dialect.header_lines):
             lines.readline()
         rows = csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=True, strict=True)
-        try:
-            for number, row in enumerate(filter(None, rows), start=1):
-                if any(row[expected:]) or len(row) not in (expected, dialect.width):
-                    line = dialect.header_lines + rows.line_num
-                    return (
-                        f"row {number:,} (line {line:,}) has {len(row)} fields, the header {expected}; "
-                        f"a field that contains {dialect.delimiter!r} needs quotation marks"
-                    )
-        except csv.Error:
-            line = dialect.header_lines + rows.line_num
-            return f"a quotation mark is not closed, or in the middle of a field, up to line {line:,}"
-    return "its rows have different numbers of fields"
+        for number, row in enumerate(filter(None, rows), start=1):
+            yield number, dialect.header_lines + rows.line_num, row
+
+
+class _QuoteCount(io.RawIOBase):
+    """A stream that tells whether it has an odd number of quotation marks.
+
+    Arrow closes a quotation mark at the end of the file, which makes one field of all rows after it.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.is_odd = False
+
+    def readable(self) -> bool:
+        """As the reader of a stream asks."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes."""
+        content = self._stream.read(size)
+        self.is_odd ^= bool(content.count(b'"') % 2)
+        return content
 
 
 def _has_text(column: pa.ChunkedArray) -> bool:

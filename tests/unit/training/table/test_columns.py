@@ -2,6 +2,7 @@ import datetime
 import decimal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -74,15 +75,92 @@ def test_a_typed_column_keeps_its_type(
 
 
 @pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize(
+    ("texts", "feature_type", "days"),
+    [
+        (["2024-01-05", None, "1969-12-31"], "date", [19_727, np.nan, -1]),
+        (["2024-01-05 00:00:00"], "date", [19_727]),
+        (["2024-01-05T12:00:00Z", "2024-01-05 11:30+05:30", "2024-01-05"], "datetime",
+         [19_727.5, 19_727.25, 19_727]),
+    ],
+)  # fmt: skip
+def test_texts_that_are_all_iso_dates_are_days(
+    texts: list[str], feature_type: FeatureType, days: list[float], typed: bool
+) -> None:
+    array = pa.chunked_array([pa.array(texts, pa.string())])
+    column = read_column("c", array, TextRules(), typed=typed).column
+    assert column.type == feature_type
+    np.testing.assert_array_equal(column.values, days)
+
+
+@pytest.mark.parametrize("typed", [True, False])
 def test_times_of_day_are_refused(typed: bool) -> None:
     array = pa.chunked_array([pa.array(["10:30", "11:15:00"], pa.string())])
     with pytest.raises(ColumnUnsupported, match=r"'c' holds times of day.*--drop 'c'"):
         read_column("c", array, TextRules(), typed=typed)
 
 
+def test_one_date_and_one_other_text_are_a_category() -> None:
+    assert read_texts("2024-01-05", "unknown-date").type == "category"
+
+
+NOON, UTC_MORNING = datetime.datetime(2024, 1, 5, 12), datetime.datetime(2024, 1, 5, 6, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "feature_type", "days"),
+    [
+        ([datetime.date(2024, 1, 5), None], pa.date32(), "date", [19_727, np.nan]),
+        ([datetime.date(1, 1, 1), datetime.date(9999, 12, 31)], pa.date64(), "date", [-719_162, 2_932_896]),
+        ([datetime.datetime(2024, 1, 5), None], pa.timestamp("ns"), "date", [19_727, np.nan]),
+        *(([NOON, None], pa.timestamp(unit), "datetime", [19_727.5, np.nan]) for unit in ("s", "ms", "ns")),
+        ([UTC_MORNING], pa.timestamp("us", "Europe/Oslo"), "datetime", [19_727.25]),
+    ],
+)  # fmt: skip
+def test_typed_dates_are_days_in_utc(
+    values: list[object], kind: pa.DataType, feature_type: FeatureType, days: list[float]
+) -> None:
+    column = read(*values, kind=kind)
+    assert column.type == feature_type
+    np.testing.assert_array_equal(column.values, days)
+
+
+def test_typed_dates_have_the_bits_of_their_texts() -> None:
+    instants = [datetime.datetime(1500 + 7 * n, 3, 1, n % 24, n % 60, 59, 999_000 + n) for n in range(500)]
+    typed, texts = read(*instants), read_texts(*(instant.isoformat() for instant in instants))
+    np.testing.assert_array_equal(typed.values, texts.values)
+    nanoseconds = [
+        pd.Timestamp("1969-12-31T23:59:59.123456789"),
+        pd.Timestamp("2024-01-05T01:02:03.999999999"),
+    ]
+    as_texts = read_texts(*(instant.isoformat() for instant in nanoseconds))
+    np.testing.assert_array_equal(read(*nanoseconds, kind=pa.timestamp("ns")).values, as_texts.values)
+
+
+def test_dates_may_be_declared_another_type() -> None:
+    assert read(NOON, declared="category").values.tolist() == ["2024-01-05 12:00:00.000000"]
+    assert read_texts("2024-01-05", declared="category").values.tolist() == ["2024-01-05"]
+    assert read_texts("2024-01-05", declared="datetime").type == "datetime"
+    assert read(datetime.date(2024, 1, 5), declared="datetime").type == "datetime"
+
+
+def test_dates_that_are_not_of_the_declared_type_are_refused_with_the_value() -> None:
+    with pytest.raises(ColumnMistyped, match=r"'c' is declared as date.*'2024-01-05T12:00:00Z' in row 2"):
+        read(datetime.datetime(2024, 1, 5), NOON, declared="date")
+    with pytest.raises(ColumnMistyped, match=r"'c' is declared as date.*'2024-02-30' in row 2"):
+        read_texts("2024-02-29", "2024-02-30", declared="date")
+    with pytest.raises(ColumnMistyped, match="'c' is declared as float"):
+        read(NOON, declared="float")
+
+
+def test_dates_beyond_the_calendar_are_refused() -> None:
+    with pytest.raises(ColumnUnsupported, match="outside of the years 1 to 9999"):
+        read(10**15, kind=pa.timestamp("s"))
+
+
 @pytest.mark.parametrize("value", [datetime.time(3), datetime.timedelta(1)])
-def test_typed_times_are_refused(value: object) -> None:
-    with pytest.raises(ColumnUnsupported, match="times or durations"):
+def test_typed_times_of_day_and_durations_are_refused(value: object) -> None:
+    with pytest.raises(ColumnUnsupported, match="times of day or durations"):
         read(value)
 
 

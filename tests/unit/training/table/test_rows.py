@@ -24,6 +24,8 @@ COLUMNS = {
     "float": st.floats(-1e30, 1e30),
     "integer": st.integers(1 - LARGEST_EXACT_INTEGER, LARGEST_EXACT_INTEGER - 1),
     "boolean": st.booleans(),
+    "date": st.dates(),
+    "datetime": st.datetimes(),
     "text": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6),
 }
 
