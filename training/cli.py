@@ -112,6 +112,7 @@ def _train(
         for note in dataset.notes:
             progress.note(note)
         split = dataset.split(options.test_size, options.seed)
+        dataset = dataset.excerpt(options.seed)
 
         progress.step("Starting MLflow")
         from training.train import Settings, train

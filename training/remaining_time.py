@@ -62,6 +62,6 @@ class RemainingTime:
 
 def duration_text(seconds: float) -> str:
     """A duration in words: ``40 s``, ``3 min 10 s``."""
-    rounded = round(seconds) if seconds < 60 else 10 * round(seconds / 10)
+    rounded = round(seconds) if seconds < 59.5 else 10 * round(seconds / 10)
     minutes, rest = divmod(rounded, 60)
     return f"{rest} s" if not minutes else f"{minutes} min {rest} s"

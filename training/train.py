@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from service.model.published import Lineage
 from training.candidates.built_in import CANDIDATES, Candidate
 from training.candidates.table_size import TableSize
+from training.evaluate.calibrating import Calibration, calibrate
 from training.evaluate.champion import Choice, choose_champion
 from training.evaluate.evaluation import Evaluation, Scored, fit_and_test
 from training.evaluate.plan import Plan, make_plan
@@ -127,11 +128,25 @@ def _train(
     with training_run(experiment, dataset, parameters) as run_id:
         _announce(plan, progress, cores)
         scored = select(plan, dataset.contract, split.train, settings.seed, progress, cores)
+        progress.expect(plan.rest_s)
         competing = [each for each in scored if each.dropped is None]
         best = choose_champion(competing)
         fitted = competing if plan.is_whole else [best.champion]
         unfitted = tuple(each for each in scored if each not in fitted)
-        logged = tuple(_fit(each, dataset, split, experiment, settings, progress, cores) for each in fitted)
+        calibration = calibrate(best.champion.out_of_fold)
+        logged = tuple(
+            _fit(
+                each,
+                calibration if each is best.champion and calibration.is_worthwhile else None,
+                dataset,
+                split,
+                experiment,
+                settings,
+                progress,
+                cores,
+            )
+            for each in fitted
+        )
         log_dropped(unfitted, experiment)
         winner = next(each for each in logged if each.evaluation.candidate is best.champion.candidate)
         log_champion(winner.evaluation, best.reason)
@@ -152,11 +167,11 @@ def _announce(plan: Plan, progress: Progress, cores: int) -> None:
     shared = f" in {processes} processes" if processes > 1 else ""
     seconds = plan.selection_s / processes + plan.rest_s
     progress.say(f"Estimated time: {duration_text(seconds)}{shared}.")
-    progress.expect(plan.selection_s + processes * plan.rest_s, processes)
 
 
 def _fit(
     scored: Scored,
+    calibration: Calibration | None,
     dataset: Dataset,
     split: Split,
     experiment: Experiment,
@@ -166,6 +181,6 @@ def _fit(
 ) -> LoggedCandidate:
     title = scored.candidate.title
     progress.step(f"Fitting {title} to all {len(split.train.labels):,} training rows")
-    evaluation = fit_and_test(scored, dataset.contract, split, settings.seed, cores)
+    evaluation = fit_and_test(scored, dataset.contract, split, settings.seed, cores, calibration)
     progress.step(f"Logging {title}")
     return log_candidate(evaluation, dataset, experiment)

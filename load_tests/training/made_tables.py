@@ -22,6 +22,8 @@ class MadeTable:
     make: Callable[[], pd.DataFrame] | None
     """None for Iris, which the command trains on without options."""
     limit_s: float
+    n_rows: int
+    n_columns: int
     may_be_refused: bool = False
 
     def write(self, folder: Path) -> Path:
@@ -85,10 +87,10 @@ def many_classes(n_rows: int = 3_000, n_classes: int = 250) -> pd.DataFrame:
 
 
 TABLES: tuple[MadeTable, ...] = (
-    MadeTable("iris", "Iris", None, 30),
-    MadeTable("mixed_200k", "200,000 x 20 mixed", lambda: mixed(200_000), 150),
-    MadeTable("wide_500", "20,000 x 500", wide, 120),
-    MadeTable("classes_250", "3,000 rows, 250 classes", many_classes, 60),
-    MadeTable("wide_20000", "60 x 20,000", lambda: wide(60, 20_000), 60, may_be_refused=True),
-    MadeTable("mixed_1m", "1,000,000 x 20 mixed", lambda: mixed(1_000_000), 600),
+    MadeTable("iris", "Iris", None, 30, 150, 5),
+    MadeTable("mixed_200k", "200,000 x 20 mixed", lambda: mixed(200_000), 150, 200_000, 20),
+    MadeTable("wide_500", "20,000 x 500", wide, 120, 20_000, 500),
+    MadeTable("classes_250", "3,000 rows, 250 classes", many_classes, 60, 3_000, 12),
+    MadeTable("wide_20000", "60 x 20,000", lambda: wide(60, 20_000), 60, 60, 20_000, may_be_refused=True),
+    MadeTable("mixed_1m", "1,000,000 x 20 mixed", lambda: mixed(1_000_000), 600, 1_000_000, 20),
 )

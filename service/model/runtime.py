@@ -23,6 +23,7 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "numpy.asarray",
     "numpy.dtype",
     "service.model.calendar_features.calendar_features",
+    "service.model.calibration.CalibratedClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.tree._tree.Tree",

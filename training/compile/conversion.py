@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from service.model.calendar_features import calendar_features, columns_of
+from service.model.calibration import CalibratedClassifier
 from service.model.compiled import Coding, Dates, Layout
 from service.model.contract import Contract, FeatureType
 from training.candidates.preparation import CATEGORIES, NUMBERS
@@ -156,6 +157,12 @@ def _flat(step: TransformerMixin | None) -> list[TransformerMixin]:
 
 
 def _classified(graph: Graph, rows: Tensor, classifier: ClassifierMixin) -> Tensor:
+    if isinstance(classifier, CalibratedClassifier):
+        shares = _classified(graph, rows, classifier.classifier)
+        n_classes = len(classifier.classes_)
+        smoothed = graph.add("Add", shares, graph.constant(classifier.smoothing))
+        scores = graph.add("Mul", graph.logarithms(smoothed, n_classes), graph.constant(classifier.exponent))
+        return graph.softmax(scores, n_classes)
     if isinstance(classifier, LogisticRegression):
         return _logistic(graph, rows, classifier)
     if isinstance(classifier, RandomForestClassifier):

@@ -80,14 +80,21 @@ class Graph:
         Without that, ONNX Runtime's exponential gives different bits to numbers after the last full register,
         and its sum depends on the row's position in memory.
         """
-        filler = self.constant(_LOWEST_SCORE)
-        filled = self.add("Pad", scores, self.constant([0, 0, 0, -n_classes % _LANES]), filler)
+        filled = self._in_full_registers(scores, n_classes, _LOWEST_SCORE)
         last = self.constant([1])
         relative = self.add("Sub", filled, self.add("ReduceMax", filled, last, keepdims=1))
         exponentials = self.add("Exp", relative)
         total = self.add("ReduceSum", exponentials, last, keepdims=1)
         shares = self.add("Div", exponentials, total)
         return self.add("Slice", shares, self.constant([0]), self.constant([n_classes]), last)
+
+    def logarithms(self, values: Tensor, n_columns: int) -> Tensor:
+        """The logarithms of positive values ``(n_rows, n_columns)``, padded for the reason of ``softmax``."""
+        found = self.add("Log", self._in_full_registers(values, n_columns, 1.0))
+        return self.add("Slice", found, self.constant([0]), self.constant([n_columns]), self.constant([1]))
+
+    def _in_full_registers(self, rows: Tensor, n_columns: int, filler: float) -> Tensor:
+        return self.add("Pad", rows, self.constant([0, 0, 0, -n_columns % _LANES]), self.constant(filler))
 
     def write(self, probabilities: Tensor, layout: Layout) -> bytes:
         """The content of the graph's file, whose output is these probabilities."""

@@ -7,15 +7,20 @@ reported, so that the champion's are not the best of several attempts.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support, roc_auc_score
 from sklearn.pipeline import Pipeline
 
+from service.model.calibration import CalibratedClassifier, calibrated
 from service.model.contract import Contract
 from training.candidates.built_in import Candidate
 from training.evaluate.fold_fit import collected_warnings
 from training.table.dataset import FOLDS, Portion, Split
+
+if TYPE_CHECKING:
+    from training.evaluate.calibrating import Calibration
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,15 @@ class Evaluation:
         return {**self.cross_validation.metrics, **self.test_metrics}
 
 
-def fit_and_test(scored: Scored, contract: Contract, split: Split, seed: int, cores: int = 1) -> Evaluation:
-    """Fit a candidate to the whole training split, and test it."""
+def fit_and_test(
+    scored: Scored,
+    contract: Contract,
+    split: Split,
+    seed: int,
+    cores: int = 1,
+    calibration: "Calibration | None" = None,
+) -> Evaluation:
+    """Fit a candidate to the whole training split, calibrate it if there is a calibration, and test it."""
     pipeline = scored.candidate.pipeline(contract, seed, len(split.train.labels))
     classifier = pipeline[-1]
     # A forest's threads only wait for each other at the end; those of OpenMP spin (see train.py).
@@ -116,13 +128,20 @@ def fit_and_test(scored: Scored, contract: Contract, split: Split, seed: int, co
         pipeline.fit(split.train.matrix, split.train.labels)
     classifier.set_params(**dict.fromkeys(n_jobs))
     probabilities = pipeline.predict_proba(split.test.matrix)
+    further: dict[str, float] = {}
+    if calibration is not None:
+        loss = log_loss(split.test.labels, probabilities, labels=pipeline.classes_)
+        further = {**calibration.metrics, "test_log_loss_uncalibrated": float(loss)}
+        form = CalibratedClassifier(classifier, calibration.exponent, calibration.smoothing)
+        pipeline.set_params(classify=form)
+        probabilities = calibrated(probabilities, calibration.exponent, calibration.smoothing)
     return Evaluation(
         scored.candidate,
         pipeline,
         scored.cross_validation,
         split.test,
         probabilities,
-        metrics_of_test(pipeline.classes_, split.test.labels, probabilities),
+        {**metrics_of_test(pipeline.classes_, split.test.labels, probabilities), **further},
         tuple(dict.fromkeys([*scored.notes, *notes])),
     )
 

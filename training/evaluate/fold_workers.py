@@ -52,11 +52,16 @@ class FoldWorkers:
         trace: TracebackType | None,
     ) -> None:
         for connection, process in self._workers.items():
-            connection.close()
             if process.pid is not None:
                 process.kill()
                 process.join()
+            connection.close()
         forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the processes."""
+        return [process.pid for process in self._workers.values() if process.pid is not None]
 
     def fit_all(self, portion: Portion, tasks: Sequence[FoldTask]) -> Iterator[tuple[int, FoldFit]]:
         """Each task's place and result, in the order in which they end; raises FoldProcessEnded."""

@@ -16,8 +16,8 @@ from training.table.dataset import FOLDS
 REPEATS = 3
 _REPEATED_S = 30.0
 """Folds are repeated if all fits take at most so long, in seconds of one core."""
-_RUNG_S = 60.0
-"""The fits of a rung take at most so long, unless it has only _FEWEST_ROWS."""
+_RUNG_S, _FURTHER_RUNG_S = 60.0, 90.0
+"""The fits of the first rung, and of its slowest candidate on a further one, take at most so long."""
 _FIRST_ROWS = (10_000, 8_000, 6_000, 5_000, 4_000, 3_000, 2_000, 1_000)
 _FEWEST_ROWS = _FIRST_ROWS[-1]
 _GROWTH = 4
@@ -54,9 +54,13 @@ class Plan:
     @property
     def selection_s(self) -> float:
         """The estimated seconds of one core that the selection takes; half drop out at each rung."""
+        return self.remaining_s(self.candidates, self.rungs)
+
+    def remaining_s(self, candidates: Sequence[Candidate], rungs: Sequence[int]) -> float:
+        """The same for these candidates on the rungs that are left."""
         total = 0.0
-        for place, rows in enumerate(self.rungs):
-            costs = sorted((self.fold_s(each, rows) for each in self.candidates), reverse=True)
+        for place, rows in enumerate(rungs):
+            costs = sorted((self.fold_s(each, rows) for each in candidates), reverse=True)
             total += FOLDS * self.repeats * sum(costs[: max(1, len(costs) >> place)])
         return total
 
@@ -126,7 +130,7 @@ def make_plan(candidates: Sequence[Candidate], size: TableSize, *, chosen: bool 
     dearest = max(competing, key=lambda each: fits_s([each], most))
     while True:
         rows = min(_GROWTH * rungs[-1], most)
-        if rows < _WORTHWHILE_GROWTH * rungs[-1] or fits_s([dearest], rows) > _RUNG_S:
+        if rows < _WORTHWHILE_GROWTH * rungs[-1] or fits_s([dearest], rows) > _FURTHER_RUNG_S:
             break
         rungs.append(rows)
     # A candidate alone has nobody to be compared with on the way.

@@ -39,6 +39,9 @@ def print_result(training: "Training", console: Console) -> None:
     )
     if not decision.is_champion:
         console.print(served_line(training.settings.name, training.outcome), highlight=False, markup=False)
+    calibration = calibrated_line(lineage.metrics)
+    if calibration:
+        console.print(calibration, highlight=False, markup=False)
     console.print(compiled_line(lineage.compilation), highlight=False, markup=False)
     warnings = _warnings(training)
     if warnings:
@@ -74,6 +77,17 @@ def served_line(name: str, outcome: "Outcome") -> str:
             f"the champion and has no other model of this name."
         )
     return f"{name} still stands for {outcome.served_tag}; the new model is served by its tag alone."
+
+
+def calibrated_line(metrics: Mapping[str, float]) -> str | None:
+    """What calibration did to the log loss, or None if the probabilities are as the classifier gives them."""
+    if "cv_log_loss_calibrated" not in metrics:
+        return None
+    return (
+        f"Calibrated: log loss {metrics['cv_log_loss_uncalibrated']:.4f} before and "
+        f"{metrics['cv_log_loss_calibrated']:.4f} after in cross-validation, "
+        f"{metrics['test_log_loss_uncalibrated']:.4f} and {metrics['test_log_loss']:.4f} on the test split."
+    )
 
 
 def compiled_line(compilation: "Compilation") -> str:

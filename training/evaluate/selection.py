@@ -38,7 +38,9 @@ def select(
     with ExitStack() as stack:
         processes = plan.processes(cores)
         workers = stack.enter_context(FoldWorkers(processes)) if processes > 1 else None
-        for rows in plan.rungs:
+        for place, rows in enumerate(plan.rungs):
+            work_s = plan.remaining_s(competing, plan.rungs[place:])
+            progress.expect(work_s + processes * plan.rest_s, processes)
             rung = _Rung(plan, rows, contract, train, seed, progress)
             for scored in rung.scores(competing, workers):
                 latest[scored.candidate.name] = scored

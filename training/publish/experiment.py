@@ -23,6 +23,7 @@ from mlflow.entities import Experiment as MlflowExperiment
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
+from service.model.calibration import CalibratedClassifier
 from service.model.days import MICROSECONDS_A_DAY
 from training.evaluate.evaluation import Evaluation, Scored
 from training.evaluate.plots import draw_calibration, draw_confusion_matrix
@@ -183,7 +184,7 @@ def _logged_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[st
             {
                 "data": dataset.table.name,
                 "data_sha256": dataset.table.sha256,
-                "data_rows": len(dataset.labels),
+                "data_rows": dataset.n_rows,
                 "target": dataset.contract.target.name,
                 **parameters,
             }
@@ -196,6 +197,8 @@ def _logged_run(experiment: Experiment, dataset: Dataset, parameters: Mapping[st
 def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experiment) -> LoggedCandidate:
     """Log a candidate as a nested run of the open run."""
     classifier = evaluation.pipeline.named_steps["classify"]
+    if isinstance(classifier, CalibratedClassifier):
+        classifier = classifier.classifier
     # A nested run does not inherit its parent's experiment.
     with mlflow.start_run(
         experiment_id=experiment.experiment_id,

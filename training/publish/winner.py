@@ -152,7 +152,7 @@ def _lineage(
         seed=settings.seed,
         data_name=dataset.table.name,
         data_sha256=dataset.table.sha256,
-        data_rows=len(dataset.labels),
+        data_rows=dataset.n_rows,
         metrics=evaluation.metrics,
         libraries={"python": python_version(), **{library: version(library) for library in LIBRARIES}},
         compilation=compilation,

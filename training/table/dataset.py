@@ -4,7 +4,7 @@ This is the first stage of a training. An invalid table is always rejected here,
 run is logged.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from training.table.source.reading import read_table
 from training.table.source.table import Table
 from training.table_errors import (
     ColumnUnknown,
+    FeaturesTooMany,
     NoUsableFeature,
     OverridesInvalid,
     SplitTooSmall,
@@ -33,6 +34,12 @@ Rows = pd.DataFrame | Matrix
 The dataframe's columns are float64 with NaN or objects with None. Their labels are positions, so that an
 estimator fitted to it takes the service's arrays too.
 """
+
+MOST_FEATURES = 2_000
+"""Of a row. With more, a service takes seconds to start, and its documents cannot be read."""
+
+EXCERPT_ROWS = 100_000
+"""Rows of a large table that are logged and compared."""
 
 FOLDS = 5
 """Of cross-validation; every class needs as many rows in the training split."""
@@ -74,6 +81,20 @@ class Dataset:
     labels: np.ndarray
     notes: tuple[str, ...]
     """Columns that were left out, and doubts, as sentences."""
+    n_rows: int
+    """Of the table."""
+
+    def excerpt(self, seed: int, most_rows: int = EXCERPT_ROWS) -> "Dataset":
+        """The dataset with a random sample of its rows, or itself if it has no more; ``n_rows`` counts all.
+
+        A training needs the whole table only for the split. The rest, which is logged and compared, would
+        hold a second copy of it.
+        """
+        if self.n_rows <= most_rows:
+            return self
+        places = np.sort(np.random.default_rng(seed).choice(self.n_rows, most_rows, replace=False))
+        frame = self.frame.iloc[places].reset_index(drop=True)
+        return replace(self, frame=frame, labels=self.labels[places])
 
     @property
     def rows(self) -> Rows:
@@ -113,6 +134,8 @@ def load_dataset(data: str | Path, target: str, options: TableOptions | None = N
     table = read_table(data, options.source)
     _check_names(table, target, options)
     names = [name for name in table.columns if name != target and name not in options.drop]
+    if len(names) > MOST_FEATURES:
+        raise FeaturesTooMany(len(names), MOST_FEATURES)
     rules = options.with_decimal(table_decimal(table, names))
     labels = read_labels(target, table.take(target), rules, typed=table.typed)
     check_labels(labels.values, target, FOLDS)
@@ -139,7 +162,7 @@ def _checked(
     frame = pd.DataFrame({name: column.values for name, column in features.columns.items()})
     check_features(frame, contract)
     notes.extend(doubts(features.columns, labels))
-    return Dataset(table, contract, frame, label_array(labels, contract.target), tuple(notes))
+    return Dataset(table, contract, frame, label_array(labels, contract.target), tuple(notes), len(labels))
 
 
 def _check_names(table: Table, target: str, options: TableOptions) -> None:
