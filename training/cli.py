@@ -37,11 +37,15 @@ _ENVIRONMENT = {
     # BentoML and MLflow report nothing to their makers.
     "BENTOML_DO_NOT_TRACK": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # MLflow logs its database's migrations, and prints links to stdout, where --json prints its object.
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # MLflow logs its database's migrations, and errors that it also raises, with their tracebacks. It prints
+    # links to stdout, where --json prints its object.
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # MLflow gives up on a server that does not answer after seconds instead of minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # MLflow looks for a git repository, and warns where git is not installed.
+    "GIT_PYTHON_REFRESH": "quiet",
 }
 
 

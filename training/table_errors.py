@@ -22,7 +22,6 @@ InputRefused                exit 2; nothing was fitted, logged or published
 +-- LabelsInexact
 +-- TableInvalid
 +-- NoUsableFeature
-+-- FeaturesTooMany
 +-- SplitTooSmall
 +-- OverridesInvalid
 """

@@ -34,6 +34,7 @@ from training.publish.experiment import (
     tracking_uri,
     training_run,
 )
+from training.publish.tracking_reason import reason_of
 from training.publish.winner import Outcome, publish_winner
 from training.remaining_time import duration_text
 from training.table.dataset import Dataset, Split
@@ -107,7 +108,7 @@ def train(
             return _train(dataset, split, settings, progress, candidates, interruption)
         except (MlflowException, OSError) as error:
             # MLflow lets OSError through when a connection breaks or the disk is full.
-            raise TrackingFailed(tracking_uri(settings.folder), str(error)) from error
+            raise TrackingFailed(tracking_uri(settings.folder), reason_of(error)) from error
 
 
 def _train(

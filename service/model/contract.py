@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     Strict,
@@ -31,6 +30,7 @@ from pydantic import (
 from service.model.date_field import date_annotation
 from service.model.days import FIRST_DAY, LAST_DAY, DateType, days_of_day, days_of_text, text_of_days
 from service.model.label import Label, TargetType
+from service.model.number_field import number_annotation
 from service.model.text_field import missing_if_empty, text_annotation
 
 FeatureType = Literal["float", "integer", "boolean", "category", "date", "datetime"]
@@ -134,6 +134,11 @@ class Feature(_Part):
         return self.type if self.type == "date" or self.type == "datetime" else None
 
     @property
+    def is_text(self) -> bool:
+        """Whether its values are texts in JSON: those of a category or a date."""
+        return self.type == "category" or self.date_type is not None
+
+    @property
     def limits(self) -> tuple[float, float]:
         """The least and the greatest number that a row may have."""
         lowest, highest = self._widest_limits()
@@ -176,8 +181,7 @@ class Feature(_Part):
         about = ", ".join(filter(None, (self.description, self.unit and f"in {self.unit}")))
         annotation = self._annotation()
         if self.nullable:
-            is_text = self.type == "category" or self.date_type is not None
-            annotation = missing_if_empty(annotation) if is_text else annotation | None
+            annotation = missing_if_empty(annotation) if self.is_text else annotation | None
         return annotation, Field(
             default=None if self.nullable else ...,
             alias=self.name,
@@ -195,10 +199,7 @@ class Feature(_Part):
         minimum, maximum = self.limits
         if self.date_type is not None:
             return date_annotation(self.date_type, minimum, maximum)
-        limits = Field(ge=minimum, le=maximum)
-        if self.type == "float":
-            return Annotated[float, Strict(), limits]
-        return Annotated[int, Strict(), limits, BeforeValidator(_whole_float_to_int)]
+        return number_annotation(minimum, maximum, is_whole=self.type == "integer")
 
     def _schema_notes(self) -> dict[str, Any]:
         notes: dict[str, Any] = {}
@@ -261,8 +262,8 @@ class Contract(_Part):
 
     @cached_property
     def has_texts(self) -> bool:
-        """Whether a row has a text in JSON: a category or a date."""
-        return not self.is_numeric or self.reference_date is not None
+        """Whether a row has a text in JSON."""
+        return any(feature.is_text for feature in self.features)
 
     @property
     def reference_day(self) -> int | None:
@@ -291,10 +292,3 @@ class Contract(_Part):
         if self.is_numeric:
             return np.array(values, dtype=np.float64)
         return np.array(values, dtype=np.object_)
-
-
-def _whole_float_to_int(value: object) -> object:
-    # Many clients send 3 as 3.0, for example from a dataframe column with missing values.
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value

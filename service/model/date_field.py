@@ -1,6 +1,7 @@
 """A date in a row: an ISO 8601 text in JSON, and days since 1970-01-01 in the validated row.
 
-The conversion is part of the validation, so the rest of the service sees a number.
+The conversion is part of the validation, so the rest of the service sees a number. Spaces around the text are
+no part of it, as in training.
 """
 
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from service.model.days import DateType, days_of_text, text_of_days
+from service.model.text_field import WHITESPACE
 
 _FORMATS: dict[DateType, str] = {"date": "date", "datetime": "date-time"}
 
@@ -18,7 +20,7 @@ def date_annotation(date_type: DateType, minimum: float, maximum: float) -> Any:
 
     def to_days(value: object) -> float:
         try:
-            days = days_of_text(value, date_type)
+            days = days_of_text(value.strip(WHITESPACE) if isinstance(value, str) else value, date_type)
         except ValueError as error:
             raise PydanticCustomError("date_invalid", "{reason}", {"reason": str(error)}) from None
         if days < minimum:

@@ -183,7 +183,7 @@ def _take(start: int, stop: int, convert: Convert, values: Values, first: int, w
 def _converts(feature: Feature) -> dict[Kind, Convert]:
     """The conversion for each kind of datatype that the feature accepts."""
     missing = _nan_to_none if feature.nullable else None
-    if feature.type == "category" or feature.date_type is not None:
+    if feature.is_text:
         return {"text": None}
     if feature.type == "boolean":
         return {

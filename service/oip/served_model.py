@@ -65,7 +65,7 @@ def _tensor(name: str, datatype: str, *shape: int) -> TensorMetadata:
 
 
 def _datatype(feature: Feature) -> str:
-    if feature.type == "category" or feature.date_type is not None:
+    if feature.is_text:
         return BYTES.name
     if feature.type == "float" or feature.nullable:  # For NaN.
         return FP64.name

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-PACKAGES = {"promtool": "prometheus"}
+PACKAGES = {"promtool": "prometheus", "postgres": "postgresql"}
 """Of the programs whose package has another name."""
 
 _ABSENT = "not installed: "

@@ -14,6 +14,7 @@ from bentoml._internal.models import ModelStore
 from service.model.published import load_stored
 from tests.support.servers import PROJECT
 from tests.support.tables import LABELLED
+from training.cli import _ENVIRONMENT
 
 
 @dataclass
@@ -85,7 +86,8 @@ class Trainer:
     """Starts trainings that have imported already what they need."""
 
     def __init__(self, data: Path) -> None:
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "True"}
+        # The command sets these before it imports MLflow, which a training that is forked finds imported.
+        environment = {**_ENVIRONMENT, **os.environ}
         command = [sys.executable, "-m", "tests.support.forked_trainings"]
         self._arguments = ["--data", str(data), *LABELLED]
         self._process = subprocess.Popen(

@@ -39,8 +39,7 @@ def datatype(feature: Feature) -> str:
     """What the model's metadata say, and a test has seen that they do."""
     if feature.type in ("boolean", "integer") and not feature.nullable:
         return "BOOL" if feature.type == "boolean" else "INT64"
-    is_text = feature.type == "category" or feature.date_type is not None
-    return "BYTES" if is_text else "FP64"
+    return "BYTES" if feature.is_text else "FP64"
 
 
 def raw(values: Sequence[Value], of: str) -> bytes:

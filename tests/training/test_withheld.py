@@ -20,8 +20,8 @@ from service.settings import Settings as ServiceSettings
 from tests.support.row_flags import flagged
 from training.candidates.built_in import CANDIDATES
 from training.progress import Progress
-from training.publish.experiment import _input_example
 from training.publish.golden_rows import golden_rows
+from training.publish.logged_model import _input_example
 from training.table.dataset import Dataset, load_dataset
 from training.table.options import TableOptions
 from training.table.overrides import FeatureOverride, Overrides

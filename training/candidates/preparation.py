@@ -6,7 +6,7 @@ number of values, and a category of a thousand values needs no thousand columns.
 enter its code while a model is fitted, because scikit-learn's encoder computes it from other folds.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from sklearn.base import TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -52,13 +52,16 @@ def sparse_one_hot(contract: Contract, seed: int = 0) -> TransformerMixin:
 
 
 def _one_hot_blocks(contract: Contract, encoder: OneHotEncoder) -> TransformerMixin:
-    blocks = [
-        ("numbers", StandardScaler(), _positions(contract, NUMBERS, nullable=False)),
-        ("numbers_with_gaps", _scaled_with_gaps(), _positions(contract, NUMBERS, nullable=True)),
-        *_date_blocks(contract, fill_gaps=True),
-        ("categories", encoder, _positions(contract, CATEGORIES, nullable=False)),
-        ("categories_with_gaps", _with_gaps(encoder), _positions(contract, CATEGORIES, nullable=True)),
-    ]
+    blocks = []
+    for suffix, nullable, scaled, encoded in (
+        ("", False, StandardScaler, encoder),
+        ("_with_gaps", True, _scaled_with_gaps, _with_gaps(encoder)),
+    ):
+        blocks += [
+            (f"numbers{suffix}", scaled(), _positions(contract, NUMBERS, nullable=nullable)),
+            *_date_blocks(contract, suffix, nullable, scaled),
+            (f"categories{suffix}", encoded, _positions(contract, CATEGORIES, nullable=nullable)),
+        ]
     return _united(blocks)
 
 
@@ -67,7 +70,7 @@ def target_coded(contract: Contract, seed: int) -> TransformerMixin:
     coder = _target_coder(contract, seed)
     blocks = [
         ("numbers", StandardScaler(), _positions(contract, NUMBERS)),
-        *_date_blocks(contract, fill_gaps=False),
+        *_date_blocks(contract, "", None, StandardScaler),
         ("categories", coder, _positions(contract, CATEGORIES, nullable=False)),
         ("categories_with_gaps", _with_gaps(coder), _positions(contract, CATEGORIES, nullable=True)),
     ]
@@ -89,18 +92,16 @@ def _positions(
     ]
 
 
-def _date_blocks(contract: Contract, *, fill_gaps: bool) -> Iterator[tuple[str, Pipeline, list[int]]]:
+def _date_blocks(
+    contract: Contract, suffix: str, nullable: bool | None, scaled: Callable[[], TransformerMixin]
+) -> Iterator[tuple[str, Pipeline, list[int]]]:
     """The calendar features of dates, which are then numbers like others."""
     groups: tuple[tuple[DateType, bool], ...] = (("date", False), ("datetime", True))
     for date_type, with_hour in groups:
         about = {"reference_day": contract.reference_day, "with_hour": with_hour}
-        for name, numbers, nullable in (
-            ("s", StandardScaler(), False),
-            ("s_with_gaps", _scaled_with_gaps() if fill_gaps else StandardScaler(), True),
-        ):
-            calendar = FunctionTransformer(calendar_features, kw_args=about)
-            steps = Pipeline([("calendar", calendar), ("numbers", numbers)])
-            yield date_type + name, steps, _positions(contract, (date_type,), nullable=nullable)
+        calendar = FunctionTransformer(calendar_features, kw_args=about)
+        steps = Pipeline([("calendar", calendar), ("numbers", scaled())])
+        yield f"{date_type}s{suffix}", steps, _positions(contract, (date_type,), nullable=nullable)
 
 
 def _scaled_with_gaps() -> Pipeline:

@@ -6,47 +6,41 @@ dataset with its SHA-256, and the fitted pipeline with its signature and an inpu
 
 import fcntl
 import os
+import shlex
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import mlflow
-import mlflow.sklearn
 import numpy as np
-import pandas as pd
 from mlflow.data.pandas_dataset import PandasDataset, from_pandas
+from mlflow.entities import Experiment as MlflowExperiment
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from service.model.calibration import CalibratedClassifier
-from service.model.contract import Contract, Feature
 from service.model.days import MICROSECONDS_A_DAY
-from service.model.runtime import TRUSTED_TYPES
 from training.evaluate.evaluation import Evaluation, Scored
 from training.evaluate.plots import draw_calibration, draw_confusion_matrix
+from training.publish.logged_model import log_model
+from training.publish.tracking_reason import is_unfinished, reason_of
 from training.table.dataset import Dataset
-from training.table.features import to_value
 from training.training_errors import TrackingFailed
 
 CONTRACT_ARTIFACT = "contract.json"
-MODEL_ARTIFACT = "model"
 TRAINING_TAG = "tabento.training"
-INPUT_EXAMPLE_ROWS = 3
+
+_CREATION_LIMIT_S = 30.0
+"""How long to wait for another process that is creating MLflow's database."""
+_RETRY_INTERVAL_S = 0.5
 
 _DIGEST_LENGTH = 36
 """MLflow keeps so many characters of a dataset's digest; the full digest is logged as a parameter."""
-
-_SERVING_PACKAGES = ("numpy", "scikit-learn", "skops")
-_NUMBER_TYPES = {"float": DataType.double, "integer": DataType.long, "boolean": DataType.boolean}
-_LABEL_TYPES = {"text": DataType.string, "integer": DataType.long, "boolean": DataType.boolean}
 
 
 @dataclass(frozen=True)
@@ -81,16 +75,35 @@ def open_experiment(name: str, folder: Path) -> Experiment:
     database_folder = _folder_of_database(uri, folder)
     try:
         with _exclusive_lock(database_folder):
-            return Experiment(name, _experiment_id(name, database_folder), uri)
+            return Experiment(name, _finished_experiment_id(name, database_folder, uri), uri)
+    except TrackingFailed:
+        raise
     except Exception as error:
         # A database that cannot be opened or upgraded fails with the errors of SQLAlchemy or alembic.
-        raise TrackingFailed(uri, str(error)) from error
+        raise TrackingFailed(uri, reason_of(error)) from error
 
 
-def _experiment_id(name: str, database_folder: Path | None) -> str:
+def _finished_experiment_id(name: str, database_folder: Path | None, uri: str) -> str:
+    """The experiment's id, once a process that is creating the database has finished.
+
+    Trainings exclude each other; MLflow's own server and page do not.
+    """
+    deadline = time.monotonic() + _CREATION_LIMIT_S
+    while True:
+        try:
+            return _experiment_id(name, database_folder, uri)
+        except Exception as error:
+            if isinstance(error, TrackingFailed) or not is_unfinished(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(_RETRY_INTERVAL_S)
+
+
+def _experiment_id(name: str, database_folder: Path | None, uri: str) -> str:
     client = mlflow.MlflowClient()
     found = client.get_experiment_by_name(name)
     if found is not None:
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            raise TrackingFailed(uri, _deleted(found, uri))
         return found.experiment_id
     # Beside the database; a server has its own. It is explicit, because MLflow's default follows the cwd.
     location = None if database_folder is None else (database_folder / "mlartifacts").as_uri()
@@ -101,6 +114,14 @@ def _experiment_id(name: str, database_folder: Path | None) -> str:
         if found is None:
             raise
         return found.experiment_id  # Another training created it first.
+
+
+def _deleted(experiment: MlflowExperiment, uri: str) -> str:
+    command = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+    return (
+        f"its experiment {experiment.name!r} is deleted. Restore it with "
+        f"`MLFLOW_TRACKING_URI={shlex.quote(uri)} {command}`, or train under another --name."
+    )
 
 
 def _folder_of_database(uri: str, folder: Path) -> Path | None:
@@ -189,20 +210,11 @@ def log_candidate(evaluation: Evaluation, dataset: Dataset, experiment: Experime
         mlflow.log_params({"data_sha256": dataset.table.sha256, **classifier.get_params()})
         mlflow.log_metrics(evaluation.metrics)
         mlflow.log_input(_mlflow_dataset(dataset), context="training")
-        mlflow.log_figure(draw_confusion_matrix(evaluation), "plots/confusion_matrix.png")
-        mlflow.log_figure(draw_calibration(evaluation), "plots/calibration.png")
-        model = mlflow.sklearn.log_model(
-            # MLflow passes a dataframe, and the pipeline was fitted to rows without names.
-            Pipeline([("array", FunctionTransformer(np.asarray)), *evaluation.pipeline.steps]),
-            name=MODEL_ARTIFACT,
-            signature=signature_of(dataset.contract),
-            input_example=_input_example(dataset),
-            serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
-            # Explicit, because MLflow takes several seconds to infer them.
-            pip_requirements=[f"{package}=={version(package)}" for package in _SERVING_PACKAGES],
-        )
-        return LoggedCandidate(evaluation, run.info.run_id, model.model_id)
+        # At the root of the artifacts, where the page of the run shows them first.
+        mlflow.log_figure(draw_confusion_matrix(evaluation), "confusion_matrix.png")
+        mlflow.log_figure(draw_calibration(evaluation), "calibration.png")
+        model_id = log_model(evaluation.pipeline, dataset)
+        return LoggedCandidate(evaluation, run.info.run_id, model_id)
 
 
 def log_dropped(scored: Sequence[Scored], experiment: Experiment) -> None:
@@ -224,39 +236,6 @@ def log_champion(champion: Evaluation, reason: str) -> None:
     """Log the champion, the reason for it and its metrics in the open run."""
     mlflow.set_tags({"champion": champion.candidate.name, "champion_reason": reason})
     mlflow.log_metrics(champion.metrics)
-
-
-def signature_of(contract: Contract) -> ModelSignature:
-    """The model's inputs and output for MLflow, in the types that pandas reads from the table."""
-    inputs: list[ColSpec | TensorSpec] = [
-        ColSpec(_column_type(feature), feature.name, required=not feature.nullable)
-        for feature in contract.features
-    ]
-    return ModelSignature(Schema(inputs), Schema([ColSpec(_LABEL_TYPES[contract.target.type])]))
-
-
-def _column_type(feature: Feature) -> DataType:
-    if feature.type == "category" or feature.date_type is not None:
-        return DataType.string
-    # pandas reads integers and booleans with gaps as floats.
-    return DataType.double if feature.nullable else _NUMBER_TYPES[feature.type]
-
-
-def _input_example(dataset: Dataset) -> pd.DataFrame:
-    features = dataset.contract.features
-    numbers = {
-        feature.name: _column_type(feature).to_pandas()
-        for feature in features
-        if _column_type(feature) is not DataType.string
-    }
-    rows = dataset.frame.head(INPUT_EXAMPLE_ROWS).copy()
-    for feature in features:
-        if feature.date_type is not None:
-            texts = [to_value(days, feature.type) for days in rows[feature.name]]
-            rows[feature.name] = pd.Series(texts, index=rows.index, dtype=object)
-        if feature.withheld:
-            rows[feature.name] = rows[feature.name].where(rows[feature.name].isna(), feature.example)
-    return rows.astype(numbers)
 
 
 def _mlflow_dataset(dataset: Dataset) -> PandasDataset:

@@ -13,7 +13,7 @@ from service.model.days import days_of_text
 from service.model.published import CONTRACT_FILE, GOLDEN_FILE
 from training.candidates.built_in import CANDIDATES
 from training.progress import Progress
-from training.publish.experiment import signature_of
+from training.publish.logged_model import signature_of
 from training.table.dataset import Dataset
 from training.train import Settings, Training, train
 
@@ -32,16 +32,17 @@ def test_dates_are_texts_in_mlflow_and_in_the_published_files(
     (logged,) = visits_training.candidates
     model = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
     assert model.metadata.signature == signature_of(visits_dataset.contract)
-    types = {column.name: column.type.name for column in model.metadata.signature.inputs}
-    assert {types[name] for name in DATES} == {"string"}
+    types = model.metadata.metadata["feature_types"]
+    assert {types[name] for name in DATES} == {"date", "datetime"}
     example = model.input_example
     assert [days_of_text(text, "date") for text in example["booked"]] == (
         visits_dataset.frame["booked"].head(len(example)).tolist()
     )
 
     frame = pd.read_csv(visits_dataset.table.location).drop(columns="outcome")
-    expected = logged.evaluation.pipeline.predict(visits_dataset.frame)
+    expected = logged.evaluation.pipeline.predict(visits_dataset.rows)
     np.testing.assert_array_equal(model.predict(frame), expected)
+    np.testing.assert_array_equal(model.predict(frame.convert_dtypes()), expected)
 
     logged_inputs = mlflow.get_run(logged.run_id).inputs
     assert logged_inputs is not None

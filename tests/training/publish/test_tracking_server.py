@@ -90,7 +90,10 @@ def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(
     version = client.get_model_version_by_alias("points", "champion")
     assert version.run_id == result["lineage"]["run_id"]
     assert client.get_run(result["mlflow"]["run_id"]).info.status == "FINISHED"
-    assert [each.path for each in client.list_artifacts(result["lineage"]["run_id"])] == ["plots"]
+    assert [each.path for each in client.list_artifacts(result["lineage"]["run_id"])] == [
+        "calibration.png",
+        "confusion_matrix.png",
+    ]
     (model,) = httpx.get(registered, timeout=30).json()["registered_models"]
     assert model["name"] == "points"
     assert model["aliases"] == [{"alias": "champion", "version": "1"}]

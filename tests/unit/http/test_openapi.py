@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service.http.openapi.document import document
 from service.model.contract import Contract, Feature, Target, Value
+from service.model.text_field import WHITESPACE
 from service.native.messages import Messages
 from service.oip import json_body
 from service.oip.inputs import Inputs
@@ -24,7 +25,7 @@ LIMITS = st.integers(-(10**6), 10**6)
 
 @st.composite
 def features(draw: st.DrawFn, name: str) -> Feature:
-    type_ = draw(st.sampled_from(["float", "integer", "boolean", "category"]))
+    type_ = draw(st.sampled_from(["float", "integer", "boolean", "category", "date", "datetime"]))
     more: dict[str, Any] = {}
     if type_ in ("float", "integer"):
         bounds = {
@@ -35,8 +36,14 @@ def features(draw: st.DrawFn, name: str) -> Feature:
         if low is not None and high is not None:
             bounds["minimum"], bounds["maximum"] = min(low, high), max(low, high)
         more = {**bounds}
+    elif type_ in ("date", "datetime"):
+        first, last = sorted(draw(st.tuples(st.dates(), st.dates())))
+        for kind in draw(st.sets(st.sampled_from(["", "observed_"]))):
+            more |= {f"{kind}minimum": str(first), f"{kind}maximum": str(last)}
     elif type_ == "category":
-        categories = draw(st.lists(st.text(max_size=5), min_size=1, max_size=4, unique=True))
+        # Spaces around a category are removed in training.
+        texts = st.text(max_size=5).map(lambda text: text.strip(WHITESPACE))
+        categories = draw(st.lists(texts, min_size=1, max_size=4, unique=True))
         more = {"categories": tuple(sorted(categories)), "closed": draw(st.booleans())}
     return Feature(name=name, type=type_, nullable=draw(st.booleans()), **more)
 
@@ -47,7 +54,9 @@ def contracts(draw: st.DrawFn) -> Contract:
     type_ = draw(st.sampled_from(["text", "integer", "boolean"]))
     classes = {"text": ("a", "b", "c"), "integer": (0, 1, 7), "boolean": (False, True)}[type_]
     target = Target(name="target", type=type_, classes=classes)
-    return Contract(features=tuple(draw(features(name)) for name in names), target=target)
+    drawn = tuple(draw(features(name)) for name in names)
+    day = draw(st.dates()) if any(feature.date_type for feature in drawn) else None
+    return Contract(features=drawn, target=target, reference_date=day)
 
 
 def of(contract: Contract, *, with_keys: bool = True) -> dict[str, Any]:

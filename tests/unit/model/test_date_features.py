@@ -79,6 +79,10 @@ def test_a_value_that_is_no_such_date_is_refused_with_a_sentence(
     assert refusal(**{feature: value}) == ((feature,), sentence)
 
 
+def test_spaces_around_a_date_are_no_part_of_it_and_an_empty_text_is_a_missing_date() -> None:
+    assert validated(opened=" 2024-03-15\t", seen=" ").features == (19_797.0, None, 2.5)
+
+
 def test_dates_are_floats_in_the_matrix_with_nan_for_a_missing_one() -> None:
     rows = [validated(), validated(seen=None)]
     assert CONTRACT.is_numeric
