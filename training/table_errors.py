@@ -273,20 +273,6 @@ class OverridesInvalid(InputRefused):
         super().__init__("The override file cannot be used:" + _listed(reasons))
 
 
-class CandidateUnknown(InputRefused):
-    """An option names a candidate that does not exist."""
-
-    def __init__(self, option: str, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"{option} {name}: there is no such candidate. There are {', '.join(known)}.")
-
-
-class NoCandidateLeft(InputRefused):
-    """The options leave every candidate out."""
-
-    def __init__(self) -> None:
-        super().__init__("--only and --without leave no candidate; name one that --without does not.")
-
-
 class FeaturesTooMany(InputRefused):
     """The table has more features than a service can take in a row."""
 

@@ -133,17 +133,10 @@ def _train(
         best = choose_champion(competing)
         fitted = competing if plan.is_whole else [best.champion]
         unfitted = tuple(each for each in scored if each not in fitted)
-        calibration = calibrate(best.champion.out_of_fold)
+        applied = {best.champion.candidate.name: _worthwhile_calibration(best.champion)}
         logged = tuple(
             _fit(
-                each,
-                calibration if each is best.champion and calibration.is_worthwhile else None,
-                dataset,
-                split,
-                experiment,
-                settings,
-                progress,
-                cores,
+                each, applied.get(each.candidate.name), dataset, split, experiment, settings, progress, cores
             )
             for each in fitted
         )
@@ -153,6 +146,11 @@ def _train(
         outcome = publish_winner(winner, run_id, dataset, experiment, settings, progress, interruption)
     choice = Choice(winner.evaluation, best.reason)
     return Training(settings, dataset, plan, choice, logged, unfitted, experiment, run_id, outcome)
+
+
+def _worthwhile_calibration(champion: Scored) -> Calibration | None:
+    calibration = calibrate(champion.out_of_fold)
+    return calibration if calibration.is_worthwhile else None
 
 
 def _available_cores() -> int:

@@ -2,7 +2,9 @@
 
     TabentoError
     +-- TrainingError
-        +-- InputRefused                exit 2; nothing was fitted, logged or published (table_errors.py)
+        +-- InputRefused                exit 2; nothing was fitted, logged or published (and table_errors.py)
+        |   +-- CandidateUnknown
+        |   +-- NoCandidateLeft
         +-- TrackingFailed              exit 1
         +-- PublicationFailed           exit 1
         +-- FoldProcessEnded            exit 1
@@ -13,6 +15,8 @@
 Each is made from facts and forms its own message, which names the remedy if there is one.
 """
 
+from collections.abc import Sequence
+
 from service.errors import TabentoError
 
 
@@ -22,6 +26,20 @@ class TrainingError(TabentoError):
 
 class InputRefused(TrainingError):
     """The table, the override file or an option is invalid."""
+
+
+class CandidateUnknown(InputRefused):
+    """An option names a candidate that does not exist."""
+
+    def __init__(self, option: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"{option} {name}: there is no such candidate. There are {', '.join(known)}.")
+
+
+class NoCandidateLeft(InputRefused):
+    """The options leave every candidate out."""
+
+    def __init__(self) -> None:
+        super().__init__("--only and --without leave no candidate; name one that --without does not.")
 
 
 class TrackingFailed(TrainingError):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from training.candidates.built_in import Candidate
-from training.table_errors import CandidateUnknown, NoCandidateLeft
+from training.training_errors import CandidateUnknown, NoCandidateLeft
 
 
 def chosen_candidates(
