@@ -23,6 +23,7 @@ from training.candidates.table_size import (
     neighbours_seconds,
     too_large_for_neighbours,
     too_many_classes_for_boosting,
+    too_many_classes_for_forest,
 )
 
 _ROWS_OF_WHOLE_TREES = 20_000
@@ -104,6 +105,7 @@ CANDIDATES: tuple[Candidate, ...] = (
         fits_in_threads=True,
         parameters_by_rows=_forest_by_rows,
         seconds=forest_seconds,
+        reason_to_leave_out=too_many_classes_for_forest,
     ),
     Candidate(
         "gradient_boosting",

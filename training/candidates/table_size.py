@@ -12,6 +12,9 @@ from training.candidates.row_preparation import MAX_CATEGORIES
 
 _NEIGHBOURS_VALUES = 2_000_000
 _MOST_BOOSTED_CLASSES = 30
+_FOREST_NUMBERS = 30_000_000
+_LEAVES = 20_000
+"""Of the largest trees of a forest."""
 _TREES = 100
 """Of a forest, and iterations of gradient boosting."""
 
@@ -73,6 +76,17 @@ def too_large_for_neighbours(size: TableSize) -> str | None:
     return (
         f"each prediction would search {size.rows:,} rows of {size.columns} columns; "
         f"it competes up to {_NEIGHBOURS_VALUES:,} values"
+    )
+
+
+def too_many_classes_for_forest(size: TableSize) -> str | None:
+    """The reason to leave a forest out, if there is one: each of its leaves has a number for each class."""
+    numbers = _TREES * min(size.rows, _LEAVES) * size.classes
+    if numbers <= _FOREST_NUMBERS:
+        return None
+    return (
+        f"its leaves would hold some {numbers:,} numbers, one for each of the {size.classes} classes; "
+        f"it competes up to {_FOREST_NUMBERS:,}"
     )
 
 

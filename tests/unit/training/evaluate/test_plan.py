@@ -45,6 +45,11 @@ def test_boosting_does_not_compete_for_many_classes() -> None:
     assert BOOSTING in planned(2_400, features=12, classes=30).candidates
 
 
+def test_a_forest_whose_leaves_would_fill_the_memory_does_not_compete() -> None:
+    assert "some 60,000,000 numbers" in planned(2_400, features=12, classes=250).left_out["random forest"]
+    assert FOREST in planned(800_000, classes=10).candidates
+
+
 @pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda candidate: candidate.name)
 def test_a_candidate_that_was_chosen_is_never_left_out(candidate: Candidate) -> None:
     plan = make_plan([candidate], TableSize(10**6, 20, 200, 250), chosen=True)
