@@ -48,7 +48,7 @@ def publish_models() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    from training.candidates.preparation import one_hot
+    from training.candidates.row_preparation import one_hot
     from training.publish.publication import publish
 
     numbers = np.random.default_rng(3)

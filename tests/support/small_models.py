@@ -11,7 +11,7 @@ from service.model.published import Golden, Lineage
 from tests.support.animals import CONTRACT
 from tests.support.tables import load_iris
 from training.candidates.built_in import CANDIDATES
-from training.candidates.preparation import one_hot
+from training.candidates.row_preparation import one_hot
 from training.compile.compilation import compile_champion
 from training.publish.golden_rows import golden_rows
 from training.publish.publication import publish

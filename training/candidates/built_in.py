@@ -1,7 +1,7 @@
 """The built-in candidates, as data.
 
 The whole path from a row of the contract to a probability is one Pipeline, which is logged and published:
-preparation.py and the classifier. So training and serving cannot differ.
+row_preparation.py and the classifier. So training and serving cannot differ.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from service.model.contract import Contract
-from training.candidates.preparation import one_hot, sparse_one_hot, target_coded
+from training.candidates.row_preparation import one_hot, sparse_one_hot, target_coded
 from training.candidates.table_size import (
     TableSize,
     boosting_seconds,

@@ -8,7 +8,7 @@ from math import log2, sqrt
 from typing import NamedTuple
 
 from service.model.contract import Contract
-from training.candidates.preparation import MAX_CATEGORIES
+from training.candidates.row_preparation import MAX_CATEGORIES
 
 _NEIGHBOURS_VALUES = 2_000_000
 _MOST_BOOSTED_CLASSES = 30

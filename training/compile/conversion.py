@@ -20,7 +20,7 @@ from service.model.calendar_features import calendar_features, columns_of
 from service.model.calibration import CalibratedClassifier
 from service.model.compiled import Coding, Dates, Layout
 from service.model.contract import Contract, FeatureType
-from training.candidates.preparation import CATEGORIES, NUMBERS
+from training.candidates.row_preparation import CATEGORIES, NUMBERS
 from training.compile import trees
 from training.compile.category_codes import ENCODERS, codings
 from training.compile.onnx_graph import DOUBLE, Graph, Tensor

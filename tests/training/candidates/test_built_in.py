@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from service.model.contract import Matrix
 from training.candidates.built_in import CANDIDATES, Candidate
-from training.candidates.preparation import MAX_CATEGORIES
+from training.candidates.row_preparation import MAX_CATEGORIES
 from training.publish.golden_rows import json_rows
 from training.table.dataset import Dataset, load_dataset
 
