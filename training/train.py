@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from service.model.published import Lineage
 from training.candidates.built_in import CANDIDATES, Candidate
 from training.candidates.table_size import TableSize
-from training.evaluate.calibrating import Calibration, calibrate
+from training.evaluate.calibrating import calibrate
 from training.evaluate.champion import Choice, choose_champion
 from training.evaluate.evaluation import Evaluation, Scored, fit_and_test
 from training.evaluate.plan import Plan, make_plan
@@ -124,15 +124,16 @@ def _train(
     size = TableSize.of(dataset.contract, len(split.train.labels))
     plan = make_plan(candidates, size, chosen=settings.are_candidates_chosen)
     parameters = {"test_size": settings.test_size, "seed": settings.seed, **plan.parameters}
-    cores = _available_cores()
+    work = _Work(dataset, split, settings, experiment, progress, _available_cores())
     with training_run(experiment, dataset, parameters) as run_id:
-        _announce(plan, progress, cores)
-        scored = select(plan, dataset.contract, split.train, settings.seed, progress, cores)
+        _announce(plan, progress, work.cores)
+        scored = select(plan, dataset.contract, split.train, settings.seed, progress, work.cores)
         progress.expect(plan.rest_s)
         competing = [each for each in scored if each.dropped is None]
         best = choose_champion(competing)
         fitted = competing if plan.is_whole else [best.champion]
         unfitted = tuple(each for each in scored if each not in fitted)
+<<<<<<< HEAD
         applied = {best.champion.candidate.name: _worthwhile_calibration(best.champion)}
         logged = tuple(
             _fit(
@@ -140,6 +141,9 @@ def _train(
             )
             for each in fitted
         )
+=======
+        logged = tuple(work.fit(each, is_winner=each is best.champion) for each in fitted)
+>>>>>>> main
         log_dropped(unfitted, experiment)
         winner = next(each for each in logged if each.evaluation.candidate is best.champion.candidate)
         log_champion(winner.evaluation, best.reason)
@@ -148,9 +152,33 @@ def _train(
     return Training(settings, dataset, plan, choice, logged, unfitted, experiment, run_id, outcome)
 
 
+<<<<<<< HEAD
 def _worthwhile_calibration(champion: Scored) -> Calibration | None:
     calibration = calibrate(champion.out_of_fold)
     return calibration if calibration.is_worthwhile else None
+=======
+@dataclass(frozen=True)
+class _Work:
+    """What the fits of one training share."""
+
+    dataset: Dataset
+    split: Split
+    settings: Settings
+    experiment: Experiment
+    progress: Progress
+    cores: int
+
+    def fit(self, scored: Scored, *, is_winner: bool) -> LoggedCandidate:
+        """Fit a candidate to the training split and log it; the winner is calibrated where that helps."""
+        found = calibrate(scored.out_of_fold) if is_winner else None
+        calibration = found if found is not None and found.is_worthwhile else None
+        title, rows = scored.candidate.title, len(self.split.train.labels)
+        self.progress.step(f"Fitting {title} to all {rows:,} training rows")
+        contract, seed = self.dataset.contract, self.settings.seed
+        evaluation = fit_and_test(scored, contract, self.split, seed, self.cores, calibration)
+        self.progress.step(f"Logging {title}")
+        return log_candidate(evaluation, self.dataset, self.experiment)
+>>>>>>> main
 
 
 def _available_cores() -> int:
@@ -165,20 +193,3 @@ def _announce(plan: Plan, progress: Progress, cores: int) -> None:
     shared = f" in {processes} processes" if processes > 1 else ""
     seconds = plan.selection_s / processes + plan.rest_s
     progress.say(f"Estimated time: {duration_text(seconds)}{shared}.")
-
-
-def _fit(
-    scored: Scored,
-    calibration: Calibration | None,
-    dataset: Dataset,
-    split: Split,
-    experiment: Experiment,
-    settings: Settings,
-    progress: Progress,
-    cores: int,
-) -> LoggedCandidate:
-    title = scored.candidate.title
-    progress.step(f"Fitting {title} to all {len(split.train.labels):,} training rows")
-    evaluation = fit_and_test(scored, dataset.contract, split, settings.seed, cores, calibration)
-    progress.step(f"Logging {title}")
-    return log_candidate(evaluation, dataset, experiment)

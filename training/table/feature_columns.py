@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from training.column_errors import IntegersInexact
 from training.table.checks import unusable_reason
 from training.table.columns.column import Column, ReadColumn
 from training.table.columns.distinct import DistinctTexts
@@ -15,7 +16,6 @@ from training.table.columns.text_column import TextRules
 from training.table.columns.typed_column import read_column
 from training.table.options import TableOptions
 from training.table.source.table import Table
-from training.table_errors import IntegersInexact
 
 _SAMPLED_ROWS = 10_000
 """Rows in which the decimal separator of a table is looked for."""

@@ -9,10 +9,7 @@ import pyarrow as pa
 from service.model.contract import LARGEST_EXACT_INTEGER, Target
 from service.model.days import DATE_TYPES
 from service.model.label import Label, TargetType
-from training.table.columns.column import Column, ReadColumn
-from training.table.columns.text_column import TextRules
-from training.table.columns.typed_column import read_column
-from training.table_errors import (
+from training.column_errors import (
     ColumnUnsupported,
     IntegersInexact,
     LabelInvalid,
@@ -20,6 +17,9 @@ from training.table_errors import (
     LabelsMissing,
     TargetContinuous,
 )
+from training.table.columns.column import Column, ReadColumn
+from training.table.columns.text_column import TextRules
+from training.table.columns.typed_column import read_column
 
 _MANY_CLASSES = 20
 _FEW_ROWS_A_CLASS = 10

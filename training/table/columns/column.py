@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from service.model.contract import FeatureType
-from training.table_errors import OddText
+from training.column_errors import OddText
 
 
 class Column(NamedTuple):

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.model.days import FIRST_DAY, LAST_DAY, MICROSECONDS_A_DAY, days_of_ticks
+from training.column_errors import DateOrderAmbiguous
 from training.table.columns.distinct import DistinctTexts
 from training.table.columns.number_texts import Recognised
-from training.table_errors import DateOrderAmbiguous
 
 Order = Literal["day-first", "month-first"]
 

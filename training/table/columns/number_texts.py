@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.model.contract import FeatureType
+from training.column_errors import DecimalAmbiguous
 from training.table.columns.distinct import DistinctTexts
-from training.table_errors import DecimalAmbiguous
 
 Decimal = Literal[".", ","]
 

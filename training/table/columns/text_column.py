@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from service.model.contract import FeatureType
+from training.column_errors import ColumnMistyped, ColumnMixed, ColumnUnsupported, OddText, YearsShort
 from training.table.columns.column import Column, ReadColumn
 from training.table.columns.date_texts import dates
 from training.table.columns.distinct import DistinctTexts
@@ -25,7 +26,6 @@ from training.table.columns.number_texts import (
     written_numbers,
 )
 from training.table.columns.text_doubts import are_short_years, are_times, case_variants
-from training.table_errors import ColumnMistyped, ColumnMixed, ColumnUnsupported, OddText, YearsShort
 
 Kind = FeatureType | Literal["day-first", "month-first"]
 """What a person declares a column to be."""

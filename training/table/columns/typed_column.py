@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from service.model.contract import LARGEST_EXACT_INTEGER, FeatureType
 from service.model.days import DATE_TYPES, FIRST_DAY, LAST_DAY, days_of_ticks, text_of_days
+from training.column_errors import ColumnMistyped, ColumnUnsupported, IntegersInexact
 from training.table.columns.column import Column, ReadColumn
 from training.table.columns.distinct import DistinctTexts
 from training.table.columns.text_column import Kind, TextRules, read_text_column
-from training.table_errors import ColumnMistyped, ColumnUnsupported, IntegersInexact
 
 _TICKS_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}
 """Of Arrow's timestamps."""

@@ -14,9 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from training.column_errors import ColumnUnsupported
 from training.table.source.file_content import sha256_of
 from training.table.source.table import plain
-from training.table_errors import ColumnsDuplicated, ColumnUnsupported, TableUnreadable
+from training.table_errors import ColumnsDuplicated, TableUnreadable
 
 _UNNAMED_INDEX = "__index_level_"
 

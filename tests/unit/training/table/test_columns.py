@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from service.model.contract import FeatureType
+from training.column_errors import ColumnMistyped, ColumnUnsupported, IntegersInexact
 from training.table.columns.column import Column
 from training.table.columns.text_column import Kind, TextRules
 from training.table.columns.typed_column import read_column
-from training.table_errors import ColumnMistyped, ColumnUnsupported, IntegersInexact
 
 
 def rules(declared: Kind | None) -> TextRules:

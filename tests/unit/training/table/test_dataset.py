@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from training.column_errors import TargetContinuous
 from training.table.dataset import Dataset, load_dataset
 from training.table.options import TableOptions
 from training.table.overrides import Overrides, read_overrides
@@ -15,7 +16,6 @@ from training.table_errors import (
     OverridesInvalid,
     SplitTooSmall,
     TableInvalid,
-    TargetContinuous,
     TargetDropped,
 )
 

@@ -12,16 +12,11 @@ from hypothesis import strategies as st
 
 from service.model.days import days_of_day, days_of_text
 from service.model.text_field import WHITESPACE
+from training.column_errors import ColumnMixed, DateOrderAmbiguous, DecimalAmbiguous, YearsShort
 from training.table.columns.column import Column, ReadColumn
 from training.table.columns.missing_markers import MissingMarkers
 from training.table.columns.text_column import TextRules
 from training.table.columns.typed_column import read_column
-from training.table_errors import (
-    ColumnMixed,
-    DateOrderAmbiguous,
-    DecimalAmbiguous,
-    YearsShort,
-)
 
 DOTS = TextRules(decimal=".")
 COMMAS = TextRules(decimal=",")

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from training.column_errors import LabelInvalid, LabelsInexact, LabelsMissing
 from training.table.dataset import load_dataset
 from training.table.options import TableOptions
-from training.table_errors import LabelInvalid, LabelsInexact, LabelsMissing
 
 ROWS: list[Sequence[object]] = [[x / 2, "a" if x % 2 else "b"] for x in range(30)]
 

@@ -15,10 +15,11 @@ from pydantic import TypeAdapter
 from service.model.contract import LARGEST_EXACT_INTEGER, Matrix, Row
 from service.model.reference_profile import NO_FLAGS
 from tests.support.row_flags import flagged
+from training.column_errors import ColumnMixed, ColumnUnsupported
 from training.publish.golden_rows import json_rows
 from training.table.dataset import Dataset, load_dataset
 from training.table.options import TableOptions
-from training.table_errors import ColumnMixed, ColumnUnsupported, NoUsableFeature
+from training.table_errors import NoUsableFeature
 
 COLUMNS = {
     "float": st.floats(-1e30, 1e30),
