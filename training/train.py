@@ -133,17 +133,7 @@ def _train(
         best = choose_champion(competing)
         fitted = competing if plan.is_whole else [best.champion]
         unfitted = tuple(each for each in scored if each not in fitted)
-<<<<<<< HEAD
-        applied = {best.champion.candidate.name: _worthwhile_calibration(best.champion)}
-        logged = tuple(
-            _fit(
-                each, applied.get(each.candidate.name), dataset, split, experiment, settings, progress, cores
-            )
-            for each in fitted
-        )
-=======
         logged = tuple(work.fit(each, is_winner=each is best.champion) for each in fitted)
->>>>>>> main
         log_dropped(unfitted, experiment)
         winner = next(each for each in logged if each.evaluation.candidate is best.champion.candidate)
         log_champion(winner.evaluation, best.reason)
@@ -152,11 +142,6 @@ def _train(
     return Training(settings, dataset, plan, choice, logged, unfitted, experiment, run_id, outcome)
 
 
-<<<<<<< HEAD
-def _worthwhile_calibration(champion: Scored) -> Calibration | None:
-    calibration = calibrate(champion.out_of_fold)
-    return calibration if calibration.is_worthwhile else None
-=======
 @dataclass(frozen=True)
 class _Work:
     """What the fits of one training share."""
@@ -178,7 +163,6 @@ class _Work:
         evaluation = fit_and_test(scored, contract, self.split, seed, self.cores, calibration)
         self.progress.step(f"Logging {title}")
         return log_candidate(evaluation, self.dataset, self.experiment)
->>>>>>> main
 
 
 def _available_cores() -> int:
