@@ -101,10 +101,12 @@ def _train(
     candidates: "Sequence[Candidate] | None",
 ) -> None:
     # Imported step by step: --help needs none of these, and a refused table does not wait for MLflow.
+    from service.system.memory import give_back_freed_memory, give_back_large_blocks
     from training.candidates.built_in import CANDIDATES
     from training.candidates.chosen import chosen_candidates
     from training.table.dataset import load_dataset
 
+    give_back_large_blocks()
     candidates = chosen_candidates(candidates or CANDIDATES, options.only, options.without)
     with Progress(console, on_step=interruption.check) as progress:
         progress.step(f"Reading {_shown_name(options.data)}")
@@ -113,6 +115,7 @@ def _train(
             progress.note(note)
         split = dataset.split(options.test_size, options.seed)
         dataset = dataset.excerpt(options.seed)
+        give_back_freed_memory()
 
         progress.step("Starting MLflow")
         from training.train import Settings, train

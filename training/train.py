@@ -9,11 +9,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 from threadpoolctl import threadpool_limits
 
 from service.model.published import Lineage
+from service.system.memory import give_back_freed_memory
 from training.candidates.built_in import CANDIDATES, Candidate
 from training.candidates.table_size import TableSize
 from training.evaluate.calibrating import calibrate
@@ -35,10 +37,12 @@ from training.publish.experiment import (
     training_run,
 )
 from training.publish.tracking_reason import reason_of
-from training.publish.winner import Outcome, publish_winner
 from training.remaining_time import duration_text
 from training.table.dataset import Dataset, Split
 from training.training_errors import TrackingFailed
+
+if TYPE_CHECKING:
+    from training.publish.winner import Outcome
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Training:
     experiment: Experiment
     run_id: str
     """Of the parent run of the candidates' runs."""
-    outcome: Outcome
+    outcome: "Outcome"
 
     @property
     def lineage(self) -> Lineage:
@@ -127,6 +131,7 @@ def _train(
     work = _Work(dataset, split, settings, experiment, progress, _available_cores())
     with training_run(experiment, dataset, parameters) as run_id:
         _announce(plan, progress, work.cores)
+        give_back_freed_memory()
         scored = select(plan, dataset.contract, split.train, settings.seed, progress, work.cores)
         progress.expect(plan.rest_s)
         competing = [each for each in scored if each.dropped is None]
@@ -137,6 +142,9 @@ def _train(
         log_dropped(unfitted, experiment)
         winner = next(each for each in logged if each.evaluation.candidate is best.champion.candidate)
         log_champion(winner.evaluation, best.reason)
+        # Imported here, because the libraries of compiling and publishing need memory that the selection has.
+        from training.publish.winner import publish_winner
+
         outcome = publish_winner(winner, run_id, dataset, experiment, settings, progress, interruption)
     choice = Choice(winner.evaluation, best.reason)
     return Training(settings, dataset, plan, choice, logged, unfitted, experiment, run_id, outcome)

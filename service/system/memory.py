@@ -1,4 +1,4 @@
-"""Memory settings of a long-running process."""
+"""The memory of a process: what is collected, and what is returned to the system."""
 
 import ctypes
 import gc
@@ -19,10 +19,10 @@ def tune_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    _give_back_large_blocks()
+    give_back_large_blocks()
 
 
-def _give_back_large_blocks() -> None:
+def give_back_large_blocks() -> None:
     """Make glibc return large blocks to the system when they are freed.
 
     By default glibc raises its threshold for this to the largest block freed so far, up to 32 MB. Then each
@@ -32,3 +32,9 @@ def _give_back_large_blocks() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
         mallopt(_TRIM_THRESHOLD, _SPARE_BYTES)
+
+
+def give_back_freed_memory() -> None:
+    """Make glibc return what was freed until now."""
+    with suppress(AttributeError, OSError):  # Another C library.
+        ctypes.CDLL(None).malloc_trim(0)

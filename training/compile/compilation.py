@@ -16,15 +16,17 @@ from service.model.contract import Contract, Matrix
 from service.model.runtime import COMPILED_TOLERANCE, Compilation
 from training.compile.conversion import to_onnx
 from training.compile.random_rows import random_rows
-from training.table.dataset import Rows, take
+from training.table.portion import Rows, take
 from training.training_errors import ConversionRefused
 
 TABLE_ROWS = 100_000
 """Largest number of rows of the table that are compared; of a larger table a random sample is."""
-_TABLE_VALUES = 4_000_000
+_TABLE_VALUES = 2_000_000
 """Largest number of their values, which bounds the memory; at least 1,000 rows are compared."""
 _TABLE_ROWS_AT_LEAST = 1_000
 RANDOM_ROWS = 10_000
+RANDOM_VALUES = 1_000_000
+"""Largest number of their values."""
 BATCHES = (1, 2, 3, 5, 17, 64)
 """Batch sizes in which a row must get the same bits as among all rows."""
 ROWS_IN_BATCHES = 200
@@ -53,7 +55,8 @@ def compile_champion(
         graph = to_onnx(pipeline, contract)
         compiled = CompiledForm(graph)
         sample = _sample(table, seed)
-        rows = np.concatenate([sample, random_rows(contract, sample, RANDOM_ROWS, seed)])
+        n_random = min(RANDOM_ROWS, RANDOM_VALUES // len(contract.features))
+        rows = np.concatenate([sample, random_rows(contract, sample, n_random, seed)])
         verdict = compare(pipeline, compiled, rows)
     except ConversionRefused as refused:
         return Compilation(accepted=False, reason=str(refused)), None

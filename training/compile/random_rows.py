@@ -22,6 +22,9 @@ _EXTREME = 0.005
 
 _UNKNOWN_TEXTS = ("?", "unheard of", "ünbekannt", "nan", "None", "0", "a\0b", "長" * 99)
 
+_VALIDATED_ROWS = 500
+"""Rows that are JSON objects at the same time, which takes many times their memory."""
+
 _Column = list[Value]
 
 
@@ -32,10 +35,16 @@ def random_rows(contract: Contract, table: Matrix, n_rows: int, seed: int) -> Ma
         _column(feature, table[:, place].tolist(), n_rows, random)
         for place, feature in enumerate(contract.features)
     ]
-    names = [feature.name for feature in contract.features]
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     adapter = TypeAdapter(list[contract.row_type])  # type: ignore[name-defined]
-    return contract.matrix(adapter.validate_python(rows))
+    parts = (_objects(contract, columns, start) for start in range(0, n_rows, _VALIDATED_ROWS))
+    return np.concatenate([contract.matrix(adapter.validate_python(part)) for part in parts])
+
+
+def _objects(contract: Contract, columns: Sequence[_Column], start: int) -> list[dict[str, Value]]:
+    """Rows as a client sends them, from the values of the columns."""
+    names = [feature.name for feature in contract.features]
+    part = (column[start : start + _VALIDATED_ROWS] for column in columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*part, strict=True)]
 
 
 def _column(feature: Feature, observed: Sequence[Value], n_rows: int, random: np.random.Generator) -> _Column:

@@ -17,7 +17,8 @@ from service.model.calibration import CalibratedClassifier, calibrated
 from service.model.contract import Contract
 from training.candidates.built_in import Candidate
 from training.evaluate.fold_fit import collected_warnings
-from training.table.dataset import FOLDS, Portion, Split
+from training.table.dataset import FOLDS, Split
+from training.table.portion import Portion
 
 if TYPE_CHECKING:
     from training.evaluate.calibrating import Calibration

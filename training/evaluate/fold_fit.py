@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.pipeline import Pipeline
 
-from training.table.dataset import Portion
+from training.table.portion import Portion
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from typing import Self
 
 from threadpoolctl import threadpool_limits
 
+from service.system.memory import give_back_large_blocks
 from training.evaluate.fold_fit import FoldFit, FoldTask, fit_fold
-from training.table.dataset import Portion
+from training.table.portion import Portion
 from training.training_errors import FoldProcessEnded
 
 
@@ -36,7 +37,8 @@ class FoldWorkers:
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        # With the candidates, whose classes each process would import for itself.
+        context.set_forkserver_preload([__name__, "training.candidates.built_in"])
         for _ in range(self._number):
             own, others = context.Pipe()
             process = context.Process(target=serve, args=(others,), daemon=True)
@@ -112,6 +114,7 @@ def serve(connection: Connection) -> None:
     """Be a worker: take a portion or a task, and answer each task with its fit."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    give_back_large_blocks()
     with threadpool_limits(limits=1):
         portion: Portion = connection.recv()
         while True:

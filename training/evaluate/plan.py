@@ -22,8 +22,8 @@ _FIRST_ROWS = (10_000, 8_000, 6_000, 5_000, 4_000, 3_000, 2_000, 1_000)
 _FEWEST_ROWS = _FIRST_ROWS[-1]
 _GROWTH = 4
 _WORTHWHILE_GROWTH = 1.5
-_MOST_ROWS = 50_000
-_MOST_VALUES = 4_000_000
+_MOST_ROWS = 30_000
+_MOST_VALUES = 1_500_000
 """Largest size of a sample; each process has a copy."""
 _PROCESSES_S = 12.0
 """Work below this stays in one process, because starting others takes seconds."""

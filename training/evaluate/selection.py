@@ -14,7 +14,8 @@ from training.evaluate.fold_fit import FoldFit, FoldTask, fit_fold
 from training.evaluate.fold_workers import FoldWorkers
 from training.evaluate.plan import Plan
 from training.progress import Progress
-from training.table.dataset import FOLDS, Portion
+from training.table.dataset import FOLDS
+from training.table.portion import Portion
 
 _CLEARLY = 3
 """Standard errors by which a candidate must be below the best to drop out."""

@@ -14,8 +14,8 @@ from sklearn.pipeline import Pipeline
 from service.model.compiled import CompiledForm
 from service.model.contract import Contract, Feature, Matrix, Value
 from service.model.published import Golden
-from training.table.dataset import Rows
 from training.table.features import to_value
+from training.table.portion import Rows
 
 SEARCHED_ROWS = 1000
 TEST_ROWS = 16

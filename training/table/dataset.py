@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.model_selection import train_test_split
 
-from service.model.contract import Contract, Matrix
+from service.model.contract import Contract
 from training.table.checks import check_features, check_labels, check_numbers, doubts
 from training.table.feature_columns import FeatureColumns, read_features, table_decimal
 from training.table.features import infer_contract
 from training.table.labels import describe_target, label_array, read_labels
 from training.table.options import TableOptions
+from training.table.portion import Portion, Rows, take
 from training.table.source.reading import read_table
 from training.table.source.table import Table
 from training.table_errors import (
@@ -28,38 +30,17 @@ from training.table_errors import (
     TargetDropped,
 )
 
-Rows = pd.DataFrame | Matrix
-"""Rows of a table, ``(n_rows, n_features)``: an array of numbers, or a dataframe if there are categories.
-
-The dataframe's columns are float64 with NaN or objects with None. Their labels are positions, so that an
-estimator fitted to it takes the service's arrays too.
-"""
-
 MOST_FEATURES = 2_000
 """Of a row. With more, a service takes seconds to start, and its documents cannot be read."""
 
 EXCERPT_ROWS = 100_000
-"""Rows of a large table that are logged and compared."""
+"""Largest number of rows of a table that are logged and compared."""
+_EXCERPT_VALUES = 2_000_000
+"""Largest number of their values, which bounds the memory; but at least so many rows are kept:"""
+_EXCERPT_ROWS_AT_LEAST = 1_000
 
 FOLDS = 5
 """Of cross-validation; every class needs as many rows in the training split."""
-
-
-@dataclass(frozen=True)
-class Portion:
-    """Rows with their labels."""
-
-    matrix: Rows
-    labels: np.ndarray
-
-    def take(self, places: np.ndarray) -> "Portion":
-        """Some of the rows, in that order."""
-        return Portion(take(self.matrix, places), self.labels[places])
-
-
-def take(rows: Rows, places: np.ndarray) -> Rows:
-    """Some of the rows, in that order."""
-    return rows.iloc[places] if isinstance(rows, pd.DataFrame) else rows[places]
 
 
 @dataclass(frozen=True)
@@ -84,12 +65,13 @@ class Dataset:
     n_rows: int
     """Of the table."""
 
-    def excerpt(self, seed: int, most_rows: int = EXCERPT_ROWS) -> "Dataset":
+    def excerpt(self, seed: int) -> "Dataset":
         """The dataset with a random sample of its rows, or itself if it has no more; ``n_rows`` counts all.
 
         A training needs the whole table only for the split. The rest, which is logged and compared, would
         hold a second copy of it.
         """
+        most_rows = min(EXCERPT_ROWS, max(_EXCERPT_ROWS_AT_LEAST, _EXCERPT_VALUES // self.frame.shape[1]))
         if self.n_rows <= most_rows:
             return self
         places = np.sort(np.random.default_rng(seed).choice(self.n_rows, most_rows, replace=False))
@@ -160,6 +142,8 @@ def _checked(
         features.columns, described, options.overrides, features.units, options.reference_date
     )
     frame = pd.DataFrame({name: column.values for name, column in features.columns.items()})
+    # The texts of the file are converted by now, and Arrow keeps their memory.
+    pa.default_memory_pool().release_unused()
     check_features(frame, contract)
     notes.extend(doubts(features.columns, labels))
     return Dataset(table, contract, frame, label_array(labels, contract.target), tuple(notes), len(labels))

@@ -13,7 +13,8 @@ from training.evaluate.evaluation import CrossValidation, Evaluation, fit_and_te
 from training.evaluate.plan import make_plan
 from training.evaluate.selection import select
 from training.progress import Progress
-from training.table.dataset import Dataset, Portion, Split
+from training.table.dataset import Dataset, Split
+from training.table.portion import Portion
 from training.train import Training
 
 ACCURACY_PRECISION_RECALL_F1 = {

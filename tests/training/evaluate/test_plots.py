@@ -6,7 +6,7 @@ from sklearn.base import clone
 
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.plots import draw_calibration, draw_confusion_matrix
-from training.table.dataset import Portion
+from training.table.portion import Portion
 from training.train import Training
 
 

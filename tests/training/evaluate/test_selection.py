@@ -20,7 +20,8 @@ from training.evaluate.fold_workers import FoldWorkers
 from training.evaluate.plan import Plan
 from training.evaluate.selection import drop_clearly_worse, select, stratified_sample
 from training.progress import Progress
-from training.table.dataset import Dataset, Portion
+from training.table.dataset import Dataset
+from training.table.portion import Portion
 from training.training_errors import FoldProcessEnded
 
 LOGISTIC_REGRESSION = CANDIDATES[0]
