@@ -96,7 +96,7 @@ def folding(table: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str]
     process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_leaves_no_process(
     folding: tuple[subprocess.Popen[str], list[psutil.Process]], number: signal.Signals
 ) -> None:

@@ -81,7 +81,7 @@ def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(
     done = train("--data", str(data), *LABELLED, "--json", env=env, cwd=folder)
     result = json.loads(done.stdout)
     decision = {"champion", "comparison", "reason"}
-    assert set(result) == decision | {"tag", "lineage", "candidates", "mlflow", "notes", "next"}
+    assert set(result) == decision | {"tag", "plan", "lineage", "candidates", "mlflow", "notes", "next"}
     assert [candidate["name"] for candidate in result["candidates"]] == CANDIDATE_NAMES
     assert result["lineage"]["model_name"] == f"points_{result['lineage']['candidate']}"
     assert result["next"] == ["bentoml serve --host 127.0.0.1 --arg model=points", mlflow_server]
