@@ -18,7 +18,7 @@ from service.model.published import Lineage
 from service.system.memory import give_back_freed_memory
 from training.candidates.built_in import CANDIDATES, Candidate
 from training.candidates.table_size import TableSize
-from training.evaluate.calibrating import calibrate
+from training.evaluate.calibrating import Calibration, calibrate, held_out
 from training.evaluate.champion import Choice, choose_champion
 from training.evaluate.evaluation import Evaluation, Scored, fit_and_test
 from training.evaluate.plan import Plan, make_plan
@@ -163,14 +163,22 @@ class _Work:
 
     def fit(self, scored: Scored, *, is_winner: bool) -> LoggedCandidate:
         """Fit a candidate to the training split and log it; the winner is calibrated where that helps."""
-        found = calibrate(scored.out_of_fold) if is_winner else None
-        calibration = found if found is not None and found.is_worthwhile else None
+        calibration = self._calibration(scored) if is_winner else None
         title, rows = scored.candidate.title, len(self.split.train.labels)
         self.progress.step(f"Fitting {title} to all {rows:,} training rows")
         contract, seed = self.dataset.contract, self.settings.seed
         evaluation = fit_and_test(scored, contract, self.split, seed, self.cores, calibration)
         self.progress.step(f"Logging {title}")
         return log_candidate(evaluation, self.dataset, self.experiment)
+
+    def _calibration(self, winner: Scored) -> Calibration | None:
+        """The calibration of the winner, if it is worthwhile."""
+        train, out_of_fold = self.split.train, winner.out_of_fold
+        if winner.rows < len(train.labels):
+            self.progress.step(f"Fitting {winner.candidate.title} to nine tenths of the rows for calibration")
+            out_of_fold = held_out(winner.candidate, self.dataset.contract, train, self.settings.seed)
+        found = calibrate(out_of_fold)
+        return found if found.is_worthwhile else None
 
 
 def _available_cores() -> int:

@@ -1,8 +1,9 @@
 """The decision to calibrate the champion's probabilities, from rows that a model was not fitted to.
 
 The calibration of service/model/calibration.py has two parameters. They are fitted to the out-of-fold
-probabilities of the other folds, and judged on the rows of each fold. The probabilities are calibrated if
-that lowers the mean log loss by more than one standard error, with rows as units.
+probabilities of the other folds, and judged on the rows of each fold. Where the candidates competed on a
+sample, the probabilities are those of rows that are held out from one more fit. The probabilities are
+calibrated if that lowers the mean log loss by more than one standard error, with rows as units.
 
 The two parameters say how often the model errs, so they need errors to be estimated from: at least five for
 each (E. Vittinghoff and C. E. McCulloch, "Relaxing the Rule of Ten Events per Variable", American Journal of
@@ -14,9 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
 
 from service.model.calibration import calibrated
+from service.model.contract import Contract
+from training.candidates.built_in import Candidate
 from training.evaluate.evaluation import OutOfFold
+from training.evaluate.fold_fit import FoldTask, fit_fold
+from training.table.portion import Portion
 
 _SMOOTHINGS = (1e-12, 1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _EXPONENTS = (0.05, 20.0)
@@ -27,6 +33,10 @@ _STEPS = 12
 
 Probabilities = NDArray[np.float64]
 Places = NDArray[np.intp]
+
+_HELD_OUT_SHARE = 0.1
+_MOST_HELD_OUT = 10_000
+_JUDGED_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,23 @@ def calibrate(out_of_fold: OutOfFold) -> Calibration:
     error = float((before - after).std(ddof=1) / np.sqrt(len(labels)))
     errors = float((every.argmax(axis=1) != np.tile(labels, n_repeats)).sum() / n_repeats)
     return Calibration(exponent, smoothing, float(before.mean()), float(after.mean()), error, errors)
+
+
+def held_out(candidate: Candidate, contract: Contract, train: Portion, seed: int) -> OutOfFold:
+    """Probabilities of a tenth of the rows, by the candidate fitted to all others.
+
+    They take the place of those of a cross-validation on a sample: a model of fewer rows is wrong more often,
+    and its calibration would make the probabilities of the champion too even.
+    """
+    n_rows = len(train.labels)
+    classes, labels = np.unique(train.labels, return_inverse=True)
+    n_held = max(len(classes), min(_MOST_HELD_OUT, round(_HELD_OUT_SHARE * n_rows)))
+    fitted_to, held = train_test_split(
+        np.arange(n_rows), test_size=n_held, random_state=seed, stratify=labels
+    )
+    fit = fit_fold(train, FoldTask(candidate.pipeline(contract, seed, len(fitted_to)), fitted_to, held))
+    folds = np.arange(len(held)) % _JUDGED_FOLDS
+    return OutOfFold(labels[held], folds[np.newaxis], fit.probabilities[np.newaxis])
 
 
 def fit_calibration(probabilities: Probabilities, labels: Places) -> tuple[float, float]:

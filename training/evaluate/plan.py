@@ -68,7 +68,8 @@ class Plan:
     def rest_s(self) -> float:
         """The estimated seconds of the final fits, and of logging, compiling and publishing."""
         costs = [each.seconds(self.size) for each in self.candidates]
-        fitted = costs if self.is_whole else [max(costs)]
+        # Of a sample's winner there is one more fit, by which it is calibrated.
+        fitted = costs if self.is_whole else 2 * [max(costs)]
         return sum(fitted) + _LOGGING_S * len(fitted) + _PUBLISHING_S
 
     def fold_s(self, candidate: Candidate, rows: int) -> float:

@@ -6,8 +6,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
 from service.model.calibration import calibrated
-from training.evaluate.calibrating import Calibration, calibrate, fit_calibration
+from service.model.contract import Contract, Feature, Target
+from training.candidates.built_in import CANDIDATES
+from training.evaluate.calibrating import Calibration, calibrate, fit_calibration, held_out
 from training.evaluate.evaluation import OutOfFold
+from training.table.portion import Portion
 
 ROWS, CLASSES = 1_000, 3
 
@@ -75,3 +78,16 @@ def test_the_fitted_parameters_are_the_best_of_a_grid() -> None:
     least = log_loss(labels, calibrated(wrong, exponent, smoothing))
     grid = [(e, s) for e in np.linspace(0.1, 3, 30) for s in (1e-9, 1e-4, 1e-2)]
     assert least <= min(log_loss(labels, calibrated(wrong, e, s)) for e, s in grid) + 1e-6
+
+
+def test_held_out_rows_are_not_fitted_to() -> None:
+    random = np.random.default_rng(6)
+    rows, labels = random.normal(size=(2_000, 2)), random.integers(2, size=2_000)
+    features = tuple(Feature(name=name, type="float") for name in "ab")
+    contract = Contract(features=features, target=Target(name="y", type="integer", classes=(0, 1)))
+    forest = next(each for each in CANDIDATES if each.name == "random_forest")
+    found = held_out(forest, contract, Portion(rows, labels), seed=1)
+    assert found.probabilities.shape == (1, 200, 2)
+    # The labels are random, and a forest knows those of its own rows by heart.
+    assert (found.probabilities[0].argmax(axis=1) == found.labels).mean() < 0.65
+    assert sorted(np.unique(found.folds).tolist()) == [0, 1, 2, 3, 4]
