@@ -31,7 +31,7 @@ def client(folder: Path, stores: dict[str, str], serve: Serve) -> Iterator[httpx
     frame.assign(repaid=frame["amount"] > 30).to_csv(folder / "loans.csv", index=False)
     (folder / "decided.json").write_text(json.dumps({"features": {"plan": {"closed": True}}}))
     options = ["--data", "loans.csv", "--target", "repaid", "--name", "withheld"]
-    options += ["--contract", "decided.json"]
+    options += ["--contract", "decided.json", "--keep", "loan", "customer"]
     run("-m", "tests.support.quick_training", *options, env=without_coverage(stores), cwd=folder)
     file = str(folder / "keys.json")
     for scope in ("read", "predict"):
