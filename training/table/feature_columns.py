@@ -10,7 +10,7 @@ from training.column_errors import IntegersInexact
 from training.table.checks import unusable_reason
 from training.table.columns.column import Column, ReadColumn
 from training.table.columns.distinct import DistinctTexts
-from training.table.columns.identifiers import identifier_note, looks_like_identifier
+from training.table.columns.identifiers import DISTINCT_SHARE, identifier_note, looks_like_identifier
 from training.table.columns.number_texts import Decimal, decimal_of
 from training.table.columns.text_column import TextRules
 from training.table.columns.typed_column import read_column
@@ -19,7 +19,6 @@ from training.table.source.table import Table
 
 _SAMPLED_ROWS = 10_000
 """Rows in which the decimal separator of a table is looked for."""
-_IDENTIFIER_SHARE = 0.9
 
 
 class FeatureColumns(NamedTuple):
@@ -82,4 +81,4 @@ def _read(table: Table, name: str, rules: TextRules, notes: list[str], *, is_kep
 
 
 def _are_different(array: pa.ChunkedArray) -> bool:
-    return bool(pc.count_distinct(array).as_py() > _IDENTIFIER_SHARE * (len(array) - array.null_count))
+    return bool(pc.count_distinct(array).as_py() > DISTINCT_SHARE * (len(array) - array.null_count))

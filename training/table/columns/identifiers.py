@@ -8,7 +8,7 @@ import re
 
 from training.table.columns.column import Column
 
-_DISTINCT_SHARE = 0.9
+DISTINCT_SHARE = 0.9
 """A category with more different values than this share of its rows looks like an identifier."""
 _MOST_CATEGORIES = 50
 """Different values up to which a category with an identifier's name may be a code, such as a country's."""
@@ -26,8 +26,8 @@ def looks_like_identifier(name: str, column: Column) -> bool:
     different = values.nunique()
     is_named = _NAMED.search(name) is not None
     if column.type == "category":
-        return different > _DISTINCT_SHARE * len(values) or (is_named and different > _MOST_CATEGORIES)
-    if is_named and different > max(_DISTINCT_SHARE * len(values), 1):
+        return different > DISTINCT_SHARE * len(values) or (is_named and different > _MOST_CATEGORIES)
+    if is_named and different > max(DISTINCT_SHARE * len(values), 1):
         return True
     return different == len(values) and values.max() - values.min() == len(values) - 1
 

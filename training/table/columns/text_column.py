@@ -117,18 +117,19 @@ def _has_signs(found: Recognised, odd: np.ndarray) -> bool:
     return found.alike is not None and bool((odd & found.alike).any())
 
 
+def _odd_text(texts: DistinctTexts, place: int) -> OddText:
+    return OddText(texts.texts[place].as_py(), int(texts.counts[place]), texts.first_rows(place))
+
+
 def _odd_texts(texts: DistinctTexts, odd: np.ndarray) -> list[OddText]:
     places = sorted(np.flatnonzero(odd).tolist(), key=lambda place: -int(texts.counts[place]))
-    return [
-        OddText(texts.texts[place].as_py(), int(texts.counts[place]), texts.first_rows(place))
-        for place in places
-    ]
+    return [_odd_text(texts, place) for place in places]
 
 
 def _as_recognised(name: str, texts: DistinctTexts, rules: TextRules, found: Recognised) -> ReadColumn:
     notes = [] if found.note is None else [f"{name!r} {found.note}"]
     unexpected = [
-        OddText(texts.texts[place].as_py(), int(texts.counts[place]), texts.first_rows(place))
+        _odd_text(texts, place)
         for place in np.flatnonzero(~found.matched).tolist()
         if not rules.missing.is_expected(texts.texts[place].as_py())
     ]
@@ -144,10 +145,7 @@ def _category(
         [rules.missing.is_missing_text(text) for text in texts.texts.to_pylist()], dtype=bool
     )
     notes = []
-    named = [
-        OddText(texts.texts[place].as_py(), int(texts.counts[place]), texts.first_rows(place))
-        for place in np.flatnonzero(is_missing).tolist()
-    ]
+    named = [_odd_text(texts, place) for place in np.flatnonzero(is_missing).tolist()]
     if named and not is_missing.all():
         notes.append(
             f"{name!r}: read as missing: {', '.join(map(str, named))}; if these are texts, keep them with "
