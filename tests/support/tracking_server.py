@@ -40,19 +40,18 @@ def tracking_server(folder: Path, database: str = "served.db") -> Iterator[Track
     # Without its schedulers, and without the coverage that the project's own processes are measured by.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    log = (folder / "server.log").open("wb")
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True
-    )
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
     server = TrackingServer(url, process)
     try:
         _await(url, process)
         yield server
     finally:
-        process.terminate()
-        process.wait(30)
+        # It would wait for its connections first.
         server.kill()
-        log.close()
+        process.wait(30)
 
 
 def _await(url: str, process: subprocess.Popen[bytes]) -> None:

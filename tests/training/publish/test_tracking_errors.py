@@ -33,14 +33,16 @@ def database(own_stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A database of MLflow's own, which is the store for one test."""
     open_experiment("first", own_stores)
     database = tmp_path / "mlflow.db"
-    with (
-        closing(sqlite3.connect(own_stores / "mlflow.db")) as source,
-        closing(sqlite3.connect(database)) as copy,
-    ):
-        source.backup(copy)
+    copied(own_stores / "mlflow.db", database)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
     yield database
     mlflow.set_tracking_uri("")
+
+
+def copied(database: Path, to: Path) -> None:
+    """As one transaction, which a reader sees as a whole or not at all."""
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as copy:
+        source.backup(copy)
 
 
 def changed(database: Path, statement: str) -> None:
@@ -103,7 +105,7 @@ class TestADatabaseThatAnotherProcessIsCreating:
         return unfinished
 
     def test_is_awaited(self, unfinished: Path, database: Path) -> None:
-        Timer(2, lambda: shutil.copy(database, unfinished)).start()
+        Timer(2, lambda: copied(database, unfinished)).start()
         assert open_experiment("awaited", unfinished.parent).experiment_id
 
     def test_is_named_as_such_if_it_stays_so(self, unfinished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

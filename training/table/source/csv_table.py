@@ -8,9 +8,12 @@ import codecs
 import csv
 import gzip
 import io
+import weakref
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -23,6 +26,8 @@ from training.table_errors import EncodingUnknown, TableUnreadable
 
 _SAMPLE_BYTES = 1 << 20
 _LONGEST_FIELD = 1 << 27
+
+_RELEASE_LIMIT_S = 10.0
 
 
 def read_csv(
@@ -42,9 +47,9 @@ def read_csv(
         if not dialect.has_rows and not is_cut:
             raise TableUnreadable(path, "it has no rows")
         with utf8_stream(path, encoding) as stream:
-            counted = _QuoteCount(stream)
-            table = _parsed(counted, dialect)
-        if counted.is_odd and (reason := _open_quote(path, encoding, dialect)):
+            quotes = _Quotes()
+            table = _parsed(stream, quotes, dialect)
+        if quotes.are_odd and (reason := _open_quote(path, encoding, dialect)):
             raise TableUnreadable(path, reason)
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, encoding) from error
@@ -76,15 +81,23 @@ def _check_header(path: Path, dialect: Dialect) -> None:
         raise TableUnreadable(path, "it has one column; name the delimiter with --delimiter if it has more")
 
 
-def _parsed(stream: io.RawIOBase, dialect: Dialect) -> pa.Table:
+def _parsed(stream: BinaryIO, quotes: "_Quotes", dialect: Dialect) -> pa.Table:
     places = [str(place) for place in range(dialect.width)]
-    return pyarrow.csv.read_csv(
-        stream,
-        # Fields may contain line breaks. Names are read from the header itself, so duplicates stay.
-        parse_options=pyarrow.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
-        read_options=pyarrow.csv.ReadOptions(skip_rows=dialect.header_lines, column_names=places),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(places, pa.string())),
-    )
+    is_released = Event()
+    try:
+        return pyarrow.csv.read_csv(
+            _CountingStream(stream, quotes, is_released),
+            # Fields may contain line breaks. Names are read from the header itself, so duplicates stay.
+            parse_options=pyarrow.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
+            # A thread of Arrow's that still holds an object of Python's when Python ends aborts the process.
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, skip_rows=dialect.header_lines, column_names=places
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(places, pa.string())),
+        )
+    finally:
+        # The thread that reads ahead may hold the stream for a moment longer.
+        is_released.wait(_RELEASE_LIMIT_S)
 
 
 def _wrong_encoding(path: Path, encoding: str | None) -> EncodingUnknown | TableUnreadable:
@@ -144,15 +157,23 @@ def _rows(path: Path, encoding: str | None, dialect: Dialect) -> Iterator[tuple[
             yield number, dialect.header_lines + rows.line_num, row
 
 
-class _QuoteCount(io.RawIOBase):
-    """A stream that tells whether it has an odd number of quotation marks.
+@dataclass
+class _Quotes:
+    """Whether the file has an odd number of quotation marks.
 
     Arrow closes a quotation mark at the end of the file, which makes one field of all rows after it.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    are_odd: bool = False
+
+
+class _CountingStream(io.RawIOBase):
+    """A stream that counts quotation marks, and tells when nothing refers to it any more."""
+
+    def __init__(self, stream: BinaryIO, quotes: _Quotes, is_released: Event) -> None:
         self._stream = stream
-        self.is_odd = False
+        self._quotes = quotes
+        weakref.finalize(self, is_released.set)
 
     def readable(self) -> bool:
         """As the reader of a stream asks."""
@@ -161,7 +182,7 @@ class _QuoteCount(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Up to ``size`` bytes."""
         content = self._stream.read(size)
-        self.is_odd ^= bool(content.count(b'"') % 2)
+        self._quotes.are_odd ^= bool(content.count(b'"') % 2)
         return content
 
 
