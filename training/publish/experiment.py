@@ -86,15 +86,21 @@ def open_experiment(name: str, folder: Path) -> Experiment:
 def _finished_experiment_id(name: str, database_folder: Path | None, uri: str) -> str:
     """The experiment's id, once a process that is creating the database has finished.
 
-    Trainings exclude each other; MLflow's own server and page do not.
+    Trainings exclude each other; MLflow's own server and page do not. Two that create one database fail in
+    many ways. Where the error is another one after a moment, the database is being changed.
     """
     deadline = time.monotonic() + _CREATION_LIMIT_S
+    last = ""
     while True:
         try:
             return _experiment_id(name, database_folder, uri)
+        except TrackingFailed:
+            raise
         except Exception as error:
-            if isinstance(error, TrackingFailed) or not is_unfinished(error) or time.monotonic() > deadline:
+            is_changing = database_folder is not None and str(error) != last
+            if not (is_changing or is_unfinished(error)) or time.monotonic() > deadline:
                 raise
+            last = str(error)
         time.sleep(_RETRY_INTERVAL_S)
 
 

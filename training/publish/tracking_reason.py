@@ -13,6 +13,7 @@ import mlflow
 
 _UNFINISHED = (
     "found version none",
+    "online migration expected to match",
     "operationalerror) duplicate column name",
     "operationalerror) no such column",
     "operationalerror) no such table",
