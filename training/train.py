@@ -175,7 +175,7 @@ class _Work:
         """The calibration of the winner, if it is worthwhile."""
         train, out_of_fold = self.split.train, winner.out_of_fold
         if winner.rows < len(train.labels):
-            self.progress.step(f"Fitting {winner.candidate.title} to nine tenths of the rows for calibration")
+            self.progress.step(f"Fitting {winner.candidate.title} to most rows, for calibration")
             out_of_fold = held_out(winner.candidate, self.dataset.contract, train, self.settings.seed)
         found = calibrate(out_of_fold)
         return found if found.is_worthwhile else None

@@ -36,6 +36,8 @@ Places = NDArray[np.intp]
 
 _HELD_OUT_SHARE = 0.1
 _MOST_HELD_OUT = 10_000
+_MOST_FITTED = 500_000
+"""More rows change two parameters no more, and their copy takes memory."""
 _JUDGED_FOLDS = 5
 
 
@@ -89,7 +91,7 @@ def calibrate(out_of_fold: OutOfFold) -> Calibration:
 
 
 def held_out(candidate: Candidate, contract: Contract, train: Portion, seed: int) -> OutOfFold:
-    """Probabilities of a tenth of the rows, by the candidate fitted to all others.
+    """Probabilities of a tenth of the rows, by the candidate fitted to nearly all others.
 
     They take the place of those of a cross-validation on a sample: a model of fewer rows is wrong more often,
     and its calibration would make the probabilities of the champion too even.
@@ -98,7 +100,11 @@ def held_out(candidate: Candidate, contract: Contract, train: Portion, seed: int
     classes, labels = np.unique(train.labels, return_inverse=True)
     n_held = max(len(classes), min(_MOST_HELD_OUT, round(_HELD_OUT_SHARE * n_rows)))
     fitted_to, held = train_test_split(
-        np.arange(n_rows), test_size=n_held, random_state=seed, stratify=labels
+        np.arange(n_rows),
+        train_size=min(_MOST_FITTED, n_rows - n_held),
+        test_size=n_held,
+        random_state=seed,
+        stratify=labels,
     )
     fit = fit_fold(train, FoldTask(candidate.pipeline(contract, seed, len(fitted_to)), fitted_to, held))
     folds = np.arange(len(held)) % _JUDGED_FOLDS
