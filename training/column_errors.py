@@ -1,7 +1,17 @@
 """The refusals of a column's values, each with the column, the values and the remedy.
 
 InputRefused                exit 2; nothing was fitted, logged or published
-
++-- ColumnUnsupported
++-- IntegersInexact
++-- ColumnMistyped
++-- ColumnMixed
++-- DecimalAmbiguous
++-- DateOrderAmbiguous
++-- YearsShort
++-- TargetContinuous
++-- LabelsMissing
++-- LabelInvalid
++-- LabelsInexact
 """
 
 from collections.abc import Sequence

@@ -2,30 +2,21 @@
 
 Those of a column's values are in column_errors.py.
 
-InputRefused                exit 2; nothing was fitted, logged or published
-+-- TableUnreadable
-+-- ColumnsDuplicated
-+-- ColumnUnknown
-+-- TargetDropped
-+-- ColumnUnsupported
-+-- IntegersInexact
-+-- ColumnMistyped
-+-- ColumnMixed
-+-- DecimalAmbiguous
-+-- DateOrderAmbiguous
-+-- YearsShort
-+-- FormatUnsupported
-+-- EncodingUnknown
-+-- DelimiterUnknown
-+-- DatabaseRefused
-+-- TargetContinuous
-+-- LabelsMissing
-+-- LabelInvalid
-+-- LabelsInexact
-+-- TableInvalid
-+-- NoUsableFeature
-+-- SplitTooSmall
-+-- OverridesInvalid
+    InputRefused                exit 2; nothing was fitted, logged or published
+    +-- TableUnreadable
+    +-- FormatUnsupported
+    +-- EncodingUnknown
+    +-- DelimiterUnknown
+    +-- DatabaseRefused
+    +-- ColumnsDuplicated
+    +-- ColumnUnknown
+    +-- TargetDropped
+    +-- ReferenceDateUnused
+    +-- TableInvalid
+    +-- NoUsableFeature
+    +-- SplitTooSmall
+    +-- OverridesInvalid
+    +-- FeaturesTooMany
 """
 
 from collections.abc import Iterable, Sequence

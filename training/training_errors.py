@@ -2,9 +2,10 @@
 
     TabentoError
     +-- TrainingError
-        +-- InputRefused                exit 2; nothing was fitted, logged or published (and table_errors.py)
+        +-- InputRefused                exit 2; nothing was fitted, logged or published
         |   +-- CandidateUnknown
         |   +-- NoCandidateLeft
+        |   +-- ...                     those of table_errors.py and column_errors.py
         +-- TrackingFailed              exit 1
         +-- PublicationFailed           exit 1
         +-- FoldProcessEnded            exit 1

@@ -37,7 +37,7 @@ Places = NDArray[np.intp]
 _HELD_OUT_SHARE = 0.1
 _MOST_HELD_OUT = 10_000
 _MOST_FITTED = 500_000
-"""More rows change two parameters no more, and their copy takes memory."""
+"""More rows hardly change two parameters, and the fit has a copy of its rows."""
 _JUDGED_FOLDS = 5
 
 
@@ -91,7 +91,7 @@ def calibrate(out_of_fold: OutOfFold) -> Calibration:
 
 
 def held_out(candidate: Candidate, contract: Contract, train: Portion, seed: int) -> OutOfFold:
-    """Probabilities of a tenth of the rows, by the candidate fitted to nearly all others.
+    """Probabilities of a tenth of the rows, at most 10,000, by a fit to at most 500,000 others.
 
     They take the place of those of a cross-validation on a sample: a model of fewer rows is wrong more often,
     and its calibration would make the probabilities of the champion too even.
