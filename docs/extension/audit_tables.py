@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from docs.extension.markdown_table import markdown_table
 from service.audit.file.database import open_for_writing
-from service.audit.file.schema import MIGRATIONS
+from service.audit.file.migrations import MIGRATIONS
 
 _COLUMN = re.compile(
     r"^(?:ALTER TABLE \w+ ADD COLUMN )?(\w+) (?:INTEGER|TEXT|REAL|BLOB|ANY)\b.*?(?:-- (.*))?$"

@@ -4,14 +4,15 @@ In come records, from several worker processes at once, into one SQLite file. Ou
 history, rows for analysis, and proof that the log is as it was written. The rooms, from the top; imports
 point down:
 
-    commands.py  the command line ``python -m service.audit``
+    commands/    the command line ``python -m service.audit``
     write/       from ``AuditLog.append`` over a socket to the writer process, and one commit for many records
     query/       the history, every request for export, rows by SQL
     keep/        retention, redaction, erasure, export
     prove/       verification, anchors, read-back
     file/        the database, its schema and migrations, the appending of entries
     ipc/         messages between a worker and its processes
-    columns.py   the columns of a record; chain.py the format of the hash chain; utc_text.py that of a moment
+    columns.py   the columns of a record; act.py an act of the ledger; chain.py the format of the hash chains;
+                 utc_text.py that of a moment
 
 All access is through apsw, which brings its own SQLite. The standard library's ``sqlite3`` uses the system's,
 and SQLite 3.7.0 to 3.51.2 can corrupt a WAL file that several connections use. The two must not open the same

@@ -1,7 +1,7 @@
 """The command line of the audit log: ``python -m service.audit``.
 
 Exit code 0; 1 if ``verify`` found something; 2 with one sentence on stderr if a command cannot do what it is
-asked to. ``commands.py`` has the commands.
+asked to. ``commands/`` has the commands.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """The columns of the table ``request``: the one list that insert, select, hash and export use.
 
 ``file/schema.py`` holds the tables themselves, as released migrations. A column that a migration adds to a
-record is added here once. The order is that of the table. Each column states how it is stored and which hash
-of the chain covers it (``chain.py``).
+record is added here once. Each column states how it is stored, which hash of the chain covers it, and from
+which format of the chain on (``chain.py``).
 """
 
 from http import HTTPStatus
@@ -25,10 +25,12 @@ class Stored(NamedTuple):
 
     affinity: Affinity
     cover: Cover = "entry"
+    since_format: int = 1
+    """The first format of the chain that covers it."""
 
 
 class RequestRow(NamedTuple):
-    """A row of ``request`` up to ``key_name``: its id, then what is recorded of the request."""
+    """What a row of ``request`` has beside its place in the chain: its id, and what is recorded."""
 
     id: Annotated[int, Stored("INTEGER")]
     request_id: Annotated[str, Stored("TEXT")]
@@ -46,6 +48,10 @@ class RequestRow(NamedTuple):
     response_json: Annotated[BodyValue, Stored("ANY", "content")]
     flags: Annotated[int, Stored("INTEGER")]
     key_name: Annotated[str | None, Stored("TEXT")]
+    model_id: Annotated[str, Stored("TEXT", since_format=2)]
+    """Of the card of the model that was served; empty if it is not known."""
+    subject: Annotated[str | None, Stored("TEXT", "content", since_format=2)]
+    """Keyed hash of the identifier of the person that the request is about."""
 
 
 class LabelRow(NamedTuple):
@@ -64,6 +70,7 @@ class Column(NamedTuple):
     name: str
     affinity: Affinity
     cover: Cover
+    since_format: int
     is_nullable: bool
 
 
@@ -72,13 +79,19 @@ def _columns() -> tuple[Column, ...]:
     for name, annotation in RequestRow.__annotations__.items():
         (stored,) = annotation.__metadata__
         columns.append(
-            Column(name, stored.affinity, stored.cover, type(None) in get_args(annotation.__origin__))
+            Column(
+                name,
+                stored.affinity,
+                stored.cover,
+                stored.since_format,
+                type(None) in get_args(annotation.__origin__),
+            )
         )
     return tuple(columns)
 
 
 COLUMNS = _columns()
-"""The id and what is recorded, in the order of the table."""
+"""The id and what is recorded."""
 
 RECORD_COLUMNS = COLUMNS[1:]
 """What is recorded, without the id."""
@@ -87,17 +100,17 @@ CHAIN_COLUMNS = ("chain", "seq", "hash", "salt", "content_sha256")
 """The other columns of ``request``, which follow: the entry's place in the hash chain."""
 
 REQUEST_COLUMNS = (*RequestRow._fields, *CHAIN_COLUMNS)
-"""Every column of ``request``, in the order of the table."""
+"""Every column of ``request``."""
 
 LABEL_COLUMNS = ", ".join(LabelRow._fields)
 
 PackedRecord = tuple[Any, ...]
 """A record as plain values, as it goes to the writer process: RECORD_COLUMNS in their order with the bodies
-as bytes, then the label and the confidence of each row."""
+as bytes, then the label and the confidence of each row. An act goes there as the tuple of its values."""
 
 RecordIdentity = tuple[str, str]
 """By what a record is found again: its request id, which a client may repeat, and its time of receipt. They
-are the first two values of a PackedRecord."""
+are the first two values of a PackedRecord. An act (act.py) is found by its own first two values."""
 
 
 def select_list(table: str) -> str:
@@ -110,6 +123,8 @@ def place_of(name: str) -> int:
     return RequestRow._fields.index(name) - 1
 
 
-def covered_by(cover: Cover) -> tuple[Column, ...]:
-    """The columns of a record that this hash covers, in the order of the table."""
-    return tuple(column for column in RECORD_COLUMNS if column.cover == cover)
+def covered_by(cover: Cover, format_: int) -> tuple[Column, ...]:
+    """The columns of a record that this hash covers in a chain of this format, in their order."""
+    return tuple(
+        column for column in RECORD_COLUMNS if column.cover == cover and column.since_format <= format_
+    )

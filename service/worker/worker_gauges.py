@@ -23,10 +23,11 @@ class WorkerGauges:
     def refresh(self) -> None:
         """Set the gauges to the present state."""
         audit = self._audit
+        settled = audit.written + audit.failed
         self._gauges.set_state(
             single_rows=self._admission.single_rows,
             audit_writable=audit.writable,
-            audit_lag_s=self._lag.seconds(audit.appended, audit.written + audit.failed, monotonic()),
+            audit_lag_s=self._lag.seconds(settled + audit.queued, settled, monotonic()),
         )
 
     def measure_disk(self) -> None:

@@ -13,6 +13,7 @@ from service.audit.file.kept_body import to_column
 from service.model.label import Label, label_text, label_type
 
 _CLIENT, _MODEL, _FLAGS = place_of("client"), place_of("model_name"), place_of("flags")
+_SUBJECT = place_of("subject")
 _REQUEST, _RESPONSE = place_of("request_json"), place_of("response_json")
 
 
@@ -36,7 +37,7 @@ def make_entry(packed: PackedRecord, salt: bytes) -> Entry:
     request, response = values[_REQUEST], values[_RESPONSE]
     labels, hashed, facets = _labels(predictions, values[_MODEL], values[_FLAGS] > 0)
     text = request_text(values)
-    content = content_hash(salt, request, response, values[_CLIENT], hashed)
+    content = content_hash(salt, request, response, values[_CLIENT], hashed, values[_SUBJECT])
     values[_REQUEST], values[_RESPONSE] = to_column(request), to_column(response)
     return Entry(values, labels, facets, salt, text, content)
 

@@ -1,7 +1,7 @@
 """The end of the log: appends entries within one transaction that holds the write lock.
 
-All writers take their ids for requests and events from one sequence, under the write lock. So ids give the
-order of commit across processes, and the entries of a chain lie in the order of their ids.
+All writers take their ids for requests, events and acts from one sequence, under the write lock. So ids give
+the order of commit across processes, and the entries of a chain lie in the order of their ids.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,18 @@ from uuid import uuid4
 import apsw
 from pydantic_core import to_json
 
-from service.audit.chain import NO_HASH, Position, Start, event_hash, first_position, request_hash
+from service.audit.act import ACT_COLUMNS, Act
+from service.audit.chain import (
+    FORMAT,
+    NO_HASH,
+    Position,
+    Start,
+    act_hash,
+    event_hash,
+    first_position,
+    ledger_start,
+    request_hash,
+)
 from service.audit.columns import REQUEST_COLUMNS, place_of
 from service.audit.file.entry import Entry
 from service.audit.file.facet import FACET_COLUMNS, Facet
@@ -22,7 +33,7 @@ from service.audit.utc_text import utc_text
 
 _LAST_ID = """
     SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'request'), 0),
-               coalesce((SELECT max(id) FROM event), 0))
+               coalesce((SELECT max(id) FROM event), 0), coalesce((SELECT max(id) FROM ledger), 0))
 """
 
 _LAST_CHAIN = "SELECT id, head_seq, head_hash FROM chain ORDER BY id DESC LIMIT 1"
@@ -38,7 +49,18 @@ _RECEIVED = place_of("received_utc")
 _ADD_FACET = f"INSERT OR IGNORE INTO facet ({FACET_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - no text from outside
 _FACET_ID = f"SELECT id FROM facet WHERE ({FACET_COLUMNS}) = (?, ?, ?, ?, ?)"  # noqa: S608 - as above
 
-_COLUMNS = {"request": f" ({', '.join(REQUEST_COLUMNS)})"}
+_LEDGER_HEAD = "SELECT log_id, ledger_seq, ledger_hash FROM log"
+_RECORDED_DETAIL = "SELECT detail_json FROM ledger WHERE act_id = ?"
+
+_CHAIN_COLUMNS = """
+    id, writer, started_utc, follows_seq, follows_hash, format, ledger_seq, ledger_hash, head_seq, head_hash,
+    base_seq, base_hash
+"""
+_COLUMNS = {
+    "request": f" ({', '.join(REQUEST_COLUMNS)})",
+    "chain": f" ({_CHAIN_COLUMNS})",
+    "ledger": f" (id, seq, hash, {ACT_COLUMNS})",
+}
 """Named in the insert; the other tables take their values in the order of their columns."""
 
 Row = tuple[Any, ...]
@@ -50,6 +72,10 @@ class ChainHead(NamedTuple):
     chain: int
     writer: str
     position: Position
+
+
+class ActConflict(ValueError):
+    """The ledger has another act under the same identifier."""
 
 
 class Tail:
@@ -97,6 +123,17 @@ class Tail:
         self._next_id += 1
         self.head = head._replace(position=place)
 
+    def add_act(self, act: Act) -> None:
+        """Append an act to the ledger, unless the ledger has it; raises ActConflict if it has another."""
+        if (detail := self._connection.execute(_RECORDED_DETAIL, (act.act_id,)).get) is not None:
+            if detail != act.detail_json:
+                raise ActConflict(f"the ledger has another act {act.act_id}")
+            return
+        place = act_hash(self._ledger_head(), self._next_id, act)
+        insert(self._connection, "ledger", [(self._next_id, *place, *act)])
+        self._connection.execute("UPDATE log SET ledger_seq = ?, ledger_hash = ?", place)
+        self._next_id += 1
+
     def rechain(self, entries: Iterable[tuple[int, Entry]]) -> None:
         """Put records from before there were chains into this chain, each under its own id."""
         head = self._started_chain()
@@ -123,11 +160,17 @@ class Tail:
             last = self._connection.execute(_LAST_CHAIN).get
             before, *follows = last or (0, 0, NO_HASH)
             log_id = self._connection.execute("SELECT log_id FROM log").get
-            start = Start(log_id, before + 1, uuid4().hex, utc_text(datetime.now(UTC)), *follows)
+            ledger = self._ledger_head()
+            begun = uuid4().hex, utc_text(datetime.now(UTC)), *follows, FORMAT, *ledger
+            start = Start(log_id, before + 1, *begun)
             first = first_position(start)
             insert(self._connection, "chain", [(*start[1:], *first, 0, first.hash)])
             self.head = ChainHead(start.chain, start.writer, first)
         return self.head
+
+    def _ledger_head(self) -> Position:
+        log_id, seq, hash_ = self._connection.execute(_LEDGER_HEAD).get
+        return Position(seq, hash_) if seq else ledger_start(log_id)
 
     def _facet_id(self, facet: Facet) -> int:
         id_ = self._facet_ids.get(facet)

@@ -1,29 +1,22 @@
-"""The part of a migration that SQL cannot do.
-
-The columns are named here, and not derived from ``columns.py``: they are those of the schema that the
-released migration makes.
-"""
+"""The parts of the migrations that SQL cannot do; they run when the tables are those of the latest schema."""
 
 import os
 from collections.abc import Iterator
 
 import apsw
 
+from service.audit.act import SERVICE, make_act
 from service.audit.chain import SALT_BYTES, bits, content_hash, request_text
+from service.audit.columns import LABEL_COLUMNS, RequestRow, select_list
 from service.audit.file.entry import Entry
 from service.audit.file.facet import Facet, confidence_step
 from service.audit.file.kept_body import body_bytes
 from service.audit.file.tail import Tail
 
-_REQUESTS = """
-    SELECT id, request_id, received_utc, transport, route, status, duration_ms, client, model_name,
-           model_version, rows, request_json, request_cut_bytes, response_json, flags, key_name
-    FROM request ORDER BY id
-"""
-_LABELS = """
-    SELECT label, label_type, rows, min_confidence, max_confidence FROM request_label
-    WHERE request = ? ORDER BY label, label_type
-"""
+_REQUESTS = f"SELECT {select_list('request')} FROM request ORDER BY id"  # noqa: S608 - no text from outside
+_LABELS = f"""
+    SELECT {LABEL_COLUMNS} FROM request_label WHERE request = ? ORDER BY label, label_type
+"""  # noqa: S608 - no text from outside
 
 
 def chain_older_records(connection: apsw.Connection) -> None:
@@ -42,15 +35,25 @@ def chain_older_records(connection: apsw.Connection) -> None:
     tail.write_head()
 
 
+def state_upgrade(connection: apsw.Connection) -> None:
+    """State in the ledger how many records are from before records named their model."""
+    records = connection.execute("SELECT count(*) FROM request").get
+    if records:
+        Tail(connection, None, {}).add_act(
+            make_act("upgrade", SERVICE, {"records_of_unknown_model": records})
+        )
+
+
 def _entries(connection: apsw.Connection) -> Iterator[tuple[int, Entry]]:
     for id_, *values in connection.execute(_REQUESTS):
-        *_, client, name, _, _, request, _, response, flags, _ = values
+        row = RequestRow(id_, *values)
         hashed, facets = [], []
         for label, type_, count, least, most in connection.execute(_LABELS, (id_,)):
             steps = sorted({confidence_step(least), confidence_step(most)})
             hashed.append((label, type_, count, bits(least), bits(most), steps))
-            facets += [Facet(label, type_, name, flags > 0, step) for step in steps]
+            facets += [Facet(label, type_, row.model_name, row.flags > 0, step) for step in steps]
         salt = os.urandom(SALT_BYTES)
-        content = content_hash(salt, body_bytes(request), body_bytes(response), client, hashed)
+        bodies = body_bytes(row.request_json), body_bytes(row.response_json)
+        content = content_hash(salt, *bodies, row.client, hashed, row.subject)
         # Its label rows exist already.
         yield id_, Entry(values, (), facets, salt, request_text(values), content)

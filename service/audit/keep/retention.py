@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import apsw
+from pydantic_core import from_json
 
 from service.audit.file.tail import Tail
 from service.audit.keep.age import Age, count_old_requests
@@ -37,6 +38,8 @@ _EVENTS = "SELECT chain, max(seq), hash FROM event WHERE id <= ? GROUP BY chain"
 _PAGES = "PRAGMA page_count"
 _FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
+_LAST_DETAIL = "SELECT detail_json FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
+_STATED = "upto_id", "last_received_utc", "bases_sha256"
 _OLDEST = "SELECT id, received_utc, chain, seq, hash FROM request ORDER BY id LIMIT ?"
 
 
@@ -125,6 +128,13 @@ def prune_step(
     _advance_bases(connection, removed)
     tail.add_event("prune", {**detail, "bases_sha256": actual_bases_sha256(connection)})
     return len(removed)
+
+
+def pruned_upto(connection: apsw.Connection) -> dict[str, object]:
+    """What the last prune event states: the id and the time up to which the log was pruned, and its bases."""
+    detail: str | None = connection.execute(_LAST_DETAIL).get
+    stated = {} if detail is None else from_json(detail)
+    return {name: stated[name] for name in _STATED if name in stated}
 
 
 def _age(limits: Limits, now: datetime) -> Age | None:

@@ -23,23 +23,36 @@ class Head(BaseModel):
     hash: str = Field(pattern="^[0-9a-f]{64}$")
 
 
+class LedgerHead(BaseModel):
+    """The last act of the ledger."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seq: int
+    hash: str = Field(pattern="^[0-9a-f]{64}$")
+
+
 class Anchor(BaseModel):
-    """The heads of all chains at one time, as ``head`` writes them."""
+    """The heads of all chains and of the ledger at one time, as ``head`` writes them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     log_id: str
     taken_utc: datetime
     heads: tuple[Head, ...]
+    ledger: LedgerHead | None = None
+    """None if there was no act; earlier versions have none."""
 
 
 def take_anchor(connection: apsw.Connection) -> Anchor:
     """The present heads of the chains."""
     heads = connection.execute("SELECT writer, head_seq, lower(hex(head_hash)) FROM chain ORDER BY id")
+    log_id, seq, hash_ = connection.execute("SELECT log_id, ledger_seq, lower(hex(ledger_hash)) FROM log").get
     return Anchor(
-        log_id=connection.execute("SELECT log_id FROM log").get,
+        log_id=log_id,
         taken_utc=datetime.now(UTC),
         heads=tuple(Head(writer=writer, seq=seq, hash=hash_) for writer, seq, hash_ in heads),
+        ledger=LedgerHead(seq=seq, hash=hash_) if seq else None,
     )
 
 

@@ -5,6 +5,7 @@ pruned.
 """
 
 from hashlib import sha256
+from typing import Any
 
 import apsw
 from pydantic_core import to_json
@@ -12,7 +13,8 @@ from pydantic_core import to_json
 from service.audit.file.raw_value import as_integer, as_text, fetch_all, fetch_one
 
 _PRUNED_CHAINS = """
-    SELECT id, writer, started_utc, follows_seq, lower(hex(follows_hash)), base_seq, lower(hex(base_hash))
+    SELECT id, writer, started_utc, follows_seq, lower(hex(follows_hash)), base_seq, lower(hex(base_hash)),
+           format, ledger_seq, lower(hex(ledger_hash))
     FROM chain WHERE base_seq > 0 ORDER BY id
 """
 _STATED = """
@@ -31,25 +33,27 @@ def actual_bases_sha256(connection: apsw.Connection) -> str:
     """The hash over the bases of all chains, as they are in the file.
 
     It is the SHA-256 of the JSON text (chain.py) of ``[id, writer, started_utc, follows_seq, follows_hash,
-    base_seq, base_hash]`` of each chain that was pruned, in the order of the ids, with hashes in hexadecimal.
+    base_seq, base_hash, format, ledger_seq, ledger_hash]`` of each chain that was pruned, in the order of the
+    ids, with hashes in hexadecimal. Of a chain of format 1, the last three are left out.
     """
-    return _digest(
-        [
-            (
-                id_,
-                as_text(writer),
-                as_text(started_utc),
-                as_integer(follows_seq),
-                follows,
-                as_integer(seq),
-                base,
-            )
-            for id_, writer, started_utc, follows_seq, follows, seq, base in fetch_all(
-                connection, _PRUNED_CHAINS
-            )
-        ]
-    )
+    return _digest([_facts(*row) for row in fetch_all(connection, _PRUNED_CHAINS)])
 
 
-def _digest(bases: list[tuple[object, ...]]) -> str:
+def _facts(
+    id_: Any, writer: Any, started_utc: Any, follows_seq: Any, follows: Any, *rest: Any
+) -> list[object]:
+    seq, base, format_, ledger_seq, ledger = rest
+    facts = [
+        id_,
+        as_text(writer),
+        as_text(started_utc),
+        as_integer(follows_seq),
+        follows,
+        as_integer(seq),
+        base,
+    ]
+    return facts if format_ == 1 else [*facts, as_integer(format_), as_integer(ledger_seq), ledger]
+
+
+def _digest(bases: list[list[object]]) -> str:
     return sha256(to_json(bases)).hexdigest()

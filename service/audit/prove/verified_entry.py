@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from service.audit.chain import (
+    FORMAT,
     LabelEntry,
     Position,
     bits,
@@ -20,13 +21,14 @@ from service.audit.chain import (
 )
 from service.audit.columns import LABEL_COLUMNS, RECORD_COLUMNS, RequestRow, covered_by, place_of
 from service.audit.file.facet import FACET_COLUMNS, Facet, confidence_step
-from service.audit.file.raw_value import as_bytes, as_integer, fetch_all, require_texts
+from service.audit.file.raw_value import as_bytes, as_integer, as_text, fetch_all, require_texts
 
 _RECORD = ", ".join(
     f"CAST({column.name} AS BLOB)" if column.affinity == "ANY" else column.name for column in RECORD_COLUMNS
 )
 _REQUESTS = f"""
-    SELECT id, chain, seq, hash, salt, content_sha256, typeof(request_json), typeof(response_json), {_RECORD}
+    SELECT id, chain, seq, hash, salt, content_sha256, typeof(request_json), typeof(response_json),
+           coalesce((SELECT format FROM chain WHERE chain.id = request.chain), {FORMAT}), {_RECORD}
     FROM request WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
 """  # noqa: S608 - no text from outside
 _EVENTS = """
@@ -37,10 +39,14 @@ _LABELS = f"""
     SELECT request, {LABEL_COLUMNS} FROM request_label
     WHERE request > ? AND request <= ? ORDER BY request, label, label_type
 """  # noqa: S608 - no text from outside
-_REDACTION = """
-    SELECT count(*) FROM event WHERE request = ? AND kind = 'redaction'
-    AND iif(json_valid(detail_json), json_extract(detail_json, '$.content_sha256'), '') = lower(hex(?))
+_IS_REDACTION = """
+    request = :request AND kind = 'redaction'
+    AND iif(json_valid(detail_json), json_extract(detail_json, '$.content_sha256'), '') = lower(hex(:content))
 """
+_REDACTION = f"""
+    SELECT (SELECT count(*) FROM ledger WHERE {_IS_REDACTION})
+         + (SELECT count(*) FROM event WHERE {_IS_REDACTION})
+"""  # noqa: S608 - no text from outside
 _FACET = f"SELECT id FROM facet WHERE ({FACET_COLUMNS}) = (?, ?, ?, ?, ?)"  # noqa: S608
 _STRAY_FACETS = """
     SELECT x.facet, x.received_utc, x.request, f.confidence_step, l.min_confidence, l.max_confidence
@@ -52,11 +58,12 @@ _STRAY_FACETS = """
     ORDER BY x.facet, x.received_utc, x.request LIMIT ?
 """
 
-_covered_texts = [column for column in covered_by("entry") if column.affinity == "TEXT"]
+_covered_texts = [column for column in covered_by("entry", FORMAT) if column.affinity == "TEXT"]
 _required_texts = itemgetter(*(place_of(column.name) for column in _covered_texts if not column.is_nullable))
 _OPTIONAL_TEXTS = [place_of(column.name) for column in _covered_texts if column.is_nullable]
 
 _MARKED_REDACTED = "it was not redacted, and is marked so"
+_NOT_COVERED = "it names a model or a subject, and is from before records did"
 _UNREADABLE = "a value of it is not of its column's type, or no UTF-8"
 
 
@@ -71,6 +78,8 @@ class _Request(NamedTuple):
     content_sha256: Any
     request_type: str
     response_type: str
+    format: Any
+    """Of its chain."""
     values: tuple[Any, ...]
     """RECORD_COLUMNS in their order, bodies as bytes."""
 
@@ -93,6 +102,7 @@ class VerifiedEntry(NamedTuple):
     """For a record its text and the hash of its content; for an event its columns."""
     flaw: str = ""
     """A fault that the hash need not show."""
+    model_id: str = ""
     redacted: bool = False
     content: bytes = b""
     """The hash of the content."""
@@ -123,7 +133,7 @@ def read_chunk(connection: apsw.Connection, seen: int, last: int, rows: int) -> 
     labels = {id_: [row[1:] for row in of_one] for id_, of_one in groupby(found, key=lambda row: row[0])}
     facet_ids = _FacetIds(connection)
     records = [
-        _record(facet_ids, _Request._make((*row[:8], row[8:])), labels.pop(row[0], ()))
+        _record(facet_ids, _Request._make((*row[:9], row[9:])), labels.pop(row[0], ()))
         for row in requests
         if row[0] <= upto
     ]
@@ -174,48 +184,53 @@ class _FacetIds(dict[Facet, int | None]):
 def _record(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]) -> VerifiedEntry:
     flaw, parts = "", (b"", as_bytes(row.content_sha256))
     try:
-        parts = _request_text(row.values), parts[1]
+        parts = _request_text(row.values, row.format), parts[1]
         record = row.record
-        flaw = _flaw_of_body(record.request_json, row.request_type)
+        if row.format == 1 and (record.model_id, record.subject) != ("", None):
+            flaw = _NOT_COVERED
+        flaw = flaw or _flaw_of_body(record.request_json, row.request_type)
         flaw = flaw or _flaw_of_body(record.response_json, row.response_type)
         if row.salt is None:
             flaw = flaw or _flaw_of_redaction(facet_ids.connection, row, labels)
         else:
             flaw = flaw or _MARKED_REDACTED * (row.content_sha256 is not None)
-            parts = parts[0], _content(facet_ids, row.salt, record, labels)
+            parts = parts[0], _content(facet_ids, row, labels)
     except (TypeError, ValueError):
         flaw = _UNREADABLE
     place = as_integer(row.chain), as_integer(row.seq), row.hash
-    return VerifiedEntry("record", row.id, *place, parts, flaw, row.salt is None, parts[1])
+    return VerifiedEntry(
+        "record", row.id, *place, parts, flaw, as_text(row.record.model_id), row.salt is None, parts[1]
+    )
 
 
-def _request_text(values: Sequence[Any]) -> bytes:
+def _request_text(values: Sequence[Any], format_: Any) -> bytes:
     require_texts(*_required_texts(values))
     for place in _OPTIONAL_TEXTS:
         if values[place] is not None:
             require_texts(values[place])
-    return request_text(values)
+    return request_text(values, format_)
 
 
-def _content(facet_ids: _FacetIds, salt: Any, record: RequestRow, labels: Sequence[Sequence[Any]]) -> bytes:
+def _content(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]) -> bytes:
     entries: list[LabelEntry] = []
+    record = row.record
     for *of, rows, least, most in labels:
         label, type_ = require_texts(*of)
         first = Facet(label, type_, record.model_name, record.flags > 0, confidence_step(least))
         steps = _steps(facet_ids, record, first, confidence_step(most))
         entries.append((label, type_, rows, bits(least), bits(most), steps))
-    if record.client is not None:
-        require_texts(record.client)
+    require_texts(*(text for text in (record.client, record.subject) if text is not None), "")
     request: Any = record.request_json
     response: Any = record.response_json
-    return content_hash(salt, request, response, record.client, entries)
+    return content_hash(row.salt, request, response, record.client, entries, record.subject, row.format)
 
 
 def _flaw_of_redaction(connection: apsw.Connection, row: _Request, labels: Sequence[Sequence[Any]]) -> str:
     record = row.record
-    if labels or record.request_json or record.response_json or record.client is not None:
+    kept = labels, record.request_json, record.response_json
+    if any(kept) or (record.client, record.subject) != (None, None):
         return "its content was redacted, and it has some"
-    if not connection.execute(_REDACTION, (row.id, row.content_sha256)).get:
+    if not connection.execute(_REDACTION, {"request": row.id, "content": row.content_sha256}).get:
         return "its content is gone, and no redaction is recorded"
     return ""
 

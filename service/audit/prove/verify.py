@@ -18,6 +18,7 @@ from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.file.raw_value import as_bytes, as_integer, as_text, fetch_all, fetch_one
 from service.audit.prove.anchor import Anchor, read_anchor
 from service.audit.prove.bases import actual_bases_sha256, stated_bases_sha256
+from service.audit.prove.ledger_walk import LedgerWalk
 from service.audit.prove.structure import find_damage, row_flaws, schema_flaws, tables, unused_facets
 from service.audit.prove.verified_entry import FacetKey, VerifiedEntry, read_chunk, stray_facets
 
@@ -27,7 +28,8 @@ _LAST_ID = """
     SELECT max(coalesce((SELECT max(id) FROM request), 0), coalesce((SELECT max(id) FROM event), 0))
 """
 _CHAINS = """
-    SELECT id, writer, started_utc, follows_seq, follows_hash, head_seq, head_hash, base_seq, base_hash
+    SELECT id, writer, started_utc, follows_seq, follows_hash, format, ledger_seq, ledger_hash, head_seq,
+           head_hash, base_seq, base_hash
     FROM chain ORDER BY id
 """
 
@@ -58,6 +60,8 @@ class Report:
     events: int = 0
     pruned: int = 0
     """Entries that were pruned, which the base of a chain stands for."""
+    acts: int = 0
+    """Acts of the ledger."""
     unused_facets: int = 0
     """Facets of no request."""
     problems: list[Problem] = field(default_factory=list)
@@ -83,8 +87,9 @@ class _ChainWalk:
 
 def _walk(log_id: str, number: int, *row: Any) -> _ChainWalk:
     writer, started_utc, *follows = row[:4]
-    start = Start(log_id, number, as_text(writer), as_text(started_utc), *_position(*follows))
-    return _ChainWalk(start, _position(*row[4:6]), _position(*row[6:]))
+    begun = as_text(writer), as_text(started_utc), *_position(*follows)
+    start = Start(log_id, number, *begun, as_integer(row[4]), *_position(*row[5:7]))
+    return _ChainWalk(start, _position(*row[7:9]), _position(*row[9:]))
 
 
 def _position(seq: Any, hash_: Any) -> Position:
@@ -113,6 +118,7 @@ class _Verification:
             log_id = as_text(fetch_one(connection, "SELECT log_id FROM log"))
             self._last: int = connection.execute(_LAST_ID).get
             self._walks = {row[0]: _walk(log_id, *row) for row in fetch_all(connection, _CHAINS)}
+            self._ledger = LedgerWalk(connection, log_id)
         self._anchor = None if anchor is None else read_anchor(anchor, log_id)
         self._report = Report(log_id, chains=len(self._walks))
 
@@ -123,6 +129,7 @@ class _Verification:
             self._expect_anchor(self._anchor)
         for walk in self._walks.values():
             self._check_expected(walk)
+        self._walk_ledger()
         seen = -(2**63)
         while seen < self._last:
             with self._connection:
@@ -139,19 +146,29 @@ class _Verification:
                 self._report.problems.append(Problem(*flaw))
         return self._report
 
+    def _walk_ledger(self) -> None:
+        goes_on = True
+        while goes_on:
+            with self._connection:
+                goes_on = self._ledger.step(_CHUNK_ROWS)
+        self._report.acts = self._ledger.place.seq
+        if self._ledger.flaw:
+            self._report.problems.append(Problem("changed", self._ledger.flaw))
+
     def _expect_chain(self, number: int, walk: _ChainWalk) -> None:
-        before = self._walks.get(number - 1)
+        start, before = walk.start, self._walks.get(number - 1)
+        self._ledger.expect(Position(start.ledger_seq, start.ledger_hash), f"chain {start.writer}")
         if walk.has_wrong_start:
             self._report_fault(walk, Problem("changed", "how the chain began was changed", seq=0))
         elif before is not None:
-            source = f"chain {walk.start.writer}, which began after it,"
-            before.expected_hashes.setdefault(walk.start.follows_seq, []).append(
-                (walk.start.follows_hash, source)
-            )
-        elif walk.start.follows_seq:
+            source = f"chain {start.writer}, which began after it,"
+            before.expected_hashes.setdefault(start.follows_seq, []).append((start.follows_hash, source))
+        elif start.follows_seq:
             self._report_fault(walk, Problem("removed", "the chain before it was removed", seq=0))
 
     def _expect_anchor(self, anchor: Anchor) -> None:
+        if anchor.ledger is not None:
+            self._ledger.expect(Position(anchor.ledger.seq, bytes.fromhex(anchor.ledger.hash)), "the anchor")
         by_writer = {walk.start.writer: walk for walk in self._walks.values()}
         for head in anchor.heads:
             walk = by_writer.get(head.writer)
@@ -174,6 +191,10 @@ class _Verification:
             self._report.records += entry.kind == "record"
             self._report.events += entry.kind == "event"
             self._report.redacted += entry.redacted
+            if entry.model_id and entry.model_id not in self._ledger.models:
+                self._ledger.models.add(entry.model_id)  # It is reported once.
+                what = f"record {entry.id} names model {entry.model_id}, which the ledger does not have"
+                self._report.problems.append(Problem("missing", what, id=entry.id))
             walk = self._walks.get(entry.chain)
             if walk is None:
                 what = f"{entry.kind} {entry.id} is of a chain that the log does not have"

@@ -29,6 +29,8 @@ class LogStatus(BaseModel):
     chains: int
     pruned_entries: int
     events: dict[str, int]
+    acts: dict[str, int]
+    """Acts of the ledger, by kind."""
     dropped_records: int
 
 
@@ -49,6 +51,7 @@ def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
         chains=connection.execute("SELECT count(*) FROM chain").get,
         pruned_entries=connection.execute("SELECT coalesce(sum(base_seq), 0) FROM chain").get,
         events=_counts(connection, "SELECT kind, count(*) FROM event GROUP BY kind"),
+        acts=_counts(connection, "SELECT kind, count(*) FROM ledger GROUP BY kind"),
         dropped_records=connection.execute("SELECT coalesce(sum(records), 0) FROM gap").get,
     )
 

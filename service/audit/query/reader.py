@@ -78,8 +78,12 @@ class LoggedRequest(BaseModel):
     client: str | None
     key_name: str | None
     """Name of the API key that was sent."""
+    subject: str | None
+    """Keyed hash of the identifier of the person that the request is about."""
     model_name: str
     model_version: str
+    model_id: str
+    """Of the card of the model, which the ledger holds; empty if the model is not known."""
     rows: int
     predictions: tuple[LabelSummary, ...]
     """For each label of the response: the number of rows that got it, with the range of their confidence."""

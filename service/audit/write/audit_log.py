@@ -16,6 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, Self
 
+from service.audit.act import Act
 from service.audit.columns import PackedRecord
 from service.audit.file.database import BUSY_TIMEOUT_MS
 from service.audit.ipc.framing import frame
@@ -65,7 +66,7 @@ class AuditLog:
         self.mode = mode
         self._queue_limit = queue_limit
         self._gathered: list[PackedRecord] = []
-        """The newest of the pending records: those that were not sent yet."""
+        """The newest of what is pending: what was not sent yet."""
         self._is_flush_due = False
         """Whether a flush is scheduled for the end of this turn of the loop."""
         self._is_poll_due = False
@@ -88,6 +89,27 @@ class AuditLog:
         written then, as it may if the caller is cancelled, or if the writer process ends while the record is
         in flight. In relaxed mode, return at once.
         """
+        try:
+            packed = pack(record)
+        except ValueError as error:
+            self._failed += 1
+            _logger.error("a record cannot be written to the audit log %s", self.path, exc_info=error)
+            self._drop(utc_text(datetime.now(UTC)), error)
+            return
+        if (written := self._add(packed, deadline)) is not None:
+            await written
+
+    async def append_act(self, act: Act, deadline: float = float("inf")) -> None:
+        """Append an act to the ledger, as ``append`` does a record, with the same errors."""
+        if (written := self._add(tuple(act), deadline)) is not None:
+            await written
+
+    def declare(self, model: Act) -> None:
+        """Let each file that is written have the act of this model before the model's first record."""
+        self._link.greet(frame(("model", None, tuple(model))))
+
+    def _add(self, packed: PackedRecord, deadline: float) -> asyncio.Future[None] | None:
+        """Add a record or act to what is pending; returns what a caller is to wait for, if it is to."""
         loop = asyncio.get_running_loop()
         link = self._link
         if loop is not self._loop or link.channel is None:
@@ -95,21 +117,13 @@ class AuditLog:
         is_strict = self.mode == "strict"
         is_full = not is_strict and len(self._pending) >= self._queue_limit
         if self._closed or is_full or (is_strict and (link.channel is None or link.is_hung)):
-            self._drop(record)
-            return
-        try:
-            packed = pack(record)
-        except ValueError as error:
-            self._failed += 1
-            _logger.error("a record cannot be written to the audit log %s", self.path, exc_info=error)
-            self._drop(record, error)
-            return
+            self._drop(packed[1])
+            return None
         written = loop.create_future() if is_strict else None
         self._gathered.append(packed)
-        self._pending.add(written, packed[:2], deadline)
+        self._pending.add(written, packed, deadline)
         self._schedule()
-        if written is not None:
-            await written
+        return written
 
     def close(self) -> None:
         """Write the pending records and stop, within CLOSE_TIMEOUT_S; blocks the loop's thread meanwhile."""
@@ -137,12 +151,6 @@ class AuditLog:
         return len(self._pending)
 
     @property
-    def appended(self) -> int:
-        """Records that this worker accepted to write."""
-        self._poll()
-        return self._written + self._failed + len(self._pending)
-
-    @property
     def written(self) -> int:
         """Records that this worker has committed."""
         self._poll()
@@ -166,13 +174,9 @@ class AuditLog:
         self._poll()
         return not (self._closed or self._link.failing)
 
-    def _drop(self, record: AuditRecord, reason: Exception | None = None) -> None:
+    def _drop(self, received_utc: str, reason: Exception | None = None) -> None:
         if self.mode == "strict":
             raise AuditUnavailable from reason
-        try:
-            received_utc = utc_text(record.received_utc)
-        except ValueError:
-            received_utc = utc_text(datetime.now(UTC))
         self._dropped += 1
         self._gap.add(received_utc)
         if not self._pending:  # Otherwise it is sent when an outcome comes.
@@ -225,8 +229,7 @@ class AuditLog:
     def _on_message(self, kind: str, *content: Any) -> None:
         match kind:
             case "written":
-                self._written += content[0]
-                self._settle(content[0])
+                self._written += self._settle(content[0])
             case "failed":
                 self._fail(content[0], pickle.loads(content[1]))  # noqa: S301 - made by this code
             case "found":
@@ -239,18 +242,18 @@ class AuditLog:
                 self._settle(0)
 
     def _fail(self, count: int, error: Exception) -> None:
-        self._failed += count
         if self.mode == "relaxed":
             self._dropped += count
             for _, received_utc in self._pending.identities(count):
                 self._gap.add(received_utc)
-        self._settle(count, error)
+        self._failed += self._settle(count, error)
 
-    def _settle(self, count: int, error: Exception | None = None) -> None:
-        self._pending.settle(count, error)
+    def _settle(self, count: int, error: Exception | None = None) -> int:
+        records = self._pending.settle(count, error)
         self._busy_wait.settled()
         if self._pending.may_send:
             self._flush()
+        return records
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is not self._loop:
@@ -259,13 +262,13 @@ class AuditLog:
         if self._gathered or self._gap:
             self._schedule()
 
-    def _first_message(self) -> bytes | None:
+    def _first_message(self) -> bytes:
         # The records that the process before was sent, and whose outcome is not known.
         uncertain = self._pending.identities(len(self._pending) - len(self._gathered))
         gap, is_suspect = self._gap.sent, self._link.is_hung
         self._pending.sent(len(uncertain))
         if not (uncertain or gap or is_suspect):
-            return None
+            return b""
         return frame(("uncertain", gap and tuple(gap), uncertain, is_suspect))
 
     def _on_exit(self, error: AuditUnusable) -> None:

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 import apsw
 
+from service.audit.act import Act
 from service.audit.columns import PackedRecord, RecordIdentity
 from service.audit.ipc.framing import FrameReader, frame
 from service.audit.write.busy_wait import RECORD_WAIT_S, BusyWaitPolicy
@@ -146,6 +147,8 @@ class Committer:
         if kind == "records":
             self._gap = event or self._gap
             group += content[0]
+        elif kind == "model":
+            self._file.declare(Act._make(content[0]))
         else:  # The first message after another process ended.
             self._uncertain_gap = event
             self._uncertain, is_suspect = content

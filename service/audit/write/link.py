@@ -47,7 +47,7 @@ class Link:
         writer: Writer,
         *,
         on_message: Callable[..., None],
-        on_start: Callable[[], bytes | None],
+        on_start: Callable[[], bytes],
         on_exit: Callable[[AuditUnusable], None],
     ) -> None:
         self.channel: Channel | None = None
@@ -66,6 +66,8 @@ class Link:
         self._next_start = 0.0
         self._polled = monotonic()
         self._silent_s = 0.0
+        self._greeting = b""
+        """Messages that every process gets first."""
         self._refusal: AuditUnusable | None = None
         """Why the log could not be opened, or no process be started."""
 
@@ -112,9 +114,15 @@ class Link:
         self._silent_s, self._polled = 0.0, now
         if self._loop is not None and not self._loop.is_closed() and not self.is_closing:
             self.channel.attach(self._loop)
-        if first := self._on_start():
+        if first := self._greeting + self._on_start():
             self.channel.send(first)
         return self.channel
+
+    def greet(self, message: bytes) -> None:
+        """Send a message to this process, and first of all to each that follows it."""
+        self._greeting += message
+        if self.channel is not None:
+            self.channel.send(message)
 
     def receive(self) -> None:
         """Handle the messages that have arrived."""

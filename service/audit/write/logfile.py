@@ -6,7 +6,7 @@ still holds its head.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from time import monotonic
 
 import apsw
 
+from service.audit.act import MODEL_PREFIX, Act, is_act
 from service.audit.chain import SALT_BYTES
-from service.audit.columns import PackedRecord, RecordIdentity
+from service.audit.columns import PackedRecord, RecordIdentity, place_of
 from service.audit.file.database import BUSY_TIMEOUT_MS, WAL_LIMIT_BYTES, busy_timeout, open_for_writing
 from service.audit.file.entry import Entry, make_entry
 from service.audit.file.facet import Facet
@@ -29,11 +30,15 @@ from service.audit.prove.readback import Committed, read_back
 from service.audit.write.gap import GapEvent
 from service.system.random_bytes import RandomBytes
 
-_COUNT_RECORD = "SELECT count(*) FROM request WHERE (request_id, received_utc) = (?, ?)"
+_COUNT_RECORD = """
+    SELECT (SELECT count(*) FROM request WHERE (request_id, received_utc) = (?, ?))
+         + (SELECT count(*) FROM ledger WHERE (act_id, recorded_utc) = (?, ?))
+"""
 _COUNT_GAP = """
     SELECT count(*) FROM event
     WHERE kind = 'gap' AND iif(json_valid(detail_json), json_extract(detail_json, '$.gap_id'), '') = ?
 """
+_MODEL_ID = place_of("model_id")
 _RESTART_TIMEOUT_MS = 50
 _RESTART_INTERVAL_S = 1.0
 
@@ -70,32 +75,57 @@ class LogFile:
         self._facet_ids: dict[Facet, int] = {}
         """Ids that were found in the open file. They are valid until facets are removed from it."""
         self._facet_generation = 0
+        self._models: dict[str, Act] = {}
+        """The acts of the models that were declared, by model id."""
+        self._recorded_models: set[str] = set()
+        """The models whose acts the open file has, or that were not declared."""
         connection = self._open_connection()
         if limits.keep is not None:
             self._clock.now(connection, limits.keep)  # Before this process writes a date of its own.
 
-    def write(self, records: Sequence[PackedRecord], gap: GapEvent | None = None) -> None:
-        """Commit the records in their order, after the gap before them.
+    def declare(self, model: Act) -> None:
+        """Let each file that this log is written to have the act of the model before the model's records."""
+        self._models[model.act_id.removeprefix(MODEL_PREFIX)] = model
+
+    def write(self, group: Sequence[PackedRecord], gap: GapEvent | None = None) -> None:
+        """Commit the group: the gap before it, its acts, and its records, in their order.
 
         If it raises, it has written nothing.
         """
-        entries = [self._entry(record) for record in records]
+        entries = [self._entry(packed) for packed in group if not is_act(packed)]
+        models = {entry.values[_MODEL_ID] for entry in entries} - self._recorded_models
         with self.transaction() as (_, tail):
             if gap is not None:
                 tail.add_event("gap", gap.detail())
-            tail.add_records(entries)
+            for act in self._acts(group, models):
+                tail.add_act(act)
+            if entries:
+                tail.add_records(entries)
+        self._recorded_models |= models
         if entries and self._head is not None:
             self.committed = Committed.of(entries[-1], self._head, tail.last_id)
 
-    def try_write(self, record: PackedRecord | None) -> None:
-        """Write the record and roll it back; raises what a write would raise.
+    def _acts(self, group: Sequence[PackedRecord], models: Iterable[str]) -> Iterator[Act]:
+        for model_id in models:
+            if model_id in self._models:
+                yield self._models[model_id]
+        for packed in group:
+            if is_act(packed):
+                yield Act._make(packed)
+
+    def try_write(self, packed: PackedRecord | None) -> None:
+        """Write the record or act and roll it back; raises what a write would raise.
 
         The header is written and committed, so the disk is tried as by a record.
         """
         with self.transaction() as (connection, tail):
-            if record is not None:
+            if packed is not None:
                 connection.execute("SAVEPOINT trial")
-                Tail(connection, tail.head, {}).add_records([self._entry(record)])
+                trial = Tail(connection, tail.head, {})
+                if is_act(packed):
+                    trial.add_act(Act._make(packed))
+                else:
+                    trial.add_records([self._entry(packed)])
                 connection.execute("ROLLBACK TO trial")
                 connection.execute("RELEASE trial")
             connection.pragma("application_id", APPLICATION_ID)
@@ -103,12 +133,14 @@ class LogFile:
     def find_records(
         self, records: Sequence[RecordIdentity], gap: GapEvent | None = None
     ) -> tuple[list[bool], bool]:
-        """Which of the records the log holds, and whether it states the gap.
+        """Which of the records and acts the log holds, and whether it states the gap.
 
         The write lock is held meanwhile, so no commit of another process is in progress.
         """
         with self.transaction() as (connection, _):
-            remaining = {identity: connection.execute(_COUNT_RECORD, identity).get for identity in {*records}}
+            remaining = {
+                identity: connection.execute(_COUNT_RECORD, 2 * identity).get for identity in {*records}
+            }
             held = []
             for identity in records:
                 held.append(remaining[identity] > 0)
@@ -173,6 +205,7 @@ class LogFile:
     def close(self) -> None:
         """Close the file; the next write opens it again."""
         self._facet_ids = {}
+        self._recorded_models = set()
         if self._connection is not None:
             self._connection.close(True)
             self._connection = None

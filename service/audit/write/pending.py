@@ -1,4 +1,4 @@
-"""The records that were appended and have no outcome yet, in the order in which the outcomes come."""
+"""The records and acts that were appended and have no outcome yet, in the order in which outcomes come."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from service.audit.columns import RecordIdentity
+from service.audit.act import is_act
+from service.audit.columns import PackedRecord, RecordIdentity
 from service.errors import AuditUnavailable, DeadlineExceeded
 
 _MAX_MESSAGES_IN_FLIGHT = 2
@@ -18,6 +19,7 @@ class _Pending(NamedTuple):
     written: asyncio.Future[None] | None
     """None in relaxed mode, where no caller waits."""
     identity: RecordIdentity
+    is_record: bool
     deadline: float
     """By the clock ``time.monotonic``."""
 
@@ -46,9 +48,9 @@ class PendingRecords:
         """Whether another message may be sent before an outcome comes."""
         return len(self._in_flight) < _MAX_MESSAGES_IN_FLIGHT
 
-    def add(self, written: asyncio.Future[None] | None, identity: RecordIdentity, deadline: float) -> None:
-        """Add a record behind the others."""
-        self._records.append(_Pending(written, identity, deadline))
+    def add(self, written: asyncio.Future[None] | None, packed: PackedRecord, deadline: float) -> None:
+        """Add a record or act behind the others."""
+        self._records.append(_Pending(written, packed[:2], not is_act(packed), deadline))
 
     def expire(self, now: float) -> None:
         """Raise DeadlineExceeded for callers whose deadline passed; the records stay pending."""
@@ -65,11 +67,13 @@ class PendingRecords:
         """No outcome comes for the messages in flight: the writer process has ended."""
         self._in_flight.clear()
 
-    def settle(self, records: int, error: Exception | None = None) -> None:
-        """The oldest ``records`` are written, or failed with the error."""
-        self._remove_from_flight(records)
-        for _ in range(records):
-            future = self._records.popleft().written
+    def settle(self, count: int, error: Exception | None = None) -> int:
+        """The oldest ``count`` are written, or failed with the error; returns how many were records."""
+        self._remove_from_flight(count)
+        records = 0
+        for _ in range(count):
+            future, _, is_record, _ = self._records.popleft()
+            records += is_record
             if future is None or future.done():  # Its caller was cancelled or its deadline passed.
                 continue
             with suppress(RuntimeError):  # The loop is closed: no caller waits.
@@ -77,6 +81,7 @@ class PendingRecords:
                     future.set_result(None)
                 else:
                     future.set_exception(AuditUnavailable.with_cause(error))
+        return records
 
     def _remove_from_flight(self, records: int) -> None:
         while records and self._in_flight:

@@ -42,6 +42,10 @@ class AuditRecord:
     """Values outside what the training table held."""
     key_name: str | None = None
     """Name of the API key that was sent, if the service requires keys."""
+    model_id: str = ""
+    """Of the card of the model that is served (act.py); empty if it is not known."""
+    subject: str | None = None
+    """Keyed hash of the identifier of the person that the request is about."""
 
 
 def pack(record: AuditRecord) -> PackedRecord:
@@ -67,5 +71,7 @@ def pack(record: AuditRecord) -> PackedRecord:
         record.response,
         record.flags,
         record.key_name,
+        record.model_id,
+        record.subject,
         record.predictions,
     )

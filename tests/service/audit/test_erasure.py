@@ -12,7 +12,7 @@ from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord
-from tests.support.audit.logs import write
+from tests.support.audit.logs import BY_ADA, write
 from tests.support.audit.marked_records import found_in_files, marked
 
 
@@ -32,7 +32,7 @@ def test_an_erasure_neither_stops_writers_nor_loses_to_them(tmp_path: Path) -> N
     try:
         for number in (0, 999, 1_999):
             with closing(LogFile(db)) as file:
-                redact(file, f"r-{number}", None, patience_s=60)
+                redact(file, f"r-{number}", *BY_ADA, patience_s=60)
     finally:
         ended.set()
         thread.join()

@@ -9,6 +9,7 @@ import apsw
 
 from service.audit.file import schema
 from service.audit.file.database import open_for_reading
+from service.audit.file.migrations import MIGRATIONS
 from service.audit.keep.retention import used_bytes
 from service.audit.prove.anchor import take_anchor
 
@@ -73,7 +74,7 @@ def older_log(db: Path) -> None:
            STRICT"""
     )
     connection.execute("INSERT INTO migration VALUES (1, 'requests', '2026-07-01T00:00:00.000000Z')")
-    connection.execute(schema.MIGRATIONS[0].sql)
+    connection.execute(MIGRATIONS[0].sql)
     for number in range(1, 5):
         received_utc = f"2026-07-04T09:00:0{number}.000000Z"
         status = 422 if number == 4 else 200

@@ -13,6 +13,7 @@ from subprocess import CompletedProcess
 import psutil
 
 from service.audit.__main__ import main
+from service.audit.act import Actor
 from service.audit.chain import SALT_BYTES
 from service.audit.columns import PackedRecord
 from service.audit.file.entry import Entry, make_entry
@@ -62,6 +63,10 @@ HARD = replace(
     flags=2,
     key_name="robot",
 )
+ADA = ("--by", "Ada", "--reason", "asked for by the person")
+"""The options of a command that needs an actor and a reason."""
+BY_ADA = Actor("Ada", "shell", "operator"), "asked for by the person"
+
 HOLD_THE_LOCK = """
 import sys, apsw
 connection = apsw.Connection(sys.argv[1])

@@ -2,34 +2,41 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import apsw
 
+from service.audit.act import model_act
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import Report, verify
 from service.audit.write.logfile import LogFile
+from service.audit.write.record import pack
 from tests.support.audit.log_files import anchor
-from tests.support.audit.logs import HARD, REFUSED, numbered, write
+from tests.support.audit.logs import BY_ADA, HARD, REFUSED, numbered, write
 
 
 def pruned_and_redacted(folder: Path) -> Path:
     """A log of several writers, pruned at its beginning and redacted, in order."""
     db = folder / "audit.db"
     write(db, *numbered(12), REFUSED)
+    with closing(LogFile(db)) as file:
+        file.declare(model_act("0123456789abcdef", {"tag": "iris:1"}))
+        file.write([pack(replace(HARD, model_id="0123456789abcdef", subject="ab12"))])
     write(db, HARD, *numbered(6, first=20))
     file = LogFile(db, 5_000)
     with file.transaction() as (connection, tail):
         assert prune_step(connection, tail, Limits(keep_days=0.0), datetime(2030, 1, 1, tzinfo=UTC), 5) == 5
-    assert redact(file, "r-21", "asked for by the person") == 1
+    assert redact(file, "r-21", *BY_ADA) == 1
     file.close()
     write(db, *numbered(4, first=30))
     report = verify(db, anchor(db))
     assert report.problems == []
-    assert (report.chains, report.records, report.events, report.pruned, report.redacted) == (4, 19, 2, 5, 1)
+    assert report.acts == 2
+    assert (report.chains, report.records, report.events, report.pruned, report.redacted) == (5, 20, 1, 5, 1)
     return db
 
 

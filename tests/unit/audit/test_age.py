@@ -14,7 +14,7 @@ from service.audit.keep.clock import Clock
 from service.audit.keep.retention import Limits
 from service.audit.prove.verify import verify
 from service.audit.write.logfile import LogFile
-from tests.support.audit.logs import ANSWERED, command, packed, read, request_ids, write
+from tests.support.audit.logs import ADA, ANSWERED, command, packed, read, request_ids, write
 from tests.support.audit.retained_logs import recent
 
 KEEP_DAYS = 10.0
@@ -160,12 +160,12 @@ def test_the_command_does_not_empty_the_log_by_a_clock_that_may_be_wrong(tmp_pat
     with closing(LogFile(db)) as file, file.transaction() as (connection, _):
         connection.execute("UPDATE chain SET started_utc = (SELECT min(received_utc) FROM request)")
 
-    refused = command("--db", db, "prune", "--keep-days", 1)
+    refused = command("--db", db, "prune", "--keep-days", 1, *ADA)
     assert refused.returncode == 2
     assert "by which all of the log would be too old: its newest date is" in refused.stderr
     assert len(read(db)) == 3
 
-    done = command("--db", db, "prune", "--keep-days", 1, "--trust-clock")
+    done = command("--db", db, "prune", "--keep-days", 1, "--trust-clock", *ADA)
     assert (done.returncode, done.stdout) == (0, "3 requests pruned\n")
 
 
@@ -173,14 +173,14 @@ def test_the_command_does_not_empty_the_log_by_a_clock_that_may_be_wrong(tmp_pat
 def test_a_limit_beyond_the_calendar_keeps_everything(tmp_path: Path, days: str) -> None:
     write(tmp_path / "audit.db", *recent(3, ago=5 * DAY))
 
-    done = command("--db", tmp_path / "audit.db", "prune", "--keep-days", days)
+    done = command("--db", tmp_path / "audit.db", "prune", "--keep-days", days, *ADA)
 
     assert (done.returncode, done.stdout) == (0, "0 requests pruned\n")
 
 
 @pytest.mark.parametrize("days", ["-1", "nan", "soon"])
 def test_an_invalid_limit_is_refused(tmp_path: Path, days: str) -> None:
-    done = command("--db", tmp_path / "audit.db", "prune", f"--keep-days={days}")
+    done = command("--db", tmp_path / "audit.db", "prune", f"--keep-days={days}", *ADA)
 
     assert done.returncode == 2
     assert "Invalid value for '--keep-days'" in done.stderr

@@ -35,7 +35,8 @@ def test_the_hashes_are_those_that_the_module_describes(tmp_path: Path) -> None:
     (log,) = rows(db, "SELECT log_id FROM log")
     for chain in rows(db, "SELECT * FROM chain ORDER BY id"):
         start = [log["log_id"], chain["id"], chain["writer"], chain["started_utc"], chain["follows_seq"]]
-        place = hashlib.sha256(text(["tabento audit chain 1", *start, chain["follows_hash"].hex()])).digest()
+        start += [chain["follows_hash"].hex(), chain["ledger_seq"], chain["ledger_hash"].hex()]
+        place = hashlib.sha256(text(["tabento audit chain 2", *start])).digest()
         of_chain = f"chain = {chain['id']} ORDER BY seq"
         for seq, row in enumerate(rows(db, f"SELECT * FROM request WHERE {of_chain}"), 1):
             labels = [
@@ -58,11 +59,12 @@ def test_the_hashes_are_those_that_the_module_describes(tmp_path: Path) -> None:
                 for body in (row["request_json"], row["response_json"])
             ]
             lengths = [len(body) for body in bodies]
-            content = hashlib.sha256(row["salt"] + text([row["client"], labels, *lengths]) + b"".join(bodies))
+            covered = text([row["client"], labels, *lengths, row["subject"]])
+            content = hashlib.sha256(row["salt"] + covered + b"".join(bodies))
             about = [row[name] for name in ("request_id", "received_utc", "transport", "route", "status")]
             model = [row[name] for name in ("model_name", "model_version", "rows")]
             entry = ["request", row["id"], seq, *about, bits(row["duration_ms"]), *model]
-            entry += [row["request_cut_bytes"], row["flags"], row["key_name"]]
+            entry += [row["request_cut_bytes"], row["flags"], row["key_name"], row["model_id"]]
             place = hashlib.sha256(place + text(entry) + content.digest()).digest()
             assert (row["seq"], row["hash"]) == (seq, place)
         assert (chain["head_seq"], chain["head_hash"]) == (seq, place)

@@ -30,6 +30,8 @@ def test_the_export_has_every_request_oldest_first(tmp_path: Path) -> None:
         "key_name": None,
         "model_name": "iris_logistic_regression",
         "model_version": "3",
+        "model_id": "",
+        "subject": None,
         "rows": 1,
         "predictions": [{"label": "setosa", "rows": 1, "min_confidence": 0.97, "max_confidence": 0.97}],
         "flags": 0,

@@ -9,6 +9,7 @@ import pytest
 
 from service.audit.file import schema
 from service.audit.file.database import open_for_reading, open_for_writing
+from service.audit.file.migrations import MIGRATIONS
 from service.errors import AuditUnusable
 from tests.support.audit.log_files import statements
 from tests.support.audit.logs import ANSWERED, read, write
@@ -43,12 +44,12 @@ def test_a_new_log_is_durable_and_has_its_ledger(tmp_path: Path) -> None:
     assert connection.pragma("synchronous") == 2
     assert connection.pragma("application_id") == schema.APPLICATION_ID
     ledger = connection.execute("SELECT number, name FROM migration ORDER BY number").fetchall()
-    assert ledger == [(migration.number, migration.name) for migration in schema.MIGRATIONS]
+    assert ledger == [(migration.number, migration.name) for migration in MIGRATIONS]
     connection.close()
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
-    assert [migration.number for migration in schema.MIGRATIONS] == [*range(1, schema.latest_number() + 1)]
+    assert [migration.number for migration in MIGRATIONS] == [*range(1, schema.latest_number() + 1)]
 
 
 def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:

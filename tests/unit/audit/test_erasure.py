@@ -21,7 +21,7 @@ from service.audit.prove.verify import verify
 from service.audit.write.logfile import LogFile
 from service.errors import AuditNotErased
 from tests.support.audit.log_files import older_log
-from tests.support.audit.logs import NINE, command, packed, read, write
+from tests.support.audit.logs import ADA, BY_ADA, NINE, command, packed, read, write
 from tests.support.audit.marked_records import LONG, SMALL, found_in_files, marked
 
 
@@ -43,7 +43,7 @@ def test_no_byte_of_redacted_content_is_left(tmp_path: Path, records: int, lengt
 
     with closing(LogFile(db)) as file:
         for number in chosen:
-            assert redact(file, f"r-{number}", None) == 1
+            assert redact(file, f"r-{number}", *BY_ADA) == 1
             assert found_in_files(db, {number}) == set()
         file.write(packed([marked(records)]))
 
@@ -57,7 +57,7 @@ def test_content_that_only_the_wal_has_is_erased(tmp_path: Path) -> None:
     with closing(LogFile(db)) as file:
         file.write(packed(marked(number) for number in range(50)))
         assert (tmp_path / "audit.db-wal").stat().st_size > 50 * 2 * SMALL
-        redact(file, "r-17", None)
+        redact(file, "r-17", *BY_ADA)
         assert found_in_files(db, {17}) == set()
 
 
@@ -67,14 +67,16 @@ def test_no_byte_of_a_pruned_request_is_left(tmp_path: Path) -> None:
     recent = [replace(marked(number), received_utc=datetime.now(UTC)) for number in range(300, 320)]
     write(db, *old, *recent)
 
-    done = command("--db", db, "prune", "--keep-days", 1)
+    done = command("--db", db, "prune", "--keep-days", 1, *ADA)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "300 requests pruned\n", "")
     assert found_in_files(db, {*range(300)}) == set()
     assert len(found_in_files(db)) == 4 * 20
 
 
-@pytest.mark.parametrize("arguments", [("redact", "--request-id", "r-3"), ("prune", "--keep-days", "1")])
+@pytest.mark.parametrize(
+    "arguments", [("redact", "--request-id", "r-3", *ADA), ("prune", "--keep-days", "1", *ADA)]
+)
 def test_a_reader_is_waited_for_so_long_and_the_next_call_erases(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
@@ -107,7 +109,7 @@ def test_a_reader_that_ends_in_time_is_waited_for(tmp_path: Path) -> None:
     thread.start()
     assert reading.wait(10)
     with closing(LogFile(db)) as file:
-        redact(file, "r-3", None, patience_s=60)
+        redact(file, "r-3", *BY_ADA, patience_s=60)
     thread.join()
 
     assert found_in_files(db, {3}) == set()
@@ -144,7 +146,7 @@ def test_a_redaction_erases_the_content_of_an_upgraded_log(tmp_path: Path) -> No
     assert found_in_files(db, {1})
 
     with closing(LogFile(db)) as file:
-        redact(file, "r-1", None)
+        redact(file, "r-1", *BY_ADA)
 
     assert found_in_files(db, {1}) == set()
 
@@ -164,7 +166,7 @@ def test_only_kept_content_can_be_read_for_bodies_of_any_length(
         for number, length in enumerate(lengths):
             file.write(packed([replace(marked(number, length), request_id=shuffled(number))]))
         for number in gone:
-            redact(file, shuffled(number), None)
+            redact(file, shuffled(number), *BY_ADA)
         with file.transaction() as (connection, tail):
             if pruned:
                 prune_step(connection, tail, Limits(keep_days=0), NINE + timedelta(days=9), pruned)
@@ -200,7 +202,7 @@ def test_facets_that_are_used_no_more_go_and_writers_do_not_use_them(tmp_path: P
     db = tmp_path / "audit.db"
     with closing(LogFile(db)) as one, closing(LogFile(db)) as other:
         one.write(packed([marked(1)]))
-        assert redact(other, "r-1", None) == 1
+        assert redact(other, "r-1", *BY_ADA) == 1
         one.write(packed([replace(marked(1), request_id="again")]))
 
     assert verify(db).ok
@@ -213,4 +215,4 @@ def test_a_reader_that_stays_is_named_as_the_reason(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, marked(1))
     with closing(LogFile(db)) as file, reader(db), pytest.raises(AuditNotErased, match=r"audit\.db-wal"):
-        redact(file, "r-1", None, patience_s=0.1)
+        redact(file, "r-1", *BY_ADA, patience_s=0.1)

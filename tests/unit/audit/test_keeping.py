@@ -18,6 +18,7 @@ from service.audit.__main__ import main
 from service.audit.keep.export import TABLE
 from service.audit.prove.verify import verify
 from tests.support.audit.logs import (
+    ADA,
     ANSWERED,
     HARD,
     NINE,
@@ -75,7 +76,7 @@ def test_the_status_sums_up_the_log(call: Call, db: Path) -> None:
     found.pop("log_id")
     assert found == {
         "path": str(db),
-        "schema_number": 2,
+        "schema_number": 3,
         "wal_bytes": 0,
         "requests": 5,
         "by_status": {"200": 4, "422": 1},
@@ -84,6 +85,7 @@ def test_the_status_sums_up_the_log(call: Call, db: Path) -> None:
         "chains": 1,
         "pruned_entries": 0,
         "events": {},
+        "acts": {},
         "dropped_records": 0,
     }
 
@@ -134,39 +136,42 @@ def test_the_export_is_of_a_range_and_a_label(call: Call, arguments: list[str], 
 def test_prune_removes_requests_beyond_the_limits(call: Call, db: Path) -> None:
     write(db, *(replace(record, received_utc=datetime.now(UTC)) for record in numbered(2, first=50)))
 
-    assert call("prune", "--keep-days", 1) == "5 requests pruned\n"
+    assert call("prune", "--keep-days", 1, *ADA) == "5 requests pruned\n"
     assert request_ids(read(db)) == ["r-50", "r-51"]
-    assert call("verify") == "ok: 2 records and 1 event in 3 chains, 5 entries pruned\n"
-    assert call("prune", "--max-bytes", 1) == "2 requests pruned\n"
+    assert call("verify") == "ok: 2 records and 1 event in 3 chains, 1 act, 5 entries pruned\n"
+    assert call("prune", "--max-bytes", 1, *ADA) == "2 requests pruned\n"
 
 
 def test_prune_takes_the_configured_limits(
     call: Call, refused: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "No limit is set" in refused("prune")
+    assert "No limit is set" in refused("prune", *ADA)
     monkeypatch.setenv("TABENTO_AUDIT_KEEP_DAYS", "0.5")
-    assert call("prune") == "5 requests pruned\n"
+    assert call("prune", *ADA) == "5 requests pruned\n"
 
 
 def test_a_long_log_is_pruned_in_steps(call: Call, db: Path) -> None:
     write(db, *numbered(4_500))
 
-    assert call("prune", "--keep-days", 1) == "4505 requests pruned\n"
+    assert call("prune", "--keep-days", 1, *ADA) == "4505 requests pruned\n"
     assert verify(db).events == 3
 
 
 def test_redact_removes_the_content_and_says_why(call: Call, refused: Call, db: Path) -> None:
-    assert call("redact", "--request-id", "r-2", "--reason", "ticket 17") == "1 request redacted\n"
+    assert (
+        call("redact", "--request-id", "r-2", "--by", "Ada", "--reason", "ticket 17")
+        == "1 request redacted\n"
+    )
 
     redacted = next(request for request in read(db) if request.request_id == "r-2")
     assert (redacted.request, redacted.response, redacted.client, redacted.predictions) == ("", "", None, ())
-    assert call("verify") == "ok: 5 records and 1 event in 2 chains, 1 redacted\n"
+    assert call("verify") == "ok: 5 records and 0 events in 1 chain, 1 act, 1 redacted\n"
     connection = apsw.Connection(str(db))
-    detail = json.loads(connection.execute("SELECT detail_json FROM event").get)
+    act = connection.execute("SELECT actor, actor_kind, reason, request FROM ledger").get
     connection.close()
-    assert detail["reason"] == "ticket 17"
-    assert call("redact", "--request-id", "r-2") == "0 requests redacted, 1 redacted before\n"
-    assert "no request 'absent'" in refused("redact", "--request-id", "absent")
+    assert act == ("Ada", "shell", "ticket 17", redacted.id)
+    assert call("redact", "--request-id", "r-2", *ADA) == "0 requests redacted, 1 redacted before\n"
+    assert "no request 'absent'" in refused("redact", "--request-id", "absent", *ADA)
 
 
 def test_a_backup_is_the_log_of_one_moment_and_replaces_nothing(
@@ -204,8 +209,8 @@ def test_a_command_that_fails_says_why_in_one_sentence(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["status"], ["tail"], ["export"], ["verify"], ["head"], ["prune", "--keep-days", "1"],
-     ["redact", "--request-id", "x"], ["backup", "copy"]],
+    [["status"], ["tail"], ["export"], ["verify"], ["head"], ["prune", "--keep-days", "1", *ADA],
+     ["redact", "--request-id", "x", *ADA], ["backup", "copy"]],
     ids=lambda arguments: arguments[0],
 )  # fmt: skip
 def test_no_command_accepts_or_creates_a_file_that_is_no_log(

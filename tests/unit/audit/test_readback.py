@@ -13,7 +13,7 @@ from service.audit.prove.readback import read_back
 from service.audit.write.logfile import LogFile
 from service.errors import AuditUnusable
 from tests.support.audit.log_files import checkpointed
-from tests.support.audit.logs import numbered, packed
+from tests.support.audit.logs import BY_ADA, numbered, packed
 
 
 def test_redacting_or_pruning_the_last_record_is_no_damage(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_redacting_or_pruning_the_last_record_is_no_damage(tmp_path: Path) -> No
     file.write(packed(numbered(3)))
     read_back(tmp_path / "audit.db", file.committed)
 
-    assert redact(other, "r-3", None) == 1
+    assert redact(other, "r-3", *BY_ADA) == 1
     read_back(tmp_path / "audit.db", file.committed)
     with other.transaction() as (connection, tail):
         assert prune_step(connection, tail, Limits(keep_days=0), datetime(2030, 1, 1, tzinfo=UTC)) == 3

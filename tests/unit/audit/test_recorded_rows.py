@@ -35,6 +35,8 @@ def test_a_response_is_recorded_as_it_was_sent(tmp_path: Path) -> None:
         "key_name": None,
         "model_name": "iris_logistic_regression",
         "model_version": "3",
+        "model_id": "",
+        "subject": None,
         "rows": 3,
         "predictions": (
             {"label": "setosa", "rows": 2, "min_confidence": 0.7, "max_confidence": 0.9},

@@ -11,7 +11,7 @@ from service.audit.keep.redaction import redact
 from service.audit.prove.verify import verify
 from service.audit.write.logfile import LogFile
 from tests.support.audit.log_files import rows
-from tests.support.audit.logs import ANSWERED, NINE, numbered, write
+from tests.support.audit.logs import ANSWERED, BY_ADA, NINE, numbered, write
 from tests.support.audit.tampering import check, copied, pruned_and_redacted
 
 
@@ -50,7 +50,7 @@ def test_content_that_is_back_after_a_redaction_is_found(tmp_path: Path) -> None
     write(db, *numbered(2))
     before = shutil.copy(db, tmp_path / "before.db")
     file = LogFile(db, 5_000)
-    redact(file, "r-1", None)
+    redact(file, "r-1", *BY_ADA)
     file.close()
     connection = apsw.Connection(str(db))
     connection.execute("ATTACH ? AS before", (str(before),))
@@ -69,8 +69,8 @@ def test_a_redaction_reaches_no_other_request(tmp_path: Path) -> None:
     write(db, replace(ANSWERED, request_id="theirs", request=secret, received_utc=NINE))
     assert b"8765.4321" in db.read_bytes()
     file = LogFile(db, 5_000)
-    assert redact(file, "theirs", None) == 1
-    assert redact(file, "theirs", None) == 0
+    assert redact(file, "theirs", *BY_ADA) == 1
+    assert redact(file, "theirs", *BY_ADA) == 0
     file.close()
 
     assert b"8765.4321" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())

@@ -8,7 +8,8 @@ from typing import Any
 import apsw
 import pytest
 
-from service.audit.chain import Start, event_hash, first_position
+from service.audit.act import Act
+from service.audit.chain import Start, act_hash, event_hash, first_position, ledger_start
 from service.audit.file.database import open_for_writing
 from service.audit.file.entry import make_entry
 from service.audit.file.tail import ChainHead, Tail
@@ -28,13 +29,31 @@ START = Start(
     follows_seq=9,
     follows_hash=bytes(range(32)),
 )
-FIRST_HASH = "71a7658fcd67cc962c64a53533f2ad93273f1ac52c66d6b83c0b625505582ac6"
+START_2 = START._replace(format=2, ledger_seq=4, ledger_hash=bytes(range(32, 64)))
+ACT = Act(
+    act_id="a" * 32,
+    recorded_utc="2026-07-04T10:00:00.000000Z",
+    kind="redaction",
+    actor="Ada",
+    actor_kind="shell",
+    system_user="operator",
+    reason="größe",
+    request=3,
+    subject="ab12",
+    detail_json='{"content_sha256":"00"}',
+)
+FIRST_HASHES = (
+    "71a7658fcd67cc962c64a53533f2ad93273f1ac52c66d6b83c0b625505582ac6",
+    "fe7ba307aa39f356401af6efbfbbd874f366d75a0fc1b28255c9a4dff63ef2a0",
+)
+"""Of a chain of format 1, and of one of format 2."""
 REQUEST_HASHES = [
-    "53c97063886bfe0daec7759880ceab10b931fa009d2efae139b6fd7205f6b07a",
-    "83013c8ca0df7458a8d37fc418c3b9a85ae4a712c4811ab2e7a94d85e2f6dc52",
-    "c467036dc454a24b63bb177319810ea1e2c0d5936ef8829087bcadf9a5782d3e",
+    "1b7d1bdaf0be1cedd947efe4e9f0d9a1d093bec18a4ce7086a39c3a2e41a891d",
+    "4b3e06eee2be0a00726f9f4b173890083c1902bf97c0ec52cb864ccf12b78dc6",
+    "208bcc1a224ea54f1d42223f7572d8984aa73cd14385099cb6e4db4a62725e92",
 ]
-EVENT_HASH = "d14f193389fe9f5fdd7f05c862a25deea0ff30d5d54af4534119f269d024b2c1"
+EVENT_HASH = "aaab5fe7c63f4588c3753689ec1fd9e64bc55d7399289dffe264dc94b5343ef2"
+ACT_HASH = "9fc9f3a438394f7fec43bcff0a6fbbaa5be23fbf62eb2b0763296e357208ce08"
 
 
 def value_from(item: Any) -> Any:
@@ -85,17 +104,19 @@ def test_every_column_of_a_record_is_covered_by_its_hash(released_log: Path, col
     assert any(problem.id == 5 for problem in verify(released_log).problems)
 
 
-def test_records_and_events_get_the_hashes_that_released_versions_gave_them(tmp_path: Path) -> None:
-    first = first_position(START)
+def test_records_acts_and_events_get_the_hashes_of_the_released_format(tmp_path: Path) -> None:
+    first = first_position(START_2)
     with closing(open_for_writing(tmp_path / "audit.db")) as connection:
-        tail = Tail(connection, ChainHead(START.chain, START.writer, first), {})
+        tail = Tail(connection, ChainHead(START_2.chain, START_2.writer, first), {})
         tail.add_records(
             [make_entry(pack(record), bytes([n]) * 16) for n, record in enumerate((ANSWERED, REFUSED, HARD))]
         )
         found = [hash_ for (hash_,) in connection.execute("SELECT lower(hex(hash)) FROM request ORDER BY id")]
     assert tail.head is not None
     event = event_hash(tail.head.position, 4, "gap", "2026-07-04T10:00:00.000000Z", None, '{"records":3}')
+    act = act_hash(ledger_start(START.log_id), 5, ACT)
 
-    assert first.hash.hex() == FIRST_HASH
+    assert (first_position(START).hash.hex(), first.hash.hex()) == FIRST_HASHES
     assert found == REQUEST_HASHES
     assert event.hash.hex() == EVENT_HASH
+    assert act.hash.hex() == ACT_HASH

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.audit.file import schema
 from service.audit.file.database import open_for_writing
+from service.audit.file.migrations import MIGRATIONS
 from service.errors import AuditUnusable
 from tests.support.audit.log_files import older_log, statements
 from tests.support.audit.logs import ANSWERED, write
@@ -28,7 +29,7 @@ def expect_refusal(db: Path, what: str) -> None:
 
 
 def test_a_released_migration_is_never_edited() -> None:
-    sql = {migration.number: migration.sql for migration in schema.MIGRATIONS}
+    sql = {migration.number: migration.sql for migration in MIGRATIONS}
     assert {number: hashlib.sha256(sql[number].encode()).hexdigest() for number in RELEASED} == RELEASED
 
 
@@ -56,7 +57,7 @@ def test_a_log_of_an_unreleased_schema_is_refused_at_the_start(tmp_path: Path) -
     connection = apsw.Connection(str(db))
     connection.pragma("application_id", schema.APPLICATION_ID)
     connection.execute("CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT, applied_utc TEXT)")
-    for number, migration in enumerate(schema.MIGRATIONS[:2], 1):
+    for number, migration in enumerate(MIGRATIONS[:2], 1):
         earlier = migration.sql.replace("ALTER TABLE request ADD COLUMN key_name TEXT;", "")
         connection.execute(earlier.replace("r.key_name,", "").replace("key_name,", ""))
         connection.execute("INSERT INTO migration VALUES (?, 'earlier', '')", (number,))

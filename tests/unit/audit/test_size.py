@@ -13,7 +13,7 @@ from service.audit.keep.retention import STEP_BYTES, Limits, prune_step
 from service.audit.prove.verify import verify
 from service.audit.write.logfile import LogFile
 from tests.support.audit.log_files import used
-from tests.support.audit.logs import command, numbered, packed, read, write
+from tests.support.audit.logs import ADA, command, numbered, packed, read, write
 
 PAGE_BYTES = 4_096
 
@@ -22,7 +22,7 @@ def test_the_prune_command_removes_no_more_than_its_limit(tmp_path: Path) -> Non
     db, limit = tmp_path / "audit.db", 3 * 1024**2
     write(db, *(replace(record, response=b"x" * 200_000) for record in numbered(20)))
 
-    done = command("--db", db, "prune", "--max-bytes", limit)
+    done = command("--db", db, "prune", "--max-bytes", limit, *ADA)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert limit - 250_000 < used(db) <= limit

@@ -8,7 +8,7 @@ import pytest
 
 from service.audit.prove.verify import Report, verify
 from tests.support.audit.log_files import statements
-from tests.support.audit.logs import command, numbered, write
+from tests.support.audit.logs import ADA, command, numbered, write
 
 DROP_GAPS = "CREATE VIEW gap AS SELECT id, recorded_utc, 0 AS records FROM event WHERE kind = 'none'"
 
@@ -43,7 +43,7 @@ def problems(db: Path) -> list[tuple[str, str]]:
         (["DROP TABLE request_label"], ("removed", "table request_label is gone")),
         (["ALTER TABLE chain ADD COLUMN a TEXT"], ("changed", "table chain is not as it was made")),
         (
-            ["INSERT INTO log VALUES ('another')"],
+            ["INSERT INTO log (log_id) VALUES ('another')"],
             ("inserted", "the log has 2 names in table log, and not one"),
         ),
         (
@@ -83,5 +83,5 @@ def test_facets_of_no_request_are_counted(db: Path) -> None:
     assert (report.ok, report.unused_facets) == (True, 1)
     done = command("--db", db, "verify")
     assert done.stdout == "ok: 8 records and 0 events in 1 chain, 1 facet of no request\n"
-    assert command("--db", db, "prune", "--keep-days", "999999").stdout == "0 requests pruned\n"
+    assert command("--db", db, "prune", "--keep-days", "999999", *ADA).stdout == "0 requests pruned\n"
     assert verify(db).unused_facets == 0

@@ -18,13 +18,16 @@ from tests.support.audit.tampering import check, copied, pruned_and_redacted
 TABLES = {
     "request": "id request_id received_utc transport route status duration_ms client model_name "
     "model_version rows request_json request_cut_bytes response_json flags key_name chain seq hash salt "
-    "content_sha256",
+    "content_sha256 model_id subject",
     "request_label": "request label label_type rows min_confidence max_confidence",
     "request_facet": "facet received_utc request",
     "facet": "id label label_type model_name flagged confidence_step",
-    "chain": "id writer started_utc follows_seq follows_hash head_seq head_hash base_seq base_hash",
+    "chain": "id writer started_utc follows_seq follows_hash head_seq head_hash base_seq base_hash format "
+    "ledger_seq ledger_hash",
     "event": "id chain seq kind recorded_utc request detail_json hash",
-    "log": "log_id",
+    "log": "log_id ledger_seq ledger_hash",
+    "ledger": "id seq act_id recorded_utc kind actor actor_kind system_user reason request subject "
+    "detail_json hash",
 }
 COLUMNS = [(table, column) for table, columns in TABLES.items() for column in columns.split()]
 VALUES: dict[str, st.SearchStrategy[int | str | bytes | float | None]] = {
@@ -36,7 +39,7 @@ VALUES: dict[str, st.SearchStrategy[int | str | bytes | float | None]] = {
         st.integers(0, 9), st.text(max_size=5), st.binary(max_size=5), st.floats(allow_nan=False)
     ),
 }
-NULLABLE = {"client", "salt", "content_sha256", "request"}
+NULLABLE = {"client", "salt", "content_sha256", "request", "subject", "system_user", "reason"}
 TAMPERING = settings(
     max_examples=12, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
 )
@@ -136,7 +139,9 @@ def take_any_type(connection: apsw.Connection, table: str) -> None:
     connection.pragma("writable_schema", "RESET")
 
 
-@pytest.mark.parametrize("table", ["request", "request_label", "request_facet", "event", "chain", "facet"])
+@pytest.mark.parametrize(
+    "table", ["request", "request_label", "request_facet", "event", "chain", "facet", "ledger"]
+)
 def test_a_removed_row_is_found(original: Path, table: str) -> None:
     with copied(original) as connection:
         found = keys(connection, table)

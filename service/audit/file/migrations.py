@@ -1,0 +1,190 @@
+"""The tables of the log, as numbered migrations. A released one is never changed; the next is added below it.
+
+``request`` has one row for each request, ``request_label`` one for each distinct label of a response, and
+``request_facet`` one for each facet of a request (facet.py). The history is sorted by the time of receipt, so
+every index that it walks has that time after its own key. Indexes that serve only answered requests are
+partial, so a flood of refused requests does not slow the history down. ``chain`` has the writers, ``event``
+what happened to the log itself, and ``ledger`` the acts (chain.py).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import apsw
+
+from service.audit.file.upgrade import chain_older_records, state_upgrade
+
+
+class Migration(NamedTuple):
+    """One step from one schema to the next."""
+
+    number: int
+    name: str
+    sql: str
+    then: Callable[[apsw.Connection], None] | None = None
+    """The part that SQL cannot do. It runs when the file has the tables of the latest schema."""
+
+
+MIGRATIONS = (
+    Migration(
+        1,
+        "requests and their labels",
+        """
+        CREATE TABLE request (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,   -- in the order of commit; never given twice
+            request_id TEXT NOT NULL,               -- the client's may repeat
+            received_utc TEXT NOT NULL,             -- 2026-07-04T09:30:00.000000Z
+            transport TEXT NOT NULL,
+            route TEXT NOT NULL,
+            status INTEGER NOT NULL,                -- 200 for an answered prediction, and for nothing else
+            duration_ms REAL NOT NULL,
+            client TEXT,
+            model_name TEXT NOT NULL,
+            model_version TEXT NOT NULL,
+            rows INTEGER NOT NULL,
+            request_json ANY NOT NULL,              -- BLOB where the body was not UTF-8, else TEXT
+            request_cut_bytes INTEGER NOT NULL,     -- missing at the end of request_json; 0: it is whole
+            response_json ANY NOT NULL
+        ) STRICT;
+
+        CREATE TABLE request_label (
+            request INTEGER NOT NULL REFERENCES request (id),
+            label TEXT NOT NULL,                    -- plain: setosa, 1, true
+            label_type TEXT NOT NULL,               -- text, integer, boolean
+            rows INTEGER NOT NULL,
+            min_confidence REAL NOT NULL,
+            max_confidence REAL NOT NULL,
+            received_utc TEXT NOT NULL,             -- the request's, for the index below
+            PRIMARY KEY (request, label, label_type)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE INDEX request_by_request_id ON request (request_id, received_utc);
+        CREATE INDEX answered_request ON request (received_utc) WHERE status = 200;
+        CREATE INDEX answered_request_by_model ON request (model_name, received_utc) WHERE status = 200;
+        CREATE INDEX request_by_label ON request_label (label, received_utc, request);
+        """,
+    ),
+    Migration(
+        2,
+        "hash chains, facets of the history",
+        """
+        CREATE TABLE log (
+            log_id TEXT NOT NULL                    -- random; an anchor names its log by it
+        ) STRICT;
+        INSERT INTO log VALUES (lower(hex(randomblob(16))));
+
+        CREATE TABLE chain (
+            id INTEGER PRIMARY KEY,                 -- in the order in which the writers began
+            writer TEXT NOT NULL UNIQUE,            -- random name of one open log of one process
+            started_utc TEXT NOT NULL,
+            follows_seq INTEGER NOT NULL,           -- head of the chain before this one when it began
+            follows_hash BLOB NOT NULL,
+            head_seq INTEGER NOT NULL,              -- the last entry
+            head_hash BLOB NOT NULL,
+            base_seq INTEGER NOT NULL,              -- the last entry that was pruned, 0 for none
+            base_hash BLOB NOT NULL
+        ) STRICT;
+
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY,                 -- from the same sequence as those of requests
+            chain INTEGER NOT NULL REFERENCES chain (id),
+            seq INTEGER NOT NULL,
+            kind TEXT NOT NULL,                     -- gap, redaction, prune, upgrade
+            recorded_utc TEXT NOT NULL,
+            request INTEGER,                        -- the id of the one that it is about
+            detail_json TEXT NOT NULL,
+            hash BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX event_by_request ON event (request) WHERE request IS NOT NULL;
+
+        ALTER TABLE request ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;  -- values unlike those of training
+        ALTER TABLE request ADD COLUMN key_name TEXT;  -- of the API key that was sent
+        ALTER TABLE request ADD COLUMN chain INTEGER NOT NULL DEFAULT 0;  -- of the writer; id in table chain
+        ALTER TABLE request ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;  -- place in the chain, from 1
+        ALTER TABLE request ADD COLUMN hash BLOB NOT NULL DEFAULT x'';  -- SHA-256, as chain.py says
+        ALTER TABLE request ADD COLUMN salt BLOB;  -- of the content's hash; NULL: redacted
+        ALTER TABLE request ADD COLUMN content_sha256 BLOB;  -- only of what was redacted
+
+        DROP INDEX answered_request_by_model;
+        DROP INDEX request_by_label;
+        ALTER TABLE request_label DROP COLUMN received_utc;
+
+        CREATE TABLE facet (
+            id INTEGER PRIMARY KEY,
+            label TEXT NOT NULL,
+            label_type TEXT NOT NULL,
+            model_name TEXT NOT NULL,
+            flagged INTEGER NOT NULL,               -- 1: a value was unlike the training table's
+            confidence_step INTEGER NOT NULL,       -- 190: exactly 0.95; 191: between 0.95 and 0.96
+            UNIQUE (label, label_type, model_name, flagged, confidence_step)
+        ) STRICT;
+        CREATE TABLE request_facet (
+            facet INTEGER NOT NULL REFERENCES facet (id),
+            received_utc TEXT NOT NULL,             -- the request's
+            request INTEGER NOT NULL REFERENCES request (id),
+            PRIMARY KEY (facet, received_utc, request)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE VIEW prediction AS
+            SELECT r.id, r.request_id, r.received_utc, r.transport, r.route, r.duration_ms, r.client,
+                   r.model_name, r.model_version, l.label, l.rows, l.min_confidence, l.max_confidence,
+                   r.flags, r.key_name, r.request_json, r.response_json
+            FROM request AS r JOIN request_label AS l ON l.request = r.id WHERE r.status = 200;
+        CREATE VIEW refusal AS
+            SELECT id, request_id, received_utc, transport, route, status, duration_ms, client, key_name,
+                   request_json, request_cut_bytes, response_json
+            FROM request WHERE status <> 200;
+        CREATE VIEW gap AS
+            SELECT id, recorded_utc, json_extract(detail_json, '$.records') AS records,
+                   json_extract(detail_json, '$.first_received_utc') AS first_received_utc,
+                   json_extract(detail_json, '$.last_received_utc') AS last_received_utc
+            FROM event WHERE kind = 'gap';
+        """,
+        chain_older_records,
+    ),
+    Migration(
+        3,
+        "models, subjects, the ledger",
+        """
+        ALTER TABLE log ADD COLUMN ledger_seq INTEGER NOT NULL DEFAULT 0;  -- the last act
+        ALTER TABLE log ADD COLUMN ledger_hash BLOB NOT NULL DEFAULT x'';  -- its hash; empty: none
+
+        CREATE TABLE ledger (
+            id INTEGER PRIMARY KEY,                 -- from the same sequence as those of requests
+            seq INTEGER NOT NULL UNIQUE,            -- place in the ledger, from 1
+            act_id TEXT NOT NULL UNIQUE,            -- random; of a model, model:MODEL_ID
+            recorded_utc TEXT NOT NULL,
+            kind TEXT NOT NULL,                     -- model, start, redaction, prune, read, key, ...
+            actor TEXT NOT NULL,                    -- name of the key, name claimed at a shell, or service
+            actor_kind TEXT NOT NULL,               -- key, shell, service
+            system_user TEXT,                       -- account of the process at a shell
+            reason TEXT,
+            request INTEGER,                        -- the id of the one that it is about
+            subject TEXT,                           -- keyed hash of the person that it is about
+            detail_json TEXT NOT NULL,
+            hash BLOB NOT NULL                      -- SHA-256, as chain.py says
+        ) STRICT;
+        CREATE INDEX act_by_kind ON ledger (kind, id);
+        CREATE INDEX act_by_request ON ledger (request) WHERE request IS NOT NULL;
+
+        ALTER TABLE chain ADD COLUMN format INTEGER NOT NULL DEFAULT 1;  -- of the hashes, as chain.py says
+        ALTER TABLE chain ADD COLUMN ledger_seq INTEGER NOT NULL DEFAULT 0;  -- head of the ledger then
+        ALTER TABLE chain ADD COLUMN ledger_hash BLOB NOT NULL DEFAULT x'';
+
+        ALTER TABLE request ADD COLUMN model_id TEXT NOT NULL DEFAULT '';  -- of its card; empty: not known
+        ALTER TABLE request ADD COLUMN subject TEXT;  -- keyed hash of the person that it is about
+        CREATE INDEX request_by_subject ON request (subject) WHERE subject IS NOT NULL;
+
+        DROP VIEW prediction;
+        CREATE VIEW prediction AS
+            SELECT r.id, r.request_id, r.received_utc, r.transport, r.route, r.duration_ms, r.client,
+                   r.model_name, r.model_version, r.model_id, l.label, l.rows, l.min_confidence,
+                   l.max_confidence, r.flags, r.key_name, r.subject, r.request_json, r.response_json
+            FROM request AS r JOIN request_label AS l ON l.request = r.id WHERE r.status = 200;
+        CREATE VIEW model AS
+            SELECT substr(act_id, 7) AS model_id, recorded_utc, detail_json AS card_json
+            FROM ledger WHERE kind = 'model';
+        """,
+        state_upgrade,
+    ),
+)
