@@ -16,6 +16,17 @@ _REASON = Checked("TEXT", TypeAdapter(Annotated[str, Field(min_length=1, max_len
 Command = Callable[..., Any]
 
 
+def reader_option(command: Command) -> Command:
+    """``--by`` of a command that reads records, as ``actor``."""
+
+    @wraps(command)
+    def run(*arguments: object, by: str | None, **options: object) -> Any:
+        return command(*arguments, actor=shell_actor(by), **options)
+
+    text = "who reads; recorded; by default the name of the account"
+    return click.option("--by", type=_NAME, metavar="NAME", help=text)(run)
+
+
 def claim_options(command: Command) -> Command:
     """``--by`` and ``--reason`` of an act, as ``actor`` and ``reason``."""
 

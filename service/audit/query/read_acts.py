@@ -54,7 +54,7 @@ def read_act(
     ids: ReadIds | Iterable[int] | None,
     request_id: str | None = None,
     kind: Literal["read", "export", "backup"] = "read",
-    stage: Literal["begun", "ended"] | None = None,
+    stage: Literal["begun", "ended", "interrupted"] | None = None,
 ) -> Act:
     """The act of a read: ``of`` is the route or the command, ``request_id`` that of the HTTP request.
 
