@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -141,6 +141,10 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = None
     """File of hashed API keys, written by `python -m service.access`. Unset: no key is required."""
 
+    audit_two_keys: bool = False
+    """Whether commands that remove from the log need two different API keys with the scope privacy, each in
+    a file that `--key-file` names. Needs TABENTO_API_KEYS_FILE."""
+
     cors_origins: Origins = None
     """Origins whose pages may call the service from a browser, such as https://app.example.com, separated by
     commas; * allows any origin. Unset: none."""
@@ -155,6 +159,13 @@ class Settings(BaseSettings):
 
     access_log: bool = False
     """Whether to log a line for each request: client, method, path, status, time, id."""
+
+    @field_validator("audit_two_keys")
+    @classmethod
+    def _need_keys(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("api_keys_file") is None:
+            raise PydanticCustomError("two_keys", "it needs TABENTO_API_KEYS_FILE, which is not set")
+        return value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -25,6 +25,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- InferenceInvalid        400 INVALID_ARGUMENT
         +-- TensorInvalid           400 INVALID_ARGUMENT
         +-- KeyInvalid              401 UNAUTHENTICATED
+        |   +-- KeyExpired          401 UNAUTHENTICATED
         +-- ScopeMissing            403 PERMISSION_DENIED
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
@@ -46,6 +47,7 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
+from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
 from service.errors.refusals import (
     FAILURE_STATUSES,
     AuditUnavailable,
@@ -57,7 +59,6 @@ from service.errors.refusals import (
     HeaderInvalid,
     InferenceInvalid,
     InternalFailure,
-    KeyInvalid,
     Location,
     MediaTypeUnsupported,
     MethodNotAllowed,
@@ -68,7 +69,6 @@ from service.errors.refusals import (
     RouteUnknown,
     RowsFailed,
     RowsInvalid,
-    ScopeMissing,
     Side,
     TensorInvalid,
     TooManyRows,
@@ -110,6 +110,7 @@ __all__ = [
     "HttpUnusable",
     "InferenceInvalid",
     "InternalFailure",
+    "KeyExpired",
     "KeyInvalid",
     "KeyMisuse",
     "KeysUnusable",

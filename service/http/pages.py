@@ -8,8 +8,10 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from service.audit.act import key_actor
 from service.audit.query.history import HistoryFilters
 from service.audit.query.history_pages import HistoryPages
+from service.audit.query.read_acts import read_act
 from service.audit.write.audit_log import AuditLog
 from service.errors import Finding, QueryInvalid, RouteUnknown
 from service.http import assets
@@ -152,7 +154,18 @@ class Pages:
         )
 
     async def _history(self, request: HttpRequest) -> Reply:
-        return Reply(200, await self._history_pages.page(_filters(request)))
+        filters = _filters(request)
+        page = await self._history_pages.page(filters)
+        act = read_act(
+            key_actor(request.key.name if request.key else None),
+            of=request.route,
+            filters=filters.model_dump(mode="json", exclude_unset=True),
+            ids=page.ids,
+            request_id=request.request_id,
+        )
+        # Nothing is shown that the ledger does not state.
+        await self._audit.append_act(act, request.started + self._history_pages.deadline_s)
+        return Reply(200, page.content)
 
     async def _metrics(self, _: HttpRequest) -> Reply:
         return Reply(200, await self._metrics_page.get(), CONTENT_TYPE.encode())

@@ -15,9 +15,18 @@ from service.access.authorization import authorize
 from service.access.keyring import Keyring
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
-from service.errors import ClientGone, InternalFailure, Location, RequestError, RowsFailed
+from service.errors import (
+    ClientGone,
+    InternalFailure,
+    KeyInvalid,
+    Location,
+    RequestError,
+    RowsFailed,
+    ScopeMissing,
+)
 from service.inference.admission import Admission, Slot
 from service.inference.engine import Engine, Predictions
+from service.inference.refused_keys import RefusedKeys
 from service.inference.request import RecordedReply, Request
 from service.model.contract import Values
 from service.model.reference_profile import NO_FLAGS
@@ -83,6 +92,7 @@ class DataPlane:
         self.admission = admission
         self.keyring = keyring
         self.lineage = engine.model.lineage
+        self.refused_keys = RefusedKeys(audit)
         self._engine = engine
         self._audit = audit
         self._tally = tally
@@ -99,8 +109,13 @@ class DataPlane:
 
     def authorize(self, request: Request[Any], scope: Scope | AnyKey | None) -> None:
         """Check the request's key, if keys are required; raises KeyInvalid or ScopeMissing."""
-        if self.keyring is not None:
+        if self.keyring is None:
+            return
+        try:
             request.key = authorize(self.keyring, scope, request.headers)
+        except (KeyInvalid, ScopeMissing) as error:
+            self.refused_keys.count(request.route, int(error.status), request.transport, error.key_name)
+            raise
 
     async def predict(self, request: RequestT, codec: Codec[RequestT, ReplyT]) -> ReplyT:
         """The reply to a request for predictions, to be sent; raises ClientGone."""

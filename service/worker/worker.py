@@ -29,6 +29,7 @@ from service.telemetry.tracing import Tracing
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
 from service.worker.kills import collect_kills
+from service.worker.worker_acts import WorkerActs
 from service.worker.worker_gauges import WorkerGauges
 
 
@@ -74,6 +75,8 @@ class Worker:
         self.newer_models = NewerModels(self.tag)
         self.newer_models.watch()
         self._start_data_plane()
+        self._acts = WorkerActs(settings, self.tag, self.audit)
+        self._acts.start()
         stop = self._stop_without_drain()
         Drain(self.readiness, settings.drain_seconds).begin_on_sigterm()
         configure_loggers()
@@ -99,6 +102,7 @@ class Worker:
         self.history.close()
         self.newer_models.close()
         await self._engine.close()
+        await self._acts.stop(self.dataplane.refused_keys)
         self.audit.close()
         if self._keyring is not None:
             self._keyring.close()

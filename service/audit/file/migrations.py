@@ -155,8 +155,8 @@ MIGRATIONS = (
             act_id TEXT NOT NULL UNIQUE,            -- random; of a model, model:MODEL_ID
             recorded_utc TEXT NOT NULL,             -- when it was done
             kind TEXT NOT NULL,                     -- model, start, redaction, prune, read, key, ...
-            actor TEXT NOT NULL,                    -- name of the key, name claimed at a shell, or service
-            actor_kind TEXT NOT NULL,               -- key, shell, service
+            actor TEXT NOT NULL,                    -- name of the key, or claimed at a shell; else the kind
+            actor_kind TEXT NOT NULL,               -- key, shell, service, anonymous
             system_user TEXT,                       -- account of the process at a shell
             reason TEXT,                            -- as it was given
             request INTEGER,                        -- the id of the one that it is about

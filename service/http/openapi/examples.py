@@ -144,7 +144,7 @@ def refusals(contract: Contract, model: str) -> Mapping[type[RequestError], Requ
         QueryInvalid([Finding(("limit",), "Input should be less than or equal to 200")]),
         InferenceInvalid("it has no list of inputs"),
         KeyInvalid(),
-        ScopeMissing("robot", "read"),
+        ScopeMissing("robot", "history"),
         ModelUnknown("another", "", model, VERSION),
         BodyTooLarge(33_554_432),
         MediaTypeUnsupported("text/plain"),
