@@ -8,6 +8,7 @@ import os
 from socket import socket
 
 from service.access.keyring import read_keys
+from service.audit.file.subject_key import SubjectKey, key_path
 from service.audit.write.logfile import LogFile
 from service.errors import SettingInvalid
 from service.grpc.listening import check_certificate, claim
@@ -45,6 +46,7 @@ def prepare_service(settings: Settings) -> None:
     else:
         grpc_host = _claim_grpc(settings, "127.0.0.1")
     LogFile(settings.audit_db).close()
+    SubjectKey.read_or_create(key_path(settings.audit_subject_key_file, settings.audit_db))
     if settings.api_keys_file is not None:
         read_keys(settings.api_keys_file)
     warn_of_open_access(settings, serving and serving.host, grpc_host)
