@@ -67,10 +67,11 @@ def add_erasures(log: Path, erasures: Iterable[Erasure]) -> None:
         return
     path = erasures_path(log)
     try:
+        if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+            lines.insert(0, b"\n")  # A crash cut the last line.
         descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, PRIVATE)
         with os.fdopen(descriptor, "ab") as file:
-            # It begins with the end of a line, in case that the last one was cut by a crash.
-            file.write(b"".join([b"\n" if file.tell() else b"", *lines]))
+            file.write(b"".join(lines))
         sync(path)
         sync(path.parent)
     except OSError as error:
@@ -117,6 +118,8 @@ def stated_erasures(connection: apsw.Connection) -> Iterator[Erasure]:
     """The redactions that the ledger of a log states, and its events where an earlier version wrote them."""
     log_id: str = connection.execute("SELECT log_id FROM log").get
     for table, subject in (("ledger", "subject"), ("event", "NULL")):
+        if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).get:
+            continue  # In a log of an earlier version.
         statement = f"""
             SELECT recorded_utc, request, {subject}, detail_json FROM {table} WHERE kind = 'redaction'
             ORDER BY id

@@ -14,6 +14,7 @@ import apsw
 from service.audit.act import Actor, make_act
 from service.audit.chain import FORMAT
 from service.audit.columns import covered_by
+from service.audit.file.raw_value import fetch_all
 from service.audit.file.tail import Tail
 from service.audit.keep.erasure import PATIENCE_S, erase
 from service.audit.keep.erasures import note_erasures, note_subject_erasure
@@ -31,6 +32,9 @@ _REDACT = f"UPDATE request SET {_CLEARED}, salt = NULL, content_sha256 = ? WHERE
 _REDACTED = "SELECT count(*) FROM request WHERE request_id = ? AND salt IS NULL"
 _TARGET = "SELECT id, request_id, subject FROM request WHERE salt IS NOT NULL AND"
 _OF_REQUEST_ID = f"{_TARGET} request_id = ? ORDER BY id"
+_REDACTED_OF_SUBJECT = """
+    SELECT request FROM ledger WHERE kind = 'redaction' AND subject = ? AND request IS NOT NULL ORDER BY id
+"""
 _OF_SUBJECT = f"{_TARGET} subject = ? ORDER BY id LIMIT ?"
 
 _STEP_ROWS = 200
@@ -77,11 +81,14 @@ def redact_subject(
     while step := _redact_some(file, subject, actor, reason):
         redacted += step
         time.sleep(_PAUSE_S)
-    with file.transaction() as (_, tail):
+    with file.transaction() as (connection, tail):
         upto_id = tail.last_id
         detail: dict[str, object] = {"requests": redacted, "upto_id": upto_id}
         act = make_act("redaction", actor, detail, reason=reason, subject=subject)
         tail.add_act(act)
+        # Also those of a process that was killed before it could note them.
+        ids = [row[0] for row in fetch_all(connection, _REDACTED_OF_SUBJECT, (subject,))]
+    note_erasures(file, ids=ids)
     note_subject_erasure(file, subject, upto_id, act.recorded_utc)
     erase(file.path, patience_s)
     return redacted
@@ -128,6 +135,4 @@ def _redact_some(file: LogFile, subject: str, actor: Actor, reason: str) -> int:
         targets = [Target(*row) for row in connection.execute(_OF_SUBJECT, (subject, _STEP_ROWS))]
         require_not_held(connection, targets)
         remove_content(connection, tail, targets, actor, reason)
-    if targets:
-        note_erasures(file, ids=[target.id for target in targets])
     return len(targets)
