@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     audit_max_bytes: int | None = Field(default=None, ge=1024**2)
     """Bytes of the log in use above which its oldest requests are pruned. Unset: no limit."""
 
+    audit_subject_key_file: Path | None = None
+    """File of the key by which the identifiers of persons (header X-Subject-ID) are hashed; created if it
+    does not exist. Unset: beside the log, with `.subject-key` added to its name."""
+
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
     scikit-learn. compiled: only the compiled form; the service does not start without one."""

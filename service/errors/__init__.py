@@ -12,6 +12,8 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
     |   +-- AuditNotErased
+    |   +-- AuditHeld
+    |   +-- SubjectKeyUnusable
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -76,6 +78,7 @@ from service.errors.refusals import (
 )
 from service.errors.startup import (
     AnchorUnusable,
+    AuditHeld,
     AuditMisuse,
     AuditNotErased,
     AuditUnusable,
@@ -88,12 +91,14 @@ from service.errors.startup import (
     ModelUnusable,
     SettingInvalid,
     StartError,
+    SubjectKeyUnusable,
 )
 from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestTimeout
 
 __all__ = [
     "FAILURE_STATUSES",
     "AnchorUnusable",
+    "AuditHeld",
     "AuditMisuse",
     "AuditNotErased",
     "AuditUnavailable",
@@ -132,6 +137,7 @@ __all__ = [
     "SettingInvalid",
     "Side",
     "StartError",
+    "SubjectKeyUnusable",
     "TabentoError",
     "TensorInvalid",
     "TooManyRows",

@@ -13,10 +13,12 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from service.access.authorization import authorize
 from service.access.keyring import Keyring
+from service.audit.file.subject_key import SUBJECT_RULE, SubjectKey
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
 from service.errors import (
     ClientGone,
+    HeaderInvalid,
     InternalFailure,
     KeyInvalid,
     Location,
@@ -85,6 +87,7 @@ class DataPlane:
         *,
         deadline_ms: int,
         keyring: Keyring | None = None,
+        subject_key: SubjectKey | None = None,
         tracing: Tracing | None = None,
         logs_access: bool = False,
     ) -> None:
@@ -97,6 +100,7 @@ class DataPlane:
         self._audit = audit
         self._tally = tally
         self._deadline_ms = deadline_ms
+        self._subject_key = subject_key
         self._tracing = tracing
         self._logs_access = logs_access
 
@@ -154,8 +158,11 @@ class DataPlane:
         """The reply, once it is recorded; raises RequestError for one that is not to be recorded."""
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
+        is_subject_valid = self._identify_subject(request)
         try:
             rows, answer, rows_at, timeout_s = await codec.read(request)
+            if not is_subject_valid:
+                raise HeaderInvalid("X-Subject-ID", SUBJECT_RULE)
             if len(rows) > 1:
                 await self.admission.resize(slot, len(rows), len(request.body or b""), deadline)
             deadline = min(deadline, request.started + timeout_s)
@@ -172,6 +179,13 @@ class DataPlane:
         with request.trace.step("audit commit"):
             await self._audit.append(self._record(request, reply, predictions), deadline)
         return reply
+
+    def _identify_subject(self, request: Request[Any]) -> bool:
+        """Whether the request names no person, or one by a valid identifier, which is hashed here."""
+        if self._subject_key is None or not (identifiers := request.subject_ids):
+            return True
+        request.subject = self._subject_key.hashed(identifiers)
+        return request.subject is not None
 
     def _record(self, request: Request[Any], reply: RecordedReply, predictions: Predictions) -> AuditRecord:
         lineage = self.lineage
@@ -191,6 +205,7 @@ class DataPlane:
             predictions=list(zip(predictions.labels, predictions.confidences, strict=True)),
             flags=predictions.flags.total,
             key_name=request.key.name if request.key else None,
+            subject=request.subject,
         )
 
 

@@ -8,6 +8,7 @@ import os
 from contextlib import closing
 from socket import socket
 
+from service.audit.file.subject_key import SubjectKey, key_path
 from service.audit.write.logfile import LogFile
 from service.errors import SettingInvalid
 from service.grpc.listening import check_certificate, claim
@@ -45,6 +46,7 @@ def prepare_service(settings: Settings) -> None:
             grpc_host = _claim_grpc(settings, serving.host)
     else:
         grpc_host = _claim_grpc(settings, "127.0.0.1")
+    SubjectKey.read_or_create(key_path(settings.audit_subject_key_file, settings.audit_db))
     with closing(LogFile(settings.audit_db)) as log:
         if settings.api_keys_file is not None:
             prepare_keys(log, settings.api_keys_file)

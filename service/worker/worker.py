@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 
 from service.access.keyring import Keyring
+from service.audit.file.subject_key import SubjectKey, key_path
 from service.audit.keep.retention import Limits
 from service.audit.query.history_pages import HistoryPages
 from service.audit.write.audit_log import AuditLog
@@ -134,6 +135,9 @@ class Worker:
             self._tally,
             deadline_ms=settings.deadline_ms,
             keyring=self._keyring,
+            subject_key=SubjectKey.read_or_create(
+                key_path(settings.audit_subject_key_file, settings.audit_db)
+            ),
             tracing=self._tracing,
             logs_access=settings.access_log,
         )
