@@ -109,5 +109,5 @@ def test_without_the_switch_no_key_is_needed_and_those_that_are_shown_are_checke
 def test_the_switch_needs_a_file_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TABENTO_AUDIT_TWO_KEYS", "true")
     monkeypatch.delenv("TABENTO_API_KEYS_FILE", raising=False)
-    with pytest.raises(SettingInvalid, match="TABENTO_AUDIT_TWO_KEYS.*needs TABENTO_API_KEYS_FILE"):
+    with pytest.raises(SettingInvalid, match=r"TABENTO_AUDIT_TWO_KEYS.*needs TABENTO_API_KEYS_FILE"):
         load_settings()
