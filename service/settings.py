@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
     scikit-learn. compiled: only the compiled form; the service does not start without one."""
 
+    image_digest: str | None = Field(default=None, pattern=r"^(\S+@)?sha256:[0-9a-f]{64}$")
+    """Digest of the container image that runs, as sha256:... or NAME@sha256:...; part of the model card.
+    Unset: the card has none."""
+
     workers: int = Field(default=1, ge=1, le=256)
     """Number of worker processes; each loads the model."""
 

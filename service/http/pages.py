@@ -19,6 +19,7 @@ from service.http.http_request import JSON, Handler, HttpRequest, Reply
 from service.http.openapi import document as openapi_document
 from service.http.openapi.operations import Document
 from service.inference.readiness import WorkerReadiness
+from service.model.card import ModelCard
 from service.model.contract_view import view_of
 from service.model.newer_model import NewerModels
 from service.model.published import PublishedModel
@@ -35,6 +36,7 @@ class Pages:
     def __init__(
         self,
         model: PublishedModel,
+        card: ModelCard,
         messages: Messages,
         audit: AuditLog,
         history: HistoryPages,
@@ -47,6 +49,7 @@ class Pages:
     ) -> None:
         """Take the parts of a worker that has started, and the function that describes BentoML's API."""
         self._served = model
+        self._card = card
         self._messages = messages
         self._audit = audit
         self._history_pages = history
@@ -127,6 +130,7 @@ class Pages:
             model=model.tag,
             model_name=model.lineage.model_name,
             model_version=model.lineage.model_version,
+            model_id=self._card.model_id,
             runtime=model.predictor.name,
             audit_mode=audit.mode,
             audit_writable=audit.writable,
@@ -145,6 +149,8 @@ class Pages:
                 tag=model.tag,
                 model_name=model.lineage.model_name,
                 model_version=model.lineage.model_version,
+                model_id=self._card.model_id,
+                card=self._card,
                 classes=list(model.contract.target.classes),
                 contract=view_of(model.contract),
                 lineage=model.lineage,

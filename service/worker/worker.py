@@ -9,14 +9,17 @@ import signal
 from collections.abc import Callable
 
 from service.access.keyring import Keyring
+from service.audit.act import Act, model_act
 from service.audit.file.subject_key import SubjectKey, key_path
 from service.audit.keep.retention import Limits
+from service.audit.query.acts import refuse_other_act
 from service.audit.query.history_pages import HistoryPages
 from service.audit.write.audit_log import AuditLog
 from service.inference.admission import Admission
 from service.inference.dataplane import DataPlane
 from service.inference.engine import Engine
 from service.inference.readiness import WorkerReadiness
+from service.model.card import CardSettings, ModelCard, identity_of, make_card
 from service.model.newer_model import NewerModels
 from service.model.published import PublishedModel, load_model
 from service.settings import Settings
@@ -38,6 +41,7 @@ class Worker:
     """The parts of one worker; all but ``settings`` and ``tag`` exist after ``start``."""
 
     model: PublishedModel
+    card: ModelCard
     newer_models: NewerModels
     audit: AuditLog
     history: HistoryPages
@@ -73,6 +77,8 @@ class Worker:
             self._keyring.watch()
         self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
         self.model = load_model(self.tag, settings.runtime)
+        self.card = make_card(self.model, _card_settings(settings), settings.image_digest)
+        self._declare(model_act(self.card.model_id, self.card.content))
         self.newer_models = NewerModels(self.tag)
         self.newer_models.watch()
         self._start_data_plane()
@@ -133,6 +139,7 @@ class Worker:
             self._admission,
             self.audit,
             self._tally,
+            identity_of(self.card),
             deadline_ms=settings.deadline_ms,
             keyring=self._keyring,
             subject_key=SubjectKey.read_or_create(
@@ -141,6 +148,11 @@ class Worker:
             tracing=self._tracing,
             logs_access=settings.access_log,
         )
+
+    def _declare(self, act: Act) -> None:
+        """Have the log hold the card before the model's first record; raises AuditUnusable."""
+        refuse_other_act(self.settings.audit_db, act)
+        self.audit.declare(act)
 
     def _record_counts(self) -> dict[str, int]:
         audit = self.audit
@@ -173,3 +185,11 @@ class Worker:
         self._tally.write()  # Records also fail while the worker is idle.
         self._gauges.refresh()
         self._kills.inc(collect_kills())
+
+
+def _card_settings(settings: Settings) -> CardSettings:
+    return CardSettings(
+        runtime=settings.runtime,
+        max_batch_rows=settings.max_batch_rows,
+        max_call_rows=settings.max_call_rows,
+    )
