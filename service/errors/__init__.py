@@ -12,6 +12,8 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
     |   +-- AuditNotErased
+    |   +-- SigningKeyUnusable
+    |   +-- CheckpointRefused
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -28,8 +30,12 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- ScopeMissing            403 PERMISSION_DENIED
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
+        +-- PredictionUnknown       404 NOT_FOUND
         +-- MethodNotAllowed        405 UNIMPLEMENTED
         +-- RequestTimeout          408 DEADLINE_EXCEEDED
+        +-- ReceiptPending          409 FAILED_PRECONDITION
+        +-- ReceiptTooLarge         409 FAILED_PRECONDITION
+        +-- PredictionPruned        410 NOT_FOUND
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
@@ -46,6 +52,12 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
+from service.errors.evidence import (
+    PredictionPruned,
+    PredictionUnknown,
+    ReceiptPending,
+    ReceiptTooLarge,
+)
 from service.errors.refusals import (
     FAILURE_STATUSES,
     AuditUnavailable,
@@ -79,6 +91,7 @@ from service.errors.startup import (
     AuditMisuse,
     AuditNotErased,
     AuditUnusable,
+    CheckpointRefused,
     CompiledFormRefused,
     GrpcUnusable,
     HttpUnusable,
@@ -87,6 +100,7 @@ from service.errors.startup import (
     ModelNotPublished,
     ModelUnusable,
     SettingInvalid,
+    SigningKeyUnusable,
     StartError,
 )
 from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestTimeout
@@ -100,6 +114,7 @@ __all__ = [
     "AuditUnusable",
     "BodyMalformed",
     "BodyTooLarge",
+    "CheckpointRefused",
     "ClientGone",
     "CompiledFormRefused",
     "DeadlineExceeded",
@@ -120,7 +135,11 @@ __all__ = [
     "ModelUnknown",
     "ModelUnusable",
     "Overloaded",
+    "PredictionPruned",
+    "PredictionUnknown",
     "QueryInvalid",
+    "ReceiptPending",
+    "ReceiptTooLarge",
     "RequestError",
     "RequestMalformed",
     "RequestTimeout",
@@ -130,6 +149,7 @@ __all__ = [
     "ScopeMissing",
     "SettingInvalid",
     "Side",
+    "SigningKeyUnusable",
     "StartError",
     "TabentoError",
     "TensorInvalid",
