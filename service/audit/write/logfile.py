@@ -93,8 +93,8 @@ class LogFile:
         If it raises, it has written nothing.
         """
         entries = [self._entry(packed) for packed in group if not is_act(packed)]
-        models = {entry.values[_MODEL_ID] for entry in entries} - self._recorded_models
         with self.transaction() as (_, tail):
+            models = {entry.values[_MODEL_ID] for entry in entries} - self._recorded_models
             if gap is not None:
                 tail.add_event("gap", gap.detail())
             for act in self._acts(group, models):

@@ -64,8 +64,8 @@ def anchor(db: Path) -> Path:
     return file
 
 
-def older_log(db: Path) -> None:
-    """A log as schema 1 had it: three answers, of which one is a batch, and a refusal."""
+def empty_log(db: Path, number: int) -> apsw.Connection:
+    """An empty log of an older schema, open for writing."""
     connection = apsw.Connection(str(db))
     connection.pragma("journal_mode", "WAL")
     connection.pragma("application_id", schema.APPLICATION_ID)
@@ -73,8 +73,16 @@ def older_log(db: Path) -> None:
         """CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_utc TEXT NOT NULL)
            STRICT"""
     )
-    connection.execute("INSERT INTO migration VALUES (1, 'requests', '2026-07-01T00:00:00.000000Z')")
-    connection.execute(MIGRATIONS[0].sql)
+    for migration in MIGRATIONS[:number]:
+        applied = migration.number, migration.name, "2026-07-01T00:00:00.000000Z"
+        connection.execute("INSERT INTO migration VALUES (?, ?, ?)", applied)
+        connection.execute(migration.sql)
+    return connection
+
+
+def older_log(db: Path) -> None:
+    """A log as schema 1 had it: three answers, of which one is a batch, and a refusal."""
+    connection = empty_log(db, 1)
     for number in range(1, 5):
         received_utc = f"2026-07-04T09:00:0{number}.000000Z"
         status = 422 if number == 4 else 200

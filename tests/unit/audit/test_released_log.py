@@ -14,8 +14,10 @@ from service.audit.file.database import open_for_writing
 from service.audit.file.entry import make_entry
 from service.audit.file.tail import ChainHead, Tail
 from service.audit.prove.verify import verify
+from service.audit.query.acts import logged_acts
 from service.audit.query.reader import AuditReader
 from service.audit.write.record import pack
+from tests.support.audit.log_files import empty_log
 from tests.support.audit.logs import ANSWERED, HARD, REFUSED, write
 
 RELEASED_LOG = Path(__file__).with_name("released_log.json")
@@ -63,13 +65,14 @@ def value_from(item: Any) -> Any:
 @pytest.fixture
 def released_log(tmp_path: Path) -> Path:
     db = tmp_path / "audit.db"
-    with closing(open_for_writing(db)) as connection, connection:
+    with closing(empty_log(db, 2)) as connection, connection:
         connection.execute("DELETE FROM log")
         for table, content in json.loads(RELEASED_LOG.read_text()).items():
             columns = content["columns"]
             statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
             for row in content["rows"]:
                 connection.execute(statement, [*map(value_from, row)])
+    open_for_writing(db).close()
     return db
 
 
@@ -80,12 +83,20 @@ def test_a_log_that_a_released_version_wrote_verifies(released_log: Path) -> Non
     assert (report.chains, report.records, report.redacted, report.events, report.pruned) == (3, 7, 1, 3, 2)
 
 
+def test_the_upgrade_states_how_many_records_name_no_model(released_log: Path) -> None:
+    (act,) = logged_acts(released_log)
+
+    assert (act.kind, act.actor, act.detail) == ("upgrade", "service", {"records_of_unknown_model": 7})
+    assert {request.model_id for request in AuditReader(released_log).records()} == {""}
+    assert released_log.with_name("audit.db.v2.bak").exists()
+
+
 def test_a_log_that_a_released_version_wrote_is_continued(released_log: Path) -> None:
     write(released_log, ANSWERED, REFUSED)
 
     report = verify(released_log)
     assert (report.problems, report.chains, report.records) == ([], 4, 9)
-    assert [request.id for request in AuditReader(released_log).last_records(2)] == [13, 14]
+    assert [request.id for request in AuditReader(released_log).last_records(2)] == [14, 15]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +105,8 @@ def test_a_log_that_a_released_version_wrote_is_continued(released_log: Path) ->
         *((column, "'other'") for column in ("request_id", "received_utc", "transport", "route", "client")),
         *((column, "'other'") for column in ("model_name", "model_version", "key_name")),
         *((column, "'other'") for column in ("request_json", "response_json")),
+        ("model_id", "'0123456789abcdef'"),
+        ("subject", "'ab12'"),
         *((column, "77") for column in ("status", "duration_ms", "rows", "request_cut_bytes", "flags")),
     ],
 )
