@@ -91,6 +91,17 @@ class Settings(BaseSettings):
     """File of the key by which the identifiers of persons (header X-Subject-ID) are hashed; created if it
     does not exist. Unset: beside the log, with `.subject-key` added to its name."""
 
+    audit_checkpoint_seconds: float = Field(default=300, ge=1, le=3_600)
+    """Seconds between two checkpoints of the log. A receipt needs a checkpoint after its record."""
+
+    audit_signing_key_file: Path | None = None
+    """Private key (PEM, Ed25519) that signs the checkpoints; made if it does not exist. Unset: a file beside
+    the log."""
+
+    audit_witness: Annotated[tuple[str, ...], NoDecode] = ()
+    """Where checkpoints are kept beside the log, separated by commas: a folder, git:REPOSITORY,
+    s3://BUCKET/PREFIX or tsa:URL of a time-stamp server. Unset: nowhere, so a rebuilt log is not noticed."""
+
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
     scikit-learn. compiled: only the compiled form; the service does not start without one."""
@@ -175,7 +186,7 @@ class Settings(BaseSettings):
             raise PydanticCustomError("two_keys", "it needs TABENTO_API_KEYS_FILE, which is not set")
         return value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "audit_witness", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

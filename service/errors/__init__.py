@@ -14,6 +14,8 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- AuditNotErased
     |   +-- AuditHeld
     |   +-- SubjectKeyUnusable
+    |   +-- SigningKeyUnusable
+    |   +-- CheckpointRefused
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -31,8 +33,12 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- ScopeMissing            403 PERMISSION_DENIED
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
+        +-- PredictionUnknown       404 NOT_FOUND
         +-- MethodNotAllowed        405 UNIMPLEMENTED
         +-- RequestTimeout          408 DEADLINE_EXCEEDED
+        +-- ReceiptPending          409 FAILED_PRECONDITION
+        +-- ReceiptTooLarge         409 FAILED_PRECONDITION
+        +-- PredictionPruned        410 NOT_FOUND
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
@@ -49,6 +55,12 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
+from service.errors.evidence import (
+    PredictionPruned,
+    PredictionUnknown,
+    ReceiptPending,
+    ReceiptTooLarge,
+)
 from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
 from service.errors.refusals import (
     FAILURE_STATUSES,
@@ -82,6 +94,7 @@ from service.errors.startup import (
     AuditMisuse,
     AuditNotErased,
     AuditUnusable,
+    CheckpointRefused,
     CompiledFormRefused,
     GrpcUnusable,
     HttpUnusable,
@@ -90,6 +103,7 @@ from service.errors.startup import (
     ModelNotPublished,
     ModelUnusable,
     SettingInvalid,
+    SigningKeyUnusable,
     StartError,
     SubjectKeyUnusable,
 )
@@ -105,6 +119,7 @@ __all__ = [
     "AuditUnusable",
     "BodyMalformed",
     "BodyTooLarge",
+    "CheckpointRefused",
     "ClientGone",
     "CompiledFormRefused",
     "DeadlineExceeded",
@@ -126,7 +141,11 @@ __all__ = [
     "ModelUnknown",
     "ModelUnusable",
     "Overloaded",
+    "PredictionPruned",
+    "PredictionUnknown",
     "QueryInvalid",
+    "ReceiptPending",
+    "ReceiptTooLarge",
     "RequestError",
     "RequestMalformed",
     "RequestTimeout",
@@ -136,6 +155,7 @@ __all__ = [
     "ScopeMissing",
     "SettingInvalid",
     "Side",
+    "SigningKeyUnusable",
     "StartError",
     "SubjectKeyUnusable",
     "TabentoError",
