@@ -41,6 +41,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- RowsFailed              500 INTERNAL
         +-- InternalFailure         500 INTERNAL
         +-- AuditUnavailable        503 UNAVAILABLE
+        +-- AuditFull               503 UNAVAILABLE
         +-- DeadlineExceeded        504 DEADLINE_EXCEEDED
 
 Each error takes facts and formats its own message. ``kind`` is the stable name of a RequestError, the same
@@ -48,6 +49,7 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
+from service.errors.full_log import AuditFull
 from service.errors.refusals import (
     FAILURE_STATUSES,
     AuditUnavailable,
@@ -98,6 +100,7 @@ from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestT
 __all__ = [
     "FAILURE_STATUSES",
     "AnchorUnusable",
+    "AuditFull",
     "AuditHeld",
     "AuditMisuse",
     "AuditNotErased",
