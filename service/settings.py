@@ -99,9 +99,24 @@ class Settings(BaseSettings):
     """File of the key by which the identifiers of persons (header X-Subject-ID) are hashed; created if it
     does not exist. Unset: beside the log, with `.subject-key` added to its name."""
 
+    audit_checkpoint_seconds: float = Field(default=300, ge=1, le=3_600)
+    """Seconds between two checkpoints of the log. A receipt needs a checkpoint after its record."""
+
+    audit_signing_key_file: Path | None = None
+    """Private key (PEM, Ed25519) that signs the checkpoints; made if it does not exist. Unset: a file beside
+    the log."""
+
+    audit_witness: Annotated[tuple[str, ...], NoDecode] = ()
+    """Where checkpoints are kept beside the log, separated by commas: a folder, git:REPOSITORY,
+    s3://BUCKET/PREFIX or tsa:URL of a time-stamp server. Unset: nowhere, so a rebuilt log is not noticed."""
+
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
     scikit-learn. compiled: only the compiled form; the service does not start without one."""
+
+    image_digest: str | None = Field(default=None, pattern=r"^(\S+@)?sha256:[0-9a-f]{64}$")
+    """Digest of the container image that runs, as sha256:... or NAME@sha256:...; part of the model card.
+    Unset: the card has none."""
 
     workers: int = Field(default=1, ge=1, le=256)
     """Number of worker processes; each loads the model."""
@@ -153,6 +168,10 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = None
     """File of hashed API keys, written by `python -m service.access`. Unset: no key is required."""
 
+    audit_two_keys: bool = False
+    """Whether commands that remove from the log need two different API keys with the scope privacy, each in
+    a file that `--key-file` names. Needs TABENTO_API_KEYS_FILE."""
+
     cors_origins: Origins = None
     """Origins whose pages may call the service from a browser, such as https://app.example.com, separated by
     commas; * allows any origin. Unset: none."""
@@ -181,7 +200,14 @@ class Settings(BaseSettings):
             )
         return floor
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("audit_two_keys")
+    @classmethod
+    def _need_keys(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("api_keys_file") is None:
+            raise PydanticCustomError("two_keys", "it needs TABENTO_API_KEYS_FILE, which is not set")
+        return value
+
+    @field_validator("trusted_proxies", "audit_witness", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -14,6 +14,8 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- AuditNotErased
     |   +-- AuditHeld
     |   +-- SubjectKeyUnusable
+    |   +-- SigningKeyUnusable
+    |   +-- CheckpointRefused
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -27,11 +29,16 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- InferenceInvalid        400 INVALID_ARGUMENT
         +-- TensorInvalid           400 INVALID_ARGUMENT
         +-- KeyInvalid              401 UNAUTHENTICATED
+        |   +-- KeyExpired          401 UNAUTHENTICATED
         +-- ScopeMissing            403 PERMISSION_DENIED
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
+        +-- PredictionUnknown       404 NOT_FOUND
         +-- MethodNotAllowed        405 UNIMPLEMENTED
         +-- RequestTimeout          408 DEADLINE_EXCEEDED
+        +-- ReceiptPending          409 FAILED_PRECONDITION
+        +-- ReceiptTooLarge         409 FAILED_PRECONDITION
+        +-- PredictionPruned        410 NOT_FOUND
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
@@ -49,7 +56,14 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
+from service.errors.evidence import (
+    PredictionPruned,
+    PredictionUnknown,
+    ReceiptPending,
+    ReceiptTooLarge,
+)
 from service.errors.full_log import AuditFull
+from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
 from service.errors.refusals import (
     FAILURE_STATUSES,
     AuditUnavailable,
@@ -61,7 +75,6 @@ from service.errors.refusals import (
     HeaderInvalid,
     InferenceInvalid,
     InternalFailure,
-    KeyInvalid,
     Location,
     MediaTypeUnsupported,
     MethodNotAllowed,
@@ -72,7 +85,6 @@ from service.errors.refusals import (
     RouteUnknown,
     RowsFailed,
     RowsInvalid,
-    ScopeMissing,
     Side,
     TensorInvalid,
     TooManyRows,
@@ -84,6 +96,7 @@ from service.errors.startup import (
     AuditMisuse,
     AuditNotErased,
     AuditUnusable,
+    CheckpointRefused,
     CompiledFormRefused,
     GrpcUnusable,
     HttpUnusable,
@@ -92,6 +105,7 @@ from service.errors.startup import (
     ModelNotPublished,
     ModelUnusable,
     SettingInvalid,
+    SigningKeyUnusable,
     StartError,
     SubjectKeyUnusable,
 )
@@ -108,6 +122,7 @@ __all__ = [
     "AuditUnusable",
     "BodyMalformed",
     "BodyTooLarge",
+    "CheckpointRefused",
     "ClientGone",
     "CompiledFormRefused",
     "DeadlineExceeded",
@@ -118,6 +133,7 @@ __all__ = [
     "HttpUnusable",
     "InferenceInvalid",
     "InternalFailure",
+    "KeyExpired",
     "KeyInvalid",
     "KeyMisuse",
     "KeysUnusable",
@@ -128,7 +144,11 @@ __all__ = [
     "ModelUnknown",
     "ModelUnusable",
     "Overloaded",
+    "PredictionPruned",
+    "PredictionUnknown",
     "QueryInvalid",
+    "ReceiptPending",
+    "ReceiptTooLarge",
     "RequestError",
     "RequestMalformed",
     "RequestTimeout",
@@ -138,6 +158,7 @@ __all__ = [
     "ScopeMissing",
     "SettingInvalid",
     "Side",
+    "SigningKeyUnusable",
     "StartError",
     "SubjectKeyUnusable",
     "TabentoError",

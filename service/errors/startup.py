@@ -105,6 +105,27 @@ class SubjectKeyUnusable(StartError):
         )
 
 
+class SigningKeyUnusable(StartError):
+    """The key that signs the checkpoints of the audit log cannot be read or made."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"The signing key {path} cannot be used: {reason}. Set TABENTO_AUDIT_SIGNING_KEY_FILE to another "
+            "file; a new key is made if there is none."
+        )
+
+
+class CheckpointRefused(StartError):
+    """The audit log contradicts an earlier checkpoint, so no new one is signed."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"No checkpoint of the audit log {path} is signed: {reason}. Run `python -m service.audit "
+            "verify`; for a log that was restored, keep the old witness and set TABENTO_AUDIT_WITNESS to a "
+            "new one."
+        )
+
+
 class KeysUnusable(StartError):
     """The file of API keys cannot be read or written."""
 

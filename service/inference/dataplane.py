@@ -23,14 +23,18 @@ from service.errors import (
     ClientGone,
     HeaderInvalid,
     InternalFailure,
+    KeyInvalid,
     Location,
     RequestError,
     RowsFailed,
+    ScopeMissing,
 )
 from service.inference.admission import Admission, Slot
 from service.inference.engine import Engine, Predictions
+from service.inference.refused_keys import RefusedKeys
 from service.inference.request import RecordedReply, Request
 from service.model.contract import Values
+from service.model.model_id import ModelIdentity
 from service.model.reference_profile import NO_FLAGS
 from service.routes import AnyKey, Scope
 from service.telemetry.tally import Tally
@@ -84,6 +88,7 @@ class DataPlane:
         admission: Admission,
         audit: AuditLog,
         tally: Tally,
+        identity: ModelIdentity,
         *,
         deadline_ms: int,
         keyring: Keyring | None = None,
@@ -95,7 +100,8 @@ class DataPlane:
         """Take the parts of a worker that has started; without a keyring no key is required."""
         self.admission = admission
         self.keyring = keyring
-        self.lineage = engine.model.lineage
+        self.refused_keys = RefusedKeys(audit)
+        self.identity = identity
         self._engine = engine
         self._audit = audit
         self._tally = tally
@@ -114,8 +120,13 @@ class DataPlane:
 
     def authorize(self, request: Request[Any], scope: Scope | AnyKey | None) -> None:
         """Check the request's key, if keys are required; raises KeyInvalid or ScopeMissing."""
-        if self.keyring is not None:
+        if self.keyring is None:
+            return
+        try:
             request.key = authorize(self.keyring, scope, request.headers)
+        except (KeyInvalid, ScopeMissing) as error:
+            self.refused_keys.count(request.route, int(error.status), request.transport, error.key_name)
+            raise
 
     async def predict(self, request: RequestT, codec: Codec[RequestT, ReplyT]) -> ReplyT:
         """The reply to a request for predictions, to be sent; raises ClientGone."""
@@ -189,7 +200,7 @@ class DataPlane:
         return request.subject is not None
 
     def _record(self, request: Request[Any], reply: RecordedReply, predictions: Predictions) -> AuditRecord:
-        lineage = self.lineage
+        identity = self.identity
         return AuditRecord(
             request_id=request.request_id,
             received_utc=request.received_utc,
@@ -198,14 +209,15 @@ class DataPlane:
             status=int(reply.status),
             duration_ms=request.seconds * 1e3,
             client=request.client,
-            model_name=lineage.model_name,
-            model_version=lineage.model_version,
+            model_name=identity.model_name,
+            model_version=identity.model_version,
             rows=len(predictions.labels),
             request=request.body or b"",
             response=reply.body,
             predictions=list(zip(predictions.labels, predictions.confidences, strict=True)),
             flags=predictions.flags.total,
             key_name=request.key.name if request.key else None,
+            model_id=identity.model_id,
             subject=request.subject,
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from service.audit.act import Actor
+from service.audit.commands.actors import reader_option
 from service.audit.commands.command_group import (
     AMOUNT,
     FILE,
@@ -19,6 +20,7 @@ from service.audit.commands.command_group import (
     write_line,
     writing,
 )
+from service.audit.commands.recorded_reads import recorded
 from service.audit.file.backup import back_up
 from service.audit.keep.clock import Clock
 from service.audit.keep.erasure import erase
@@ -135,11 +137,13 @@ def redact(db: Path, request_id: str, actor: Actor, reason: str, wait: float) ->
 
 @audit.command
 @click.argument("file", type=FILE)
+@reader_option
 @pass_db
-def backup(db: Path, file: Path) -> None:
+def backup(db: Path, file: Path, actor: Actor) -> None:
     """Copy the log to a new FILE, while it is written."""
     if file.exists():
         raise AuditMisuse(f"{file} exists already, and a backup replaces nothing")
-    with reading(db) as connection:
+    filters = {"file": str(file.absolute())}
+    with recorded(db, actor, "backup", of="backup", filters=filters), reading(db) as connection:
         back_up(connection, file)
     write_line(str(file))

@@ -11,6 +11,9 @@ What is written next reuses the free pages, so a log at its limit keeps its leng
 to the file system: that would move pages in the transactions that requests wait for, only to let the file
 grow again. By size, requests are removed one at a time, and no more than necessary.
 
+The hashes of what is removed stay until they are folded into the tree (tree/fold.py), so that proofs of other
+entries still work.
+
 The order of the log decides what is too old (age.py), by a clock that is trusted (clock.py).
 """
 
@@ -37,6 +40,8 @@ _TURN_S = 10
 """How long a worker leaves pruning to the worker that pruned last."""
 
 _EVENTS = "SELECT chain, max(seq), hash FROM event WHERE id <= ? GROUP BY chain"
+_KEEP_LEAF = "INSERT INTO pruned_leaf VALUES (?, ?)"
+_KEEP_EVENT_LEAVES = "INSERT INTO pruned_leaf SELECT id, hash FROM event WHERE id <= ?"
 _PAGES = "PRAGMA page_count"
 _FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
@@ -219,6 +224,7 @@ def _remove(
     before, removed, facet_ids = used_bytes(connection), [], set()
     for request in oldest:
         facet_ids |= remove_labels_of(connection, request.id)
+        connection.execute(_KEEP_LEAF, (request.id, request.hash))
         connection.execute("DELETE FROM request WHERE id = ?", (request.id,))
         removed.append(request)
         used = _used_pages(connection) * page_bytes
@@ -239,4 +245,5 @@ def _advance_bases(connection: apsw.Connection, removed: list[_OldRequest]) -> N
         bases[chain] = max(bases.get(chain, (0, b"")), (seq, hash_))
     for chain, base in bases.items():
         connection.execute("UPDATE chain SET base_seq = ?, base_hash = ? WHERE id = ?", (*base, chain))
+    connection.execute(_KEEP_EVENT_LEAVES, (upto,))
     connection.execute("DELETE FROM event WHERE id <= ?", (upto,))
