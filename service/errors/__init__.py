@@ -48,6 +48,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- RowsFailed              500 INTERNAL
         +-- InternalFailure         500 INTERNAL
         +-- AuditUnavailable        503 UNAVAILABLE
+        +-- AuditFull               503 UNAVAILABLE
         +-- DeadlineExceeded        504 DEADLINE_EXCEEDED
 
 Each error takes facts and formats its own message. ``kind`` is the stable name of a RequestError, the same
@@ -61,6 +62,7 @@ from service.errors.evidence import (
     ReceiptPending,
     ReceiptTooLarge,
 )
+from service.errors.full_log import AuditFull
 from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
 from service.errors.refusals import (
     FAILURE_STATUSES,
@@ -112,6 +114,7 @@ from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestT
 __all__ = [
     "FAILURE_STATUSES",
     "AnchorUnusable",
+    "AuditFull",
     "AuditHeld",
     "AuditMisuse",
     "AuditNotErased",

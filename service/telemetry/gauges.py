@@ -36,6 +36,12 @@ class Gauges:
         self.audit_writable = gauge("tabento_audit_writable", writable, multiprocess_mode="livemin")
         lag = "Seconds that the oldest uncommitted audit record has waited."
         self.audit_lag = gauge("tabento_audit_lag_seconds", lag, multiprocess_mode="livemax")
+        held = "1 while a hold keeps requests in the audit log that are over its limits."
+        self.audit_held = gauge("tabento_audit_held", held, multiprocess_mode="livemax")
+        full = "1 while the audit log is full: over its size limit, with all requests below the floor of age."
+        self.audit_full = gauge("tabento_audit_full", full, multiprocess_mode="livemax")
+        share = "Estimated share of the audit log's size limit that requests below the floor of age take."
+        self.audit_floor_share = gauge("tabento_audit_floor_ratio", share, multiprocess_mode="livemax")
         size = "Size of the audit log, including its write-ahead log."
         self.audit_bytes = gauge("tabento_audit_log_bytes", size, multiprocess_mode="livemostrecent")
         free = "Free space on the disk of the audit log."
@@ -53,6 +59,12 @@ class Gauges:
         self.single_rows.set(single_rows)
         self.audit_writable.set(audit_writable)
         self.audit_lag.set(audit_lag_s)
+
+    def set_retention(self, *, is_held: bool, is_full: bool, floor_share: float) -> None:
+        """Set what keeps retention from removing."""
+        self.audit_held.set(is_held)
+        self.audit_full.set(is_full)
+        self.audit_floor_share.set(floor_share)
 
     def set_disk(self, *, log_bytes: int, free_bytes: int) -> None:
         """Set the size of the log and the free space on its disk."""

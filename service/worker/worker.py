@@ -70,7 +70,9 @@ class Worker:
             mode=settings.audit_mode,
             sync=settings.audit_sync,
             queue_limit=settings.audit_queue_records,
-            limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
+            limits=Limits(
+                settings.audit_keep_days, settings.audit_max_bytes, settings.audit_keep_at_least_days
+            ),
         )
         self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         if self._keyring is not None:
@@ -142,6 +144,7 @@ class Worker:
             identity_of(self.card),
             deadline_ms=settings.deadline_ms,
             keyring=self._keyring,
+            refused_bodies=settings.audit_refused_bodies,
             subject_key=SubjectKey.read_or_create(
                 key_path(settings.audit_subject_key_file, settings.audit_db)
             ),

@@ -29,6 +29,12 @@ class WorkerGauges:
             audit_writable=audit.writable,
             audit_lag_s=self._lag.seconds(settled + audit.queued, settled, monotonic()),
         )
+        retention = audit.retention
+        self._gauges.set_retention(
+            is_held=retention.hold is not None,
+            is_full=retention.is_full,
+            floor_share=retention.floor_share,
+        )
 
     def measure_disk(self) -> None:
         """Set the size of the log and the free space. It reads the file system, so it runs in a thread."""
