@@ -12,6 +12,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
     |   +-- AuditNotErased
+    |   +-- ReplayFailed
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -86,6 +87,7 @@ from service.errors.startup import (
     KeysUnusable,
     ModelNotPublished,
     ModelUnusable,
+    ReplayFailed,
     SettingInvalid,
     StartError,
 )
@@ -121,6 +123,7 @@ __all__ = [
     "ModelUnusable",
     "Overloaded",
     "QueryInvalid",
+    "ReplayFailed",
     "RequestError",
     "RequestMalformed",
     "RequestTimeout",
