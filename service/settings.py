@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     audit_max_bytes: int | None = Field(default=None, ge=1024**2)
     """Bytes of the log in use above which its oldest requests are pruned. Unset: no limit."""
 
+    replay_sample: int = Field(default=1_000, ge=0, le=1_000_000)
+    """Number of the last day's records that are performed again each night and compared; 0 disables it."""
+
+    replay_hour: int = Field(default=3, ge=0, le=23)
+    """Hour of the day, UTC, within which the nightly replay starts."""
+
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
     scikit-learn. compiled: only the compiled form; the service does not start without one."""

@@ -10,7 +10,6 @@ from pydantic_core import to_json
 
 from service.audit.columns import BodyValue
 from service.audit.file.database import errors_as_unusable, open_for_reading
-from service.audit.file.kept_body import length_bytes
 
 _CHUNK_BYTES = 16 * 1024**2
 """Bytes of bodies after which a chunk of records ends."""
@@ -134,7 +133,7 @@ class RecordedLog:
             for row in cursor.execute(statement, values):
                 record = Recorded._make(row)
                 chunk.append(record)
-                size += length_bytes(record.request) + length_bytes(record.response)
+                size += len(record.request) + len(record.response)  # Characters or bytes.
                 if size >= _CHUNK_BYTES:
                     break
         return chunk

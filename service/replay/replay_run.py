@@ -36,7 +36,14 @@ class Task(NamedTuple):
 class Replay:
     """A replay of chosen records of a log. Read ``parts``; then ``counts`` and ``models`` are complete."""
 
-    def __init__(self, task: Task, *, processes: int = 1, until: float = float("inf")) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        processes: int = 1,
+        until: float = float("inf"),
+        part_records: int = PART_RECORDS,
+    ) -> None:
         """Take the number of processes, and when to stop by the clock ``time.monotonic``."""
         self.counts: Counter[Verdict] = Counter()
         self.models: dict[str, ModelNote] = {}
@@ -47,13 +54,14 @@ class Replay:
         self._task = task
         self._processes = processes
         self._until = until
+        self._part_records = part_records
 
     def outcomes(self, choice: Choice) -> Iterator[Outcome]:
         """The outcomes of the records, oldest first; without the expected ones unless the task wants all.
 
         Raises AuditUnusable, or ReplayFailed if a process ended.
         """
-        parts = _parts_of(choice)
+        parts = _parts_of(choice, self._part_records)
         many = len(parts) > 1 and self._processes > 1
         for part in self._in_processes(parts) if many else self._in_this_process(parts):
             self.counts += part.counts
@@ -122,8 +130,8 @@ def _perform(choice: Choice) -> Part:
     return _work.perform(choice)
 
 
-def _parts_of(choice: Choice) -> list[Choice]:
+def _parts_of(choice: Choice, records: int) -> list[Choice]:
     if isinstance(choice, IdRange):
-        starts = range(choice.after, choice.upto, PART_RECORDS)
-        return [IdRange(start, min(start + PART_RECORDS, choice.upto)) for start in starts]
-    return [choice[start : start + PART_RECORDS] for start in range(0, len(choice), PART_RECORDS)]
+        starts = range(choice.after, choice.upto, records)
+        return [IdRange(start, min(start + records, choice.upto)) for start in starts]
+    return [choice[start : start + records] for start in range(0, len(choice), records)]

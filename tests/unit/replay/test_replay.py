@@ -12,6 +12,9 @@ from bentoml._internal.models import ModelStore
 
 from service.audit.file.database import open_for_reading
 from service.model.published import ESTIMATOR_FILE
+from service.replay.recorded import IdRange
+from service.replay.replay_run import Replay, Task
+from service.replay.verdict import Verdict
 from tests.support.audit.log_files import statements
 from tests.support.audit.logs import ADA, ANSWERED, command, write
 from tests.support.iris_rows import SETOSA, VIRGINICA
@@ -180,6 +183,19 @@ def test_a_sample_is_drawn_again_with_its_seed(db: Path, publish_picky: Publish)
     assert len(first) == 10
     assert first == again != other
     assert "10 records replayed: 10 same bits (seed " in replayed(db, "--sample", 10).stdout
+
+
+def test_two_processes_share_a_long_log(db: Path, store: ModelStore, stores: dict[str, str]) -> None:
+    assert store is not None
+    RecordedModel(publish_compiled()).record(db, [SETOSA, VIRGINICA] * 20)
+    statements(db, "UPDATE request SET status = 400 WHERE id = 7")
+    task = Task(db, "", (), wants_all=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENTOML_HOME", stores["BENTOML_HOME"])
+        run = Replay(task, processes=2, part_records=8)
+        assert [outcome.id for outcome in run.outcomes(IdRange(0, 41))] == [7]
+    assert run.counts == {Verdict.SAME_BITS: 39, Verdict.DIFFERENT: 1}
+    assert [note.missing for note in run.models.values()] == [None]
 
 
 def test_only_records_from_a_time_on_are_replayed(db: Path, publish_picky: Publish) -> None:
