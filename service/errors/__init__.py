@@ -16,6 +16,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- SubjectKeyUnusable
     |   +-- SigningKeyUnusable
     |   +-- CheckpointRefused
+    |   +-- ReplayFailed
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -104,6 +105,7 @@ from service.errors.startup import (
     KeysUnusable,
     ModelNotPublished,
     ModelUnusable,
+    ReplayFailed,
     SettingInvalid,
     SigningKeyUnusable,
     StartError,
@@ -149,6 +151,7 @@ __all__ = [
     "QueryInvalid",
     "ReceiptPending",
     "ReceiptTooLarge",
+    "ReplayFailed",
     "RequestError",
     "RequestMalformed",
     "RequestTimeout",
