@@ -100,7 +100,7 @@ class TabularClassifier:
                 self.grpc = await GrpcServer.start(
                     worker.dataplane,
                     worker.readiness,
-                    ServedModel(worker.model),
+                    ServedModel(worker.model, worker.card.model_id),
                     settings,
                     longest_message_bytes=messages.longest_message_bytes,
                 )
@@ -130,6 +130,7 @@ def http() -> Serving:
     limit_bytes = settings.body_limit_bytes
     pages = Pages(
         model,
+        worker.card,
         messages,
         worker.audit,
         worker.history,
@@ -139,7 +140,7 @@ def http() -> Serving:
         requires_keys=settings.api_keys_file is not None,
         schema=TabularClassifier.schema,  # type: ignore[attr-defined]
     )
-    v2 = V2Routes(dataplane, messages, ServedModel(model), readiness, limit_bytes)
+    v2 = V2Routes(dataplane, messages, ServedModel(model, worker.card.model_id), readiness, limit_bytes)
     native = native_handlers(dataplane, messages, limit_bytes)
     return Serving(dataplane, readiness, {**native, **v2.handlers, **pages.handlers})
 

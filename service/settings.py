@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -98,9 +98,17 @@ class Settings(BaseSettings):
     """Where checkpoints are kept beside the log, separated by commas: a folder, git:REPOSITORY,
     s3://BUCKET/PREFIX or tsa:URL of a time-stamp server. Unset: nowhere, so a rebuilt log is not noticed."""
 
+    audit_subject_key_file: Path | None = None
+    """File of the key by which the identifiers of persons (header X-Subject-ID) are hashed; created if it
+    does not exist. Unset: beside the log, with `.subject-key` added to its name."""
+
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
     scikit-learn. compiled: only the compiled form; the service does not start without one."""
+
+    image_digest: str | None = Field(default=None, pattern=r"^(\S+@)?sha256:[0-9a-f]{64}$")
+    """Digest of the container image that runs, as sha256:... or NAME@sha256:...; part of the model card.
+    Unset: the card has none."""
 
     workers: int = Field(default=1, ge=1, le=256)
     """Number of worker processes; each loads the model."""
@@ -152,6 +160,10 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = None
     """File of hashed API keys, written by `python -m service.access`. Unset: no key is required."""
 
+    audit_two_keys: bool = False
+    """Whether commands that remove from the log need two different API keys with the scope privacy, each in
+    a file that `--key-file` names. Needs TABENTO_API_KEYS_FILE."""
+
     cors_origins: Origins = None
     """Origins whose pages may call the service from a browser, such as https://app.example.com, separated by
     commas; * allows any origin. Unset: none."""
@@ -166,6 +178,13 @@ class Settings(BaseSettings):
 
     access_log: bool = False
     """Whether to log a line for each request: client, method, path, status, time, id."""
+
+    @field_validator("audit_two_keys")
+    @classmethod
+    def _need_keys(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("api_keys_file") is None:
+            raise PydanticCustomError("two_keys", "it needs TABENTO_API_KEYS_FILE, which is not set")
+        return value
 
     @field_validator("trusted_proxies", "audit_witness", mode="before")
     @classmethod

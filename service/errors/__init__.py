@@ -14,6 +14,8 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- AuditNotErased
     |   +-- SigningKeyUnusable
     |   +-- CheckpointRefused
+    |   +-- AuditHeld
+    |   +-- SubjectKeyUnusable
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -27,6 +29,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- InferenceInvalid        400 INVALID_ARGUMENT
         +-- TensorInvalid           400 INVALID_ARGUMENT
         +-- KeyInvalid              401 UNAUTHENTICATED
+        |   +-- KeyExpired          401 UNAUTHENTICATED
         +-- ScopeMissing            403 PERMISSION_DENIED
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
@@ -58,6 +61,7 @@ from service.errors.evidence import (
     ReceiptPending,
     ReceiptTooLarge,
 )
+from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
 from service.errors.refusals import (
     FAILURE_STATUSES,
     AuditUnavailable,
@@ -69,7 +73,6 @@ from service.errors.refusals import (
     HeaderInvalid,
     InferenceInvalid,
     InternalFailure,
-    KeyInvalid,
     Location,
     MediaTypeUnsupported,
     MethodNotAllowed,
@@ -80,7 +83,6 @@ from service.errors.refusals import (
     RouteUnknown,
     RowsFailed,
     RowsInvalid,
-    ScopeMissing,
     Side,
     TensorInvalid,
     TooManyRows,
@@ -88,6 +90,7 @@ from service.errors.refusals import (
 )
 from service.errors.startup import (
     AnchorUnusable,
+    AuditHeld,
     AuditMisuse,
     AuditNotErased,
     AuditUnusable,
@@ -102,12 +105,14 @@ from service.errors.startup import (
     SettingInvalid,
     SigningKeyUnusable,
     StartError,
+    SubjectKeyUnusable,
 )
 from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestTimeout
 
 __all__ = [
     "FAILURE_STATUSES",
     "AnchorUnusable",
+    "AuditHeld",
     "AuditMisuse",
     "AuditNotErased",
     "AuditUnavailable",
@@ -125,6 +130,7 @@ __all__ = [
     "HttpUnusable",
     "InferenceInvalid",
     "InternalFailure",
+    "KeyExpired",
     "KeyInvalid",
     "KeyMisuse",
     "KeysUnusable",
@@ -151,6 +157,7 @@ __all__ = [
     "Side",
     "SigningKeyUnusable",
     "StartError",
+    "SubjectKeyUnusable",
     "TabentoError",
     "TensorInvalid",
     "TooManyRows",

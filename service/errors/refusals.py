@@ -127,26 +127,6 @@ class TensorInvalid(RequestError):
         super().__init__(f"{side} {shortened(name)} {reason}.")
 
 
-class KeyInvalid(RequestError):
-    """The request requires a valid API key and has none."""
-
-    status, kind = HTTPStatus.UNAUTHORIZED, "key-invalid"
-    recorded = False
-
-    def __init__(self) -> None:
-        super().__init__("A valid API key is required: `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
-
-
-class ScopeMissing(RequestError):
-    """The request's API key does not have the scope that the route requires."""
-
-    status, kind = HTTPStatus.FORBIDDEN, "scope-missing"
-    recorded = False
-
-    def __init__(self, name: str, scope: str) -> None:
-        super().__init__(f"The API key {name!r} has no scope {scope!r}.")
-
-
 class RouteUnknown(RequestError):
     """The path is not a route."""
 

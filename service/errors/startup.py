@@ -106,6 +106,26 @@ class CheckpointRefused(StartError):
         )
 
 
+class AuditHeld(StartError):
+    """Requests that are to be removed from the audit log are held."""
+
+    def __init__(self, what: str, hold: str) -> None:
+        super().__init__(
+            f"{what}: {hold}. Release the hold first, with `python -m service.audit subject release` or "
+            "`python -m service.audit hold-release`."
+        )
+
+
+class SubjectKeyUnusable(StartError):
+    """The key by which identifiers of persons are hashed cannot be read or created."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"The key {path} of the persons in the audit log cannot be used: {reason.rstrip('.')}. Put the "
+            "key back from its backup, or set TABENTO_AUDIT_SUBJECT_KEY_FILE to another path."
+        )
+
+
 class KeysUnusable(StartError):
     """The file of API keys cannot be read or written."""
 

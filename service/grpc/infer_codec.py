@@ -19,7 +19,7 @@ from service.inference.engine import Predictions
 from service.model.contract import Values as RowValues
 from service.oip.inputs import Got, Inputs
 from service.oip.json_body import refuse_unserved, timeout_s
-from service.oip.outputs import NAMES, Outputs, OutputTensor, flag_parameters
+from service.oip.outputs import MODEL_ID, NAMES, Outputs, OutputTensor, flag_parameters
 from service.oip.served_model import ServedModel
 from service.system.steps import Steps, finish_in_steps
 from service.wire.datatypes import BYTES, Datatype
@@ -147,6 +147,7 @@ class GrpcCodec:
 
     def _described_by(self, tensors: Iterable[OutputTensor]) -> Any:
         response = self._response(model_name=self._model.name, model_version=self._model.version)
+        response.parameters[MODEL_ID].string_param = self._model.model_id
         for tensor in tensors:
             response.outputs.add(name=tensor.name, datatype=tensor.datatype.name, shape=tensor.shape)
         return response

@@ -7,7 +7,7 @@ from service.errors import Location
 from service.http.http_request import Handler, HttpRequest, Reply
 from service.inference.dataplane import DataPlane, ParsedRequest
 from service.inference.engine import Predictions
-from service.model.published import Lineage
+from service.model.model_id import ModelIdentity
 from service.native.messages import Messages, Parsed
 from service.system.steps import finish_in_steps
 
@@ -18,14 +18,14 @@ class NativeCodec:
     def __init__(
         self,
         messages: Messages,
-        lineage: Lineage,
+        model: ModelIdentity,
         parse: Callable[[bytes], Parsed],
         *,
         limit_bytes: int,
         rows_at: Location | None = None,
     ) -> None:
         self._messages = messages
-        self._lineage = lineage
+        self._model = model
         self._parse = parse
         self._limit_bytes = limit_bytes
         self._rows_at = rows_at
@@ -43,7 +43,7 @@ class NativeCodec:
     def _answer(self, request: HttpRequest, predictions: Predictions) -> Reply:
         body = self._messages.answer_json(
             predictions,
-            self._lineage,
+            self._model,
             request_id=request.request_id,
             timestamp=request.received_utc,
             processing_time_ms=int(request.seconds * 1e6) / 1e3,
@@ -56,13 +56,13 @@ def native_handlers(dataplane: DataPlane, messages: Messages, body_limit_bytes: 
     # A body longer than the longest valid one is rejected unread.
     row = NativeCodec(
         messages,
-        dataplane.lineage,
+        dataplane.identity,
         messages.parse_row,
         limit_bytes=min(body_limit_bytes, messages.longest_row_bytes),
     )
     batch = NativeCodec(
         messages,
-        dataplane.lineage,
+        dataplane.identity,
         messages.parse_batch,
         limit_bytes=min(body_limit_bytes, messages.longest_batch_bytes),
         rows_at=("instances",),

@@ -8,8 +8,10 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from service.audit.act import key_actor
 from service.audit.query.history import HistoryFilters
 from service.audit.query.history_pages import HistoryPages
+from service.audit.query.read_acts import read_act
 from service.audit.write.audit_log import AuditLog
 from service.errors import Finding, QueryInvalid, RouteUnknown
 from service.http import assets
@@ -17,6 +19,7 @@ from service.http.http_request import JSON, Handler, HttpRequest, Reply
 from service.http.openapi import document as openapi_document
 from service.http.openapi.operations import Document
 from service.inference.readiness import WorkerReadiness
+from service.model.card import ModelCard
 from service.model.contract_view import view_of
 from service.model.newer_model import NewerModels
 from service.model.published import PublishedModel
@@ -33,6 +36,7 @@ class Pages:
     def __init__(
         self,
         model: PublishedModel,
+        card: ModelCard,
         messages: Messages,
         audit: AuditLog,
         history: HistoryPages,
@@ -45,6 +49,7 @@ class Pages:
     ) -> None:
         """Take the parts of a worker that has started, and the function that describes BentoML's API."""
         self._served = model
+        self._card = card
         self._messages = messages
         self._audit = audit
         self._history_pages = history
@@ -125,6 +130,7 @@ class Pages:
             model=model.tag,
             model_name=model.lineage.model_name,
             model_version=model.lineage.model_version,
+            model_id=self._card.model_id,
             runtime=model.predictor.name,
             audit_mode=audit.mode,
             audit_writable=audit.writable,
@@ -143,6 +149,8 @@ class Pages:
                 tag=model.tag,
                 model_name=model.lineage.model_name,
                 model_version=model.lineage.model_version,
+                model_id=self._card.model_id,
+                card=self._card,
                 classes=list(model.contract.target.classes),
                 contract=view_of(model.contract),
                 lineage=model.lineage,
@@ -152,7 +160,18 @@ class Pages:
         )
 
     async def _history(self, request: HttpRequest) -> Reply:
-        return Reply(200, await self._history_pages.page(_filters(request)))
+        filters = _filters(request)
+        page = await self._history_pages.page(filters)
+        act = read_act(
+            key_actor(request.key.name if request.key else None),
+            of=request.route,
+            filters=filters.model_dump(mode="json", exclude_unset=True),
+            ids=page.ids,
+            request_id=request.request_id,
+        )
+        # Nothing is shown that the ledger does not state.
+        await self._audit.append_act(act, request.started + self._history_pages.deadline_s)
+        return Reply(200, page.content)
 
     async def _metrics(self, _: HttpRequest) -> Reply:
         return Reply(200, await self._metrics_page.get(), CONTENT_TYPE.encode())

@@ -93,7 +93,7 @@ def resolve_tag(tag: str) -> str:
     it deletes or imports one. So if it names the newest, and that was not champion when it was published, the
     newest that was is taken, if there is one.
     """
-    found = _get(tag)
+    found = stored_model(tag)
     if (":" not in tag or tag.endswith(":latest")) and not was_champion(found):
         stored = sorted(bentoml.models.list(found.tag.name), key=lambda each: each.info.creation_time)
         champions = [each for each in stored if was_champion(each)]
@@ -113,7 +113,7 @@ def read_contract(tag: str) -> Contract:
 
     Raises ModelNotPublished if the store has no such model, ModelUnusable if its contract cannot be read.
     """
-    return _read_contract(_get(tag))
+    return _read_contract(stored_model(tag))
 
 
 def load_model(tag: str, runtime: Runtime = "auto") -> PublishedModel:
@@ -123,7 +123,7 @@ def load_model(tag: str, runtime: Runtime = "auto") -> PublishedModel:
     reproduce its golden probabilities; CompiledFormRefused if the runtime requires the compiled form, which
     was not accepted.
     """
-    return load_stored(_get(tag), runtime)
+    return load_stored(stored_model(tag), runtime)
 
 
 def load_stored(stored: bentoml.Model, runtime: Runtime) -> PublishedModel:
@@ -152,7 +152,8 @@ def _read_predictor(stored: bentoml.Model, compilation: Compilation, runtime: Ru
     return SklearnForm.read(Path(stored.path_of(ESTIMATOR_FILE)))
 
 
-def _get(tag: str) -> bentoml.Model:
+def stored_model(tag: str) -> bentoml.Model:
+    """The model of the store; raises ModelNotPublished if there is none."""
     try:
         return bentoml.models.get(tag)
     except NotFound as error:

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 from pydantic_core import to_json
 
 from service.inference.engine import Predictions
+from service.model.card import ModelCard
 from service.model.contract import Contract, Row, Values
 from service.model.contract_view import ContractView
 from service.model.label import Label
+from service.model.model_id import ModelIdentity
 from service.model.published import Lineage
 from service.model.reference_profile import MAX_LISTED_FLAGS, FlagReason
 from service.native.native_reader import NativeReader
@@ -60,6 +62,7 @@ class Answer(BaseModel, Generic[LabelT]):
     probabilities: list[list[float]] = Field(description="A list per row, in the class order of /model/info.")
     model_name: str
     model_version: str
+    model_id: str = Field(description="The id of the model's card, which /model/info and the ledger have.")
     processing_time_ms: float
     timestamp: datetime = Field(description="When the request was received, UTC.")
     request_id: str
@@ -81,6 +84,10 @@ class ModelInfo(BaseModel):
     tag: str = Field(description="The BentoML model.")
     model_name: str
     model_version: str
+    model_id: str = Field(description="The id of the card, as answers and records have it.")
+    card: ModelCard = Field(
+        description="What computes the answers: the model's files by digest, versions, processor, settings."
+    )
     classes: list[Label] = Field(description="The classes in the order of the probabilities.")
     contract: ContractView
     lineage: Lineage
@@ -102,6 +109,7 @@ class Health(BaseModel):
     model: str
     model_name: str
     model_version: str
+    model_id: str = Field(description="The id of the model's card.")
     runtime: str = Field(description="The library that computes the probabilities, with its version.")
     audit_mode: str = Field(
         description="`strict`: answers wait for the commit of their records; `relaxed`: they do not."
@@ -186,7 +194,7 @@ class Messages:
     def answer(
         self,
         predictions: Predictions,
-        lineage: Lineage,
+        model: ModelIdentity,
         *,
         request_id: str,
         timestamp: datetime,
@@ -197,8 +205,9 @@ class Messages:
         return self.answer_type.model_construct(
             predictions=list(predictions.labels),
             probabilities=list(predictions.probabilities),
-            model_name=lineage.model_name,
-            model_version=lineage.model_version,
+            model_name=model.model_name,
+            model_version=model.model_version,
+            model_id=model.model_id,
             processing_time_ms=processing_time_ms,
             timestamp=timestamp,
             request_id=request_id,
@@ -209,7 +218,7 @@ class Messages:
     def answer_json(
         self,
         predictions: Predictions,
-        lineage: Lineage,
+        model: ModelIdentity,
         *,
         request_id: str,
         timestamp: datetime,
@@ -219,8 +228,9 @@ class Messages:
         members = {
             "predictions": predictions.labels,
             "probabilities": predictions.probabilities,
-            "model_name": lineage.model_name,
-            "model_version": lineage.model_version,
+            "model_name": model.model_name,
+            "model_version": model.model_version,
+            "model_id": model.model_id,
             "processing_time_ms": processing_time_ms,
             "timestamp": timestamp,
             "request_id": request_id,

@@ -17,7 +17,7 @@ from service.inference.json_reader import PIECE_BYTES, JsonReader, refuse_byte_o
 from service.model.contract import Values as RowValues
 from service.oip.inputs import Got, Inputs
 from service.oip.long_body import parse_long
-from service.oip.outputs import NAMES, Outputs, flag_parameters
+from service.oip.outputs import MODEL_ID, NAMES, Outputs, flag_parameters
 from service.oip.served_model import ServedModel
 from service.system.steps import Steps
 from service.wire.tensors import Head, JsonPieces, Values, from_json_pieces, from_raw
@@ -128,8 +128,10 @@ def write(
         "id": id_,
         "outputs": tensors,
     }
+    parameters: dict[str, object] = {MODEL_ID: model.model_id}
     if predictions.flags.listed:
-        answer["parameters"] = flag_parameters(predictions.flags)
+        parameters |= flag_parameters(predictions.flags)
+    answer["parameters"] = parameters
     text = to_json(answer)
     return (b"".join((text, *raws)), len(text)) if raws else (text, None)
 

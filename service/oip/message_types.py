@@ -91,10 +91,10 @@ class InferenceResponse(BaseModel):
     model_version: str
     id: str
     outputs: list[OutputTensor]
-    parameters: Parameters | None = Field(
-        default=None,
-        description="`flags`: values outside those of the training table, as JSON; "
-        "`flags_total`: their number, if not all of them are listed.",
+    parameters: Parameters = Field(
+        description="`model_id`: the id of the model's card, which /model/info and the ledger have; "
+        "`flags`: values outside those of the training table, as JSON; `flags_total`: their number, if not "
+        "all of them are listed.",
     )
 
 

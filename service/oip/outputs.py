@@ -17,6 +17,8 @@ from service.wire.datatypes import BYTES, FP64, Datatype
 
 LABEL, PROBABILITIES = "label", "probabilities"
 NAMES = (LABEL, PROBABILITIES)
+MODEL_ID = "model_id"
+"""The parameter of an answer with the id of the model's card."""
 
 
 class OutputTensor(NamedTuple):

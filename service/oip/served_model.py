@@ -26,9 +26,10 @@ ANY = -1
 class ServedModel:
     """The names, versions and tensors of a published model."""
 
-    def __init__(self, model: PublishedModel) -> None:
+    def __init__(self, model: PublishedModel, model_id: str) -> None:
         self.name = model.tag.partition(":")[0]
         self.version = model.lineage.model_version
+        self.model_id = model_id
         self.contract = model.contract
         platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
         self.metadata = metadata(model.contract, self.name, self.version, platform)

@@ -9,13 +9,17 @@ import signal
 from collections.abc import Callable
 
 from service.access.keyring import Keyring
+from service.audit.act import Act, model_act
+from service.audit.file.subject_key import SubjectKey, key_path
 from service.audit.keep.retention import Limits
+from service.audit.query.acts import refuse_other_act
 from service.audit.query.history_pages import HistoryPages
 from service.audit.write.audit_log import AuditLog
 from service.inference.admission import Admission
 from service.inference.dataplane import DataPlane
 from service.inference.engine import Engine
 from service.inference.readiness import WorkerReadiness
+from service.model.card import CardSettings, ModelCard, identity_of, make_card
 from service.model.newer_model import NewerModels
 from service.model.published import PublishedModel, load_model
 from service.settings import Settings
@@ -29,6 +33,7 @@ from service.telemetry.tracing import Tracing
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
 from service.worker.kills import collect_kills
+from service.worker.worker_acts import WorkerActs
 from service.worker.worker_gauges import WorkerGauges
 
 
@@ -36,6 +41,7 @@ class Worker:
     """The parts of one worker; all but ``settings`` and ``tag`` exist after ``start``."""
 
     model: PublishedModel
+    card: ModelCard
     newer_models: NewerModels
     audit: AuditLog
     history: HistoryPages
@@ -71,9 +77,13 @@ class Worker:
             self._keyring.watch()
         self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
         self.model = load_model(self.tag, settings.runtime)
+        self.card = make_card(self.model, _card_settings(settings), settings.image_digest)
+        self._declare(model_act(self.card.model_id, self.card.content))
         self.newer_models = NewerModels(self.tag)
         self.newer_models.watch()
         self._start_data_plane()
+        self._acts = WorkerActs(settings, self.tag, self.audit)
+        self._acts.start()
         stop = self._stop_without_drain()
         Drain(self.readiness, settings.drain_seconds).begin_on_sigterm()
         configure_loggers()
@@ -99,6 +109,7 @@ class Worker:
         self.history.close()
         self.newer_models.close()
         await self._engine.close()
+        await self._acts.stop(self.dataplane.refused_keys)
         self.audit.close()
         if self._keyring is not None:
             self._keyring.close()
@@ -128,11 +139,20 @@ class Worker:
             self._admission,
             self.audit,
             self._tally,
+            identity_of(self.card),
             deadline_ms=settings.deadline_ms,
             keyring=self._keyring,
+            subject_key=SubjectKey.read_or_create(
+                key_path(settings.audit_subject_key_file, settings.audit_db)
+            ),
             tracing=self._tracing,
             logs_access=settings.access_log,
         )
+
+    def _declare(self, act: Act) -> None:
+        """Have the log hold the card before the model's first record; raises AuditUnusable."""
+        refuse_other_act(self.settings.audit_db, act)
+        self.audit.declare(act)
 
     def _record_counts(self) -> dict[str, int]:
         audit = self.audit
@@ -165,3 +185,11 @@ class Worker:
         self._tally.write()  # Records also fail while the worker is idle.
         self._gauges.refresh()
         self._kills.inc(collect_kills())
+
+
+def _card_settings(settings: Settings) -> CardSettings:
+    return CardSettings(
+        runtime=settings.runtime,
+        max_batch_rows=settings.max_batch_rows,
+        max_call_rows=settings.max_call_rows,
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from service.audit.act import Actor, make_act
+from service.audit.commands.actors import reader_option
 from service.audit.commands.command_group import (
     AMOUNT,
     FILE,
@@ -19,15 +20,17 @@ from service.audit.commands.command_group import (
     write_line,
     writing,
 )
+from service.audit.commands.recorded_reads import recorded
 from service.audit.file.backup import back_up
 from service.audit.keep.clock import Clock
 from service.audit.keep.erasure import erase
+from service.audit.keep.holds import Hold
 from service.audit.keep.redaction import count_redacted
 from service.audit.keep.redaction import redact as redact_requests
 from service.audit.keep.removal import remove_unused_facets
-from service.audit.keep.retention import Limits, prune_step, pruned_upto
+from service.audit.keep.retention import Limits, hold_on_oldest, prune_step, pruned_upto
 from service.audit.write.logfile import LogFile
-from service.errors import AuditMisuse
+from service.errors import AuditHeld, AuditMisuse
 
 _PRUNE_ROWS = 2_000
 """Requests that a step of ``prune`` removes."""
@@ -65,8 +68,16 @@ def prune(
             remove_unused_facets(connection)
             detail = {**limits._asdict(), "requests": removed, **pruned_upto(connection)}
             log_tail.add_act(make_act("prune", actor, detail, reason=reason))
+        kept = _hold_on_oldest(file, limits)
     erase(db, wait)
     write_line(f"{counted(removed, 'request')} pruned")
+    if kept is not None:
+        raise AuditHeld("Requests beyond the limits cannot be pruned", str(kept))
+
+
+def _hold_on_oldest(file: LogFile, limits: Limits) -> Hold | None:
+    with file.transaction() as (connection, _):
+        return hold_on_oldest(connection, limits, datetime.now(UTC))
 
 
 def _configured_limits() -> Limits:
@@ -116,11 +127,13 @@ def redact(db: Path, request_id: str, actor: Actor, reason: str, wait: float) ->
 
 @audit.command
 @click.argument("file", type=FILE)
+@reader_option
 @pass_db
-def backup(db: Path, file: Path) -> None:
+def backup(db: Path, file: Path, actor: Actor) -> None:
     """Copy the log to a new FILE, while it is written."""
     if file.exists():
         raise AuditMisuse(f"{file} exists already, and a backup replaces nothing")
-    with reading(db) as connection:
+    filters = {"file": str(file.absolute())}
+    with recorded(db, actor, "backup", of="backup", filters=filters), reading(db) as connection:
         back_up(connection, file)
     write_line(str(file))

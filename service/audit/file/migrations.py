@@ -154,15 +154,15 @@ MIGRATIONS = (
             id INTEGER PRIMARY KEY,                 -- from the same sequence as those of requests
             seq INTEGER NOT NULL UNIQUE,            -- place in the ledger, from 1
             act_id TEXT NOT NULL UNIQUE,            -- random; of a model, model:MODEL_ID
-            recorded_utc TEXT NOT NULL,
+            recorded_utc TEXT NOT NULL,             -- when it was done
             kind TEXT NOT NULL,                     -- model, start, redaction, prune, read, key, ...
-            actor TEXT NOT NULL,                    -- name of the key, name claimed at a shell, or service
-            actor_kind TEXT NOT NULL,               -- key, shell, service
+            actor TEXT NOT NULL,                    -- name of the key, or claimed at a shell; else the kind
+            actor_kind TEXT NOT NULL,               -- key, shell, service, anonymous
             system_user TEXT,                       -- account of the process at a shell
-            reason TEXT,
+            reason TEXT,                            -- as it was given
             request INTEGER,                        -- the id of the one that it is about
             subject TEXT,                           -- keyed hash of the person that it is about
-            detail_json TEXT NOT NULL,
+            detail_json TEXT NOT NULL,              -- the facts of this kind of act
             hash BLOB NOT NULL                      -- SHA-256, as chain.py says
         ) STRICT;
         CREATE INDEX act_by_kind ON ledger (kind, id);
@@ -170,7 +170,7 @@ MIGRATIONS = (
 
         ALTER TABLE chain ADD COLUMN format INTEGER NOT NULL DEFAULT 1;  -- of the hashes, as chain.py says
         ALTER TABLE chain ADD COLUMN ledger_seq INTEGER NOT NULL DEFAULT 0;  -- head of the ledger then
-        ALTER TABLE chain ADD COLUMN ledger_hash BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE chain ADD COLUMN ledger_hash BLOB NOT NULL DEFAULT x'';  -- hash of that act
 
         ALTER TABLE request ADD COLUMN model_id TEXT NOT NULL DEFAULT '';  -- of its card; empty: not known
         ALTER TABLE request ADD COLUMN subject TEXT;  -- keyed hash of the person that it is about

@@ -12,6 +12,7 @@ import apsw
 from service.audit.act import ACT_COLUMNS, MODEL_PREFIX, Act
 from service.audit.chain import Position, act_hash, ledger_start
 from service.audit.file.raw_value import as_bytes, as_integer, fetch_all, require_texts
+from service.model.model_id import model_id_of
 
 _ACTS = f"SELECT seq, id, hash, {ACT_COLUMNS} FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
 _HEAD = "SELECT ledger_seq, ledger_hash, (SELECT coalesce(max(seq), 0) FROM ledger) FROM log"
@@ -59,9 +60,9 @@ class LedgerWalk:
             place = act_hash(self.place, id_, act)
             if place.hash == hash_:
                 self.place, self._last_id = place, id_
-                if act.act_id.startswith(MODEL_PREFIX):
-                    self.models.add(act.act_id.removeprefix(MODEL_PREFIX))
-                return self._unexpected() or self._flaw_of_redaction(name, act)
+                return (
+                    self._unexpected() or self._flaw_of_model(name, act) or self._flaw_of_redaction(name, act)
+                )
         return f"{name} was changed"
 
     def _unexpected(self) -> str:
@@ -69,6 +70,16 @@ class LedgerWalk:
             if hash_ != self.place.hash:
                 return f"{source} has another hash for act {self.place.seq}"
         return ""
+
+    def _flaw_of_model(self, name: str, act: Act) -> str:
+        if not act.act_id.startswith(MODEL_PREFIX):
+            return ""
+        model_id = act.act_id.removeprefix(MODEL_PREFIX)
+        if model_id in self.models:
+            return f"{name}: the model {model_id} entered the log before"
+        self.models.add(model_id)
+        expected = model_id_of(act.detail_json)
+        return "" if model_id == expected else f"{name}: its card has the id {expected}, not {model_id}"
 
     def _flaw_of_redaction(self, name: str, act: Act) -> str:
         if act.kind == "redaction" and self._connection.execute(_HAS_CONTENT, (act.request,)).get:

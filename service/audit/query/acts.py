@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from service.audit.act import ACT_COLUMNS, Act
 from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.utc_text import utc_text
+from service.errors import AuditUnusable
 
 _CHUNK_ROWS = 1_000
 _ACTS = f"""
@@ -19,6 +20,7 @@ _ACTS = f"""
     AND (:since IS NULL OR recorded_utc >= :since) AND (:until IS NULL OR recorded_utc < :until)
     ORDER BY seq LIMIT :rows
 """  # noqa: S608 - no text from outside
+_DETAIL = "SELECT detail_json FROM ledger WHERE act_id = ?"
 
 
 class LoggedAct(BaseModel):
@@ -33,9 +35,9 @@ class LoggedAct(BaseModel):
     recorded_utc: datetime
     kind: str
     actor: str
-    """Name of the API key, the name that a person at a shell claimed, or `service`."""
+    """Name of the API key, the name that a person at a shell claimed, `service`, or `anonymous`."""
     actor_kind: str
-    """`key`, `shell` or `service`."""
+    """`key`, `shell`, `service`, or `anonymous` for a request where no key is required."""
     system_user: str | None
     """Account of the process at a shell."""
     reason: str | None
@@ -67,6 +69,14 @@ def logged_acts(
             for act in map(_logged_act, rows):
                 seen = act.seq
                 yield act
+
+
+def refuse_other_act(path: Path, act: Act) -> None:
+    """Raise AuditUnusable if the ledger has another act under this act's identifier."""
+    with closing(open_for_reading(path)) as connection, errors_as_unusable(path):
+        detail = connection.execute(_DETAIL, (act.act_id,)).get
+    if detail is not None and detail != act.detail_json:
+        raise AuditUnusable(path, f"its ledger has another act {act.act_id} than the one of this service")
 
 
 def _logged_act(row: Sequence[Any]) -> LoggedAct:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from service.audit.query.history import HistoryFilters
-from service.audit.query.history_process import HistoryProcess, PageFailed, ProcessEnded
+from service.audit.query.history_process import HistoryProcess, PageContent, PageFailed, ProcessEnded
 from service.errors import DeadlineExceeded, Overloaded
 
 MAX_CONCURRENT_QUERIES = 8
@@ -33,21 +33,21 @@ class HistoryPages:
     def __init__(self, path: Path, *, deadline_s: float, idle_s: float = IDLE_S) -> None:
         """``deadline_s`` is the longest time of a query, with its wait."""
         self.process = HistoryProcess(path)
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._idle_s = idle_s
         self._reading = asyncio.Lock()
         self._in_progress = 0
         self._last_rejection = 0.0
         self._idle: asyncio.TimerHandle | None = None
 
-    async def page(self, filters: HistoryFilters) -> bytes:
-        """A page as JSON; raises Overloaded, DeadlineExceeded, or PageFailed, OSError, ProcessEnded."""
+    async def page(self, filters: HistoryFilters) -> PageContent:
+        """A page; raises Overloaded, DeadlineExceeded, or PageFailed, OSError, ProcessEnded."""
         if self._in_progress >= MAX_CONCURRENT_QUERIES:
             await self._reject()
         self._in_progress += 1
         self._cancel_end()
         try:
-            async with asyncio.timeout(self._deadline_s), self._reading:
+            async with asyncio.timeout(self.deadline_s), self._reading:
                 return await self._read(filters)
         except TimeoutError as error:
             raise DeadlineExceeded from error
@@ -61,7 +61,7 @@ class HistoryPages:
         self._cancel_end()
         self.process.end()
 
-    async def _read(self, filters: HistoryFilters) -> bytes:
+    async def _read(self, filters: HistoryFilters) -> PageContent:
         for _ in range(_ATTEMPTS):
             try:
                 return await self.process.ask(filters)

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from socket import socket, socketpair
 from threading import Thread
+from typing import NamedTuple
 
 from service.audit.ipc.channel import Channel
 from service.audit.ipc.framing import FrameReader, frame
@@ -44,6 +45,15 @@ class PageFailed(Exception):
     """The process could not read a page; its message is the traceback."""
 
 
+class PageContent(NamedTuple):
+    """A page of the history."""
+
+    content: bytes
+    """As JSON."""
+    ids: tuple[int, ...]
+    """The ids of its records."""
+
+
 class HistoryProcess:
     """The process, started for the first query and again after it has ended. It belongs to one event loop."""
 
@@ -51,15 +61,15 @@ class HistoryProcess:
         self._path = path.absolute()
         self._running: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
-        self._answer: asyncio.Future[bytes] | None = None
+        self._answer: asyncio.Future[PageContent] | None = None
 
     @property
     def pid(self) -> int | None:
         """The pid of the process, if it runs."""
         return None if self._running is None else self._running.pid
 
-    async def ask(self, filters: HistoryFilters) -> bytes:
-        """A page as JSON; one query at a time.
+    async def ask(self, filters: HistoryFilters) -> PageContent:
+        """A page; one query at a time.
 
         Raises PageFailed or ProcessEnded. A caller that is cancelled has to end the process, because the next
         query would get its answer.
@@ -94,11 +104,11 @@ class HistoryProcess:
             return
         with suppress(BlockingIOError):
             try:
-                for is_page, content in self._channel.receive():
+                for ids, content in self._channel.receive():
                     if self._answer.done():  # The caller was cancelled, and ends the process.
                         continue
-                    if is_page:
-                        self._answer.set_result(content)
+                    if ids is not None:
+                        self._answer.set_result(PageContent(content, tuple(ids)))
                     else:
                         self._answer.set_exception(PageFailed(content.decode()))
             except EOFError:
@@ -131,12 +141,14 @@ def serve(worker: socket, reader: AuditReader) -> None:
             return
 
 
-def _answer(reader: AuditReader, query: bytes) -> tuple[bool, bytes]:
+def _answer(reader: AuditReader, query: bytes) -> tuple[list[int] | None, bytes]:
+    """The ids and the content of a page; without ids, the traceback."""
     try:
         filters: HistoryFilters = pickle.loads(query)  # noqa: S301 - made by this code
-        return True, reader.history(filters).model_dump_json().encode()
+        page = reader.history(filters)
+        return [item.id for item in page.items], page.model_dump_json().encode()
     except Exception:  # The worker reports it; the next query may succeed.
-        return False, traceback.format_exc().encode()
+        return None, traceback.format_exc().encode()
 
 
 def main() -> None:

@@ -80,8 +80,8 @@ class LogFile:
         self._recorded_models: set[str] = set()
         """The models whose acts the open file has, or that were not declared."""
         connection = self._open_connection()
-        if limits.keep is not None:
-            self._clock.now(connection, limits.keep)  # Before this process writes a date of its own.
+        if limits.clock_keep is not None:
+            self._clock.now(connection, limits.clock_keep)  # Before this process writes a date of its own.
 
     def declare(self, model: Act) -> None:
         """Let each file that this log is written to have the act of the model before the model's records."""
@@ -153,7 +153,7 @@ class LogFile:
         It removes twice as many as were just written, so that the log shrinks under any load.
         """
         rows = min(max(STEP_ROWS, 2 * just_written), MAX_STEP_ROWS)
-        keep = self.limits.keep
+        keep = self.limits.clock_keep
         now = datetime.now(UTC) if keep is None else self._clock.now(self._open_connection(), keep)
         if not self._needs_pruning(now):
             return False

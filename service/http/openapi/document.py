@@ -33,7 +33,9 @@ _PREDICTIONS, _OPERATIONS = "predictions", "operations"
 
 _HEADERS = (
     "A request can set its id with the header `X-Request-ID`, up to 128 letters, digits and signs, and a "
-    "lower deadline with `X-Request-Timeout-Ms`. Every answer has the id in `X-Request-ID`."
+    "lower deadline with `X-Request-Timeout-Ms`. `X-Subject-ID` names the person that the request is about, "
+    "in 1 to 256 visible ASCII characters without commas; a keyed hash of it is recorded. Every answer has "
+    "the id in `X-Request-ID`."
 )
 _RECORDED = (
     "The answer is sent after its audit record is committed; in relaxed mode it does not wait. Values "

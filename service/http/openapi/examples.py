@@ -26,16 +26,18 @@ from service.errors import (
     RowsInvalid,
     ScopeMissing,
 )
+from service.model.card import CardSettings, ModelCard, Processor
 from service.model.contract import Contract, Feature, Value
 from service.model.contract_view import view_of
 from service.model.label import Label, label_text
-from service.model.published import Lineage
+from service.model.published import COMPILED_FILE, CONTRACT_FILE, ESTIMATOR_FILE, GOLDEN_FILE, Lineage
 from service.native.messages import Health
 
 Example = dict[str, JsonValue]
 
 REQUEST_ID = "01a20ac6-5831-7467-b8cb-96eb918aceba"
 VERSION = "1"
+MODEL_ID = "3f0c4e6a9b1d2758"
 CONFIDENCE = 0.9
 _MOMENT = "2026-07-04T09:30:00.000000Z"
 _LAST_MOMENT_CURSOR = f"{_MOMENT}~41"
@@ -67,6 +69,7 @@ def answer(contract: Contract, model: str) -> Example:
         "probabilities": [[*probabilities(contract)]],
         "model_name": model,
         "model_version": VERSION,
+        "model_id": MODEL_ID,
         "processing_time_ms": _MILLISECONDS,
         "timestamp": _MOMENT,
         "request_id": REQUEST_ID,
@@ -86,8 +89,10 @@ def history(contract: Contract, model: str) -> Example:
         "duration_ms": _MILLISECONDS,
         "client": "127.0.0.1",
         "key_name": None,
+        "subject": None,
         "model_name": model,
         "model_version": VERSION,
+        "model_id": MODEL_ID,
         "rows": 1,
         "predictions": [
             {"label": label, "rows": 1, "min_confidence": CONFIDENCE, "max_confidence": CONFIDENCE}
@@ -112,6 +117,8 @@ def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
         "tag": f"{model}:{_TAG_VERSION}",
         "model_name": model,
         "model_version": VERSION,
+        "model_id": MODEL_ID,
+        "card": _card(model).model_dump(mode="json"),
         "classes": [*target.classes],
         "contract": view_of(listed).model_dump(mode="json"),
         "lineage": _lineage(model).model_dump(mode="json"),
@@ -127,6 +134,7 @@ def health(model: str, status: str) -> Example:
         model=f"{model}:{_TAG_VERSION}",
         model_name=model,
         model_version=VERSION,
+        model_id=MODEL_ID,
         runtime="ONNX Runtime 1.32.0",
         audit_mode="strict",
         audit_writable=status == "ok",
@@ -144,7 +152,7 @@ def refusals(contract: Contract, model: str) -> Mapping[type[RequestError], Requ
         QueryInvalid([Finding(("limit",), "Input should be less than or equal to 200")]),
         InferenceInvalid("it has no list of inputs"),
         KeyInvalid(),
-        ScopeMissing("robot", "read"),
+        ScopeMissing("robot", "history"),
         ModelUnknown("another", "", model, VERSION),
         BodyTooLarge(33_554_432),
         MediaTypeUnsupported("text/plain"),
@@ -178,6 +186,26 @@ def _lineage(model: str) -> Lineage:
         data_rows=10_000,
         metrics={"test_accuracy": 0.93},
         libraries={"scikit-learn": "1.9.1"},
+    )
+
+
+def _card(model: str) -> ModelCard:
+    digest = "0" * 64
+    return ModelCard(
+        tag=f"{model}:{_TAG_VERSION}",
+        model_name=model,
+        model_version=VERSION,
+        files=dict.fromkeys((COMPILED_FILE, CONTRACT_FILE, ESTIMATOR_FILE, GOLDEN_FILE), digest),
+        contract_sha256=digest,
+        lineage_sha256=digest,
+        runtime="ONNX Runtime",
+        runtime_version="1.32.0",
+        threads=1,
+        libraries={"numpy": "2.4.6", "onnxruntime": "1.32.0"},
+        python="3.13.1",
+        processor=Processor(architecture="x86_64", name="A processor", flags=("avx2", "fma")),
+        image_digest=None,
+        settings=CardSettings(runtime="auto", max_batch_rows=10_000, max_call_rows=1_024),
     )
 
 

@@ -30,7 +30,7 @@ from service.oip.message_types import (
     Readiness,
     ServerMetadata,
 )
-from service.oip.outputs import LABEL, PROBABILITIES
+from service.oip.outputs import LABEL, MODEL_ID, PROBABILITIES
 from service.oip.served_model import BINARY_EXTENSION, SERVER_NAME, SERVER_VERSION, metadata
 from service.routes import Route
 from service.wire import datatypes
@@ -144,4 +144,5 @@ def _response(contract: Contract, model: str) -> InferenceResponse:
             OutputTensor(name=LABEL, datatype=datatypes.BYTES.name, shape=[1], data=labels),
             OutputTensor(name=PROBABILITIES, datatype=datatypes.FP64.name, shape=shape, data=probabilities),
         ],
+        parameters={MODEL_ID: examples.MODEL_ID},
     )

@@ -14,12 +14,14 @@ from service.audit.query.acts import logged_acts
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.committer import Mode
 from service.errors import AuditUnavailable
+from service.model.model_id import canonical_json, model_id_of
 from tests.support.audit.failing_logs import append_all, wait_until_writable
 from tests.support.audit.log_files import stated
 from tests.support.audit.logs import ANSWERED, locked, numbered, read, writing
 
-MODEL_ID = "0123456789abcdef"
-MODEL = model_act(MODEL_ID, {"tag": "iris_classifier:abc"})
+CARD: dict[str, object] = {"tag": "iris_classifier:abc"}
+MODEL_ID = model_id_of(canonical_json(CARD))
+MODEL = model_act(MODEL_ID, CARD)
 
 
 def a_read() -> Act:

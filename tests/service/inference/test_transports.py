@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.audit.file.database import open_for_reading
 from service.model.contract import Contract, Feature, Value
 from service.model.contract_view import ContractView
 from tests.support import animals
@@ -134,3 +135,23 @@ def test_the_metrics_tell_routes_apart_and_no_names_of_models(iris_server: Serve
     routes = {"/v2/models/{model}": "404", "/v2/models/{model}/ready": "404"}
     for route, status in routes.items():
         assert metric(iris_server.url, "tabento_requests_total", route=route, status=status) >= 1
+
+
+def test_every_record_and_every_answer_names_the_model_of_model_info(
+    animals_transports: Transports, animals_server: Server
+) -> None:
+    client = animals_transports.client
+    info = client.get("/model/info").json()
+    ids = [ask([animals.DOG]).request_id for ask in animals_transports.all()]
+    items = [client.get("/predictions/history", params={"request_id": id_}).json()["items"][0] for id_ in ids]
+    assert {item["model_id"] for item in items} == {info["model_id"]}
+    native, *v2 = (item["response"] for item in items)
+    assert native["model_id"] == info["model_id"] == client.get("/health").json()["model_id"]
+    assert info["card"]["tag"] == info["tag"]
+    in_json = next(response for response in v2 if "parameters" in response)
+    assert in_json["parameters"]["model_id"] == info["model_id"]
+    refused = client.post("/predict", json={"colour": 1})
+    assert refused.status_code == 422
+    with closing(open_for_reading(animals_server.audit_db)) as log:
+        assert log.execute("SELECT DISTINCT model_id FROM request").fetchall() == [(info["model_id"],)]
+        assert log.execute("SELECT model_id FROM model").fetchall() == [(info["model_id"],)]

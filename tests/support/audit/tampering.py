@@ -15,8 +15,12 @@ from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import Report, verify
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import pack
+from service.model.model_id import canonical_json, model_id_of
 from tests.support.audit.log_files import anchor
 from tests.support.audit.logs import BY_ADA, HARD, REFUSED, numbered, write
+
+IRIS_CARD: dict[str, object] = {"tag": "iris:1"}
+IRIS_ID = model_id_of(canonical_json(IRIS_CARD))
 
 
 def pruned_and_redacted(folder: Path) -> Path:
@@ -24,8 +28,8 @@ def pruned_and_redacted(folder: Path) -> Path:
     db = folder / "audit.db"
     write(db, *numbered(12), REFUSED)
     with closing(LogFile(db)) as file:
-        file.declare(model_act("0123456789abcdef", {"tag": "iris:1"}))
-        file.write([pack(replace(HARD, model_id="0123456789abcdef", subject="ab12"))])
+        file.declare(model_act(IRIS_ID, IRIS_CARD))
+        file.write([pack(replace(HARD, model_id=IRIS_ID, subject="ab12"))])
     write(db, HARD, *numbered(6, first=20))
     file = LogFile(db, 5_000)
     with file.transaction() as (connection, tail):

@@ -14,14 +14,16 @@ from service.audit.file.tail import ActConflict
 from service.audit.keep.redaction import redact
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import verify
-from service.audit.query.acts import logged_acts
+from service.audit.query.acts import logged_acts, refuse_other_act
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import pack
+from service.errors import AuditUnusable
+from service.model.model_id import canonical_json, model_id_of
 from tests.support.audit.log_files import anchor, rows, statements
 from tests.support.audit.logs import ADA, ANSWERED, BY_ADA, command, numbered, write
 
-MODEL_ID = "0123456789abcdef"
-CARD: dict[str, object] = {"tag": "iris_classifier:abc", "größe": 1}
+CARD: dict[str, object] = {"größe": 1, "tag": "iris_classifier:abc"}
+MODEL_ID = model_id_of(canonical_json(CARD))
 OF_MODEL = pack(replace(ANSWERED, model_id=MODEL_ID))
 
 
@@ -129,6 +131,18 @@ def test_two_cards_under_one_id_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ActConflict, match=f"model:{MODEL_ID}"):
             file.write([OF_MODEL])
     assert verify(db).records == 1
+
+
+def test_a_card_of_another_id_is_refused_before_it_is_declared_and_found_afterwards(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    with closing(LogFile(db)) as file, file.transaction() as (_, tail):
+        tail.add_act(model_act(MODEL_ID, {"tag": "another"}))
+    refuse_other_act(db, model_act("f" * 16, CARD))
+    with pytest.raises(AuditUnusable, match=f"ledger has another act model:{MODEL_ID}"):
+        refuse_other_act(db, model_act(MODEL_ID, CARD))
+    other = model_id_of(canonical_json({"tag": "another"}))
+    (problem,) = problems(db)
+    assert f"its card has the id {other}, not {MODEL_ID}" in problem
 
 
 def test_a_record_of_a_model_that_the_ledger_lacks_is_found(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from service.errors import BodyMalformed, Finding, RowsInvalid, TooManyRows
 from service.inference.engine import Predictions
 from service.inference.row_check import MAX_FINDINGS
 from service.model.contract import Contract, Feature, Target, Values
-from service.model.published import Lineage
+from service.model.model_id import ModelIdentity
 from service.model.reference_profile import NO_FLAGS, Flag, FlagKind, Flags
 from service.native.messages import Messages, Parsed
 from tests.support.finished_steps import finish
@@ -24,11 +24,7 @@ CONTRACT = Contract(
     target=Target(name="t", type="integer", classes=(3, 7)),
 )
 
-LINEAGE = Lineage(
-    model_name="m", model_version="2", registered_model="m", candidate="c", alias="champion", run_id="r",
-    experiment="e", trained_utc="2026-01-01T00:00:00Z", seed=1, data_name="d", data_sha256="0", data_rows=9,
-    metrics={}, libraries={},
-)  # fmt: skip
+MODEL = ModelIdentity("m", "2", "0123456789abcdef")
 
 
 def rows_of(parsed: Parsed) -> Sequence[Values]:
@@ -116,12 +112,12 @@ ONE_FLAG, MORE_FLAGS = (Flags((Flag(0, *KIND),), {KIND: total}) for total in (1,
 
 
 def answer_json(messages: Messages, flags: Flags) -> bytes:
-    return messages.answer_json(Predictions([7], [[0.25, 0.75]], [0.75], flags), LINEAGE, **ABOUT)  # type: ignore[arg-type]
+    return messages.answer_json(Predictions([7], [[0.25, 0.75]], [0.75], flags), MODEL, **ABOUT)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("flags", [NO_FLAGS, ONE_FLAG, MORE_FLAGS])
 def test_the_text_of_an_answer_is_that_of_its_type(messages: Messages, flags: Flags) -> None:
-    answer = messages.answer(Predictions([7], [[0.25, 0.75]], [0.75], flags), LINEAGE, **ABOUT)  # type: ignore[arg-type]
+    answer = messages.answer(Predictions([7], [[0.25, 0.75]], [0.75], flags), MODEL, **ABOUT)  # type: ignore[arg-type]
     assert answer_json(messages, flags).decode() == answer.model_dump_json(exclude_none=True)
 
 
@@ -135,6 +131,7 @@ def test_an_answer_has_flags_only_where_a_value_was_flagged(messages: Messages) 
         "probabilities": [[0.25, 0.75]],
         "model_name": "m",
         "model_version": "2",
+        "model_id": "0123456789abcdef",
         "processing_time_ms": 1.5,
         "timestamp": "2026-01-15T10:30:00.123456Z",
         "request_id": "id",
