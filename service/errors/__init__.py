@@ -37,12 +37,12 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- MethodNotAllowed        405 UNIMPLEMENTED
         +-- RequestTimeout          408 DEADLINE_EXCEEDED
         +-- ReceiptPending          409 FAILED_PRECONDITION
-        +-- ReceiptTooLarge         409 FAILED_PRECONDITION
         +-- PredictionPruned        410 NOT_FOUND
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
         +-- RowsInvalid             422 INVALID_ARGUMENT
+        +-- ReceiptTooLarge         422 INVALID_ARGUMENT
         +-- Overloaded              429 RESOURCE_EXHAUSTED
         +-- HeadersTooLarge         431 INVALID_ARGUMENT
         +-- RowsFailed              500 INTERNAL

@@ -6,9 +6,23 @@ that breaks the contract.
 
 from functools import partial
 
+from pydantic import BaseModel
+
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import HistoryPage
-from service.errors import BodyMalformed, DeadlineExceeded, InternalFailure, Overloaded, QueryInvalid
+from service.audit.receipt.making import ReceiptQuery, receipt_schema
+from service.errors import (
+    AuditUnavailable,
+    BodyMalformed,
+    DeadlineExceeded,
+    InternalFailure,
+    Overloaded,
+    PredictionPruned,
+    PredictionUnknown,
+    QueryInvalid,
+    ReceiptPending,
+    ReceiptTooLarge,
+)
 from service.errors.problem import MEDIA_TYPE, Problem
 from service.http.openapi import examples, v2_operations
 from service.http.openapi.operations import (
@@ -48,6 +62,8 @@ _DESCRIPTIONS = {
     f"order. If a row breaks the contract, the whole request is rejected. {_RECORDED}",
     "history": "A page of the audit log: the requests that got predictions, and their bodies. Filters are "
     "combined with AND. Pass a page's `next_before` as `before` to get the next page.",
+    "receipt": "A receipt of the prediction with this request id: its records, the card of its model, and "
+    "proofs that lead to a signed checkpoint of the log. `verifier.py` checks it without the service.",
     "model_info": "The contract that validates rows, the classes in the order of all probabilities, and the "
     "model's lineage: its MLflow run, its data and its metrics.",
     "health": "The state of the worker that answers: the model, its runtime, and whether the audit log can "
@@ -58,6 +74,9 @@ _DESCRIPTIONS = {
     "metrics": "Metrics of all workers in the Prometheus text format.",
 }
 """The descriptions of operations, by their routes' handlers."""
+_REQUEST_ID = parameter(
+    "request_id", "path", {"type": "string", "minLength": 1}, "The id in `X-Request-ID` of the answer."
+)
 
 
 def document(messages: Messages, title: str, *, with_keys: bool) -> Document:
@@ -122,12 +141,21 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
         for handler, description in _DESCRIPTIONS.items()
     }
     query_refusals = (QueryInvalid, Overloaded, InternalFailure, DeadlineExceeded)
+    receipt_refusals = (PredictionUnknown, ReceiptPending, PredictionPruned, ReceiptTooLarge)
     return {
         **{
             handler: about[handler](_PREDICTIONS, answer, body=body, refusals=refusals)
             for handler, body in bodies.items()
         },
-        "history": about["history"](_OPERATIONS, page, refusals=query_refusals, parameters=_query()),
+        "history": about["history"](
+            _OPERATIONS, page, refusals=query_refusals, parameters=_query(HistoryFilters)
+        ),
+        "receipt": about["receipt"](
+            _OPERATIONS,
+            {"application/json": {"schema": receipt_schema()}},
+            refusals=(*receipt_refusals, *query_refusals, AuditUnavailable),
+            parameters=[_REQUEST_ID, *_query(ReceiptQuery)],
+        ),
         "model_info": about["model_info"](_OPERATIONS, with_example(schemas.response(ModelInfo), info)),
         "health": about["health"](_OPERATIONS, ok, unready=failing),
         "live": about["live"](_OPERATIONS, with_example(TEXT, "\n")),
@@ -138,10 +166,10 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
     }
 
 
-def _query() -> list[Document]:
-    """The query parameters of the history."""
+def _query(type_: type[BaseModel]) -> list[Document]:
+    """The query parameters that a type has."""
     parameters = []
-    for name, schema in HistoryFilters.model_json_schema()["properties"].items():
+    for name, schema in type_.model_json_schema()["properties"].items():
         # A query cannot contain null: it stands for a parameter that is left out.
         value_schema: Document = schema["anyOf"][0] if "anyOf" in schema else schema
         kept = {key: value for key, value in value_schema.items() if key not in ("title", "description")}
