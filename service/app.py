@@ -138,7 +138,6 @@ def http() -> Serving:
         readiness,
         worker.newer_models,
         requires_keys=settings.api_keys_file is not None,
-        checkpoint_seconds=settings.audit_checkpoint_seconds,
         schema=TabularClassifier.schema,  # type: ignore[attr-defined]
     )
     v2 = V2Routes(dataplane, messages, ServedModel(model, worker.card.model_id), readiness, limit_bytes)

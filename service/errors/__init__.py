@@ -55,13 +55,13 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
-from service.errors.evidence import (
+from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
+from service.errors.receipt_refusals import (
     PredictionPruned,
     PredictionUnknown,
     ReceiptPending,
     ReceiptTooLarge,
 )
-from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
 from service.errors.refusals import (
     FAILURE_STATUSES,
     AuditUnavailable,

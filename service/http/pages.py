@@ -49,12 +49,10 @@ class Pages:
         newer_models: NewerModels,
         *,
         requires_keys: bool,
-        checkpoint_seconds: float,
         schema: Callable[[], Mapping[str, object]],
     ) -> None:
         """Take the parts of a worker that has started, and the function that describes BentoML's API."""
-        self._served = model
-        self._card = card
+        self._served, self._card = model, card
         self._messages = messages
         self._audit = audit
         self._history_pages = history
@@ -62,7 +60,6 @@ class Pages:
         self._readiness = readiness
         self._newer_models = newer_models
         self._requires_keys = requires_keys
-        self._checkpoint_seconds = checkpoint_seconds
         self._schema = schema
         self.handlers: Mapping[str, Handler] = {
             "index": self._index,
@@ -175,7 +172,7 @@ class Pages:
     async def _receipt(self, request: HttpRequest) -> Reply:
         request_id = request.match.parameters["request_id"]
         query = _query(request, ReceiptQuery)
-        wanted = ReceiptRequest(request_id, query, self._checkpoint_seconds)
+        wanted = ReceiptRequest(request_id, query, self._history_pages.checkpoint_s)
         receipt = await self._history_pages.page(wanted)
         filters = {"request_id": request_id, **query.model_dump(mode="json", exclude_unset=True)}
         await self._state_read(request, filters, receipt.ids)

@@ -41,6 +41,15 @@ class Gauges:
         free = "Free space on the disk of the audit log."
         self.audit_free_bytes = gauge("tabento_audit_free_bytes", free, multiprocess_mode="livemostrecent")
 
+        age = "Seconds since a checkpoint covered all that the audit log held."
+        self.checkpoint_age = gauge(
+            "tabento_audit_checkpoint_age_seconds", age, multiprocess_mode="livemostrecent"
+        )
+        age = "The same for checkpoints that every witness has; 0 if no witness is configured."
+        self.witnessed_age = gauge(
+            "tabento_audit_witnessed_age_seconds", age, multiprocess_mode="livemostrecent"
+        )
+
     def begin(self, *, workers_wanted: int, rows_limit: int) -> None:
         """Set the gauges of a worker that begins to serve."""
         self.starts.inc()
@@ -58,3 +67,8 @@ class Gauges:
         """Set the size of the log and the free space on its disk."""
         self.audit_bytes.set(log_bytes)
         self.audit_free_bytes.set(free_bytes)
+
+    def set_checkpoint_ages(self, *, checkpoint_s: float, witnessed_s: float) -> None:
+        """Set the ages of the last checkpoint and of the last one that every witness has."""
+        self.checkpoint_age.set(checkpoint_s)
+        self.witnessed_age.set(witnessed_s)

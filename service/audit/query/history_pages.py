@@ -29,10 +29,13 @@ _ATTEMPTS = 2
 class HistoryPages:
     """The pages of the history for one worker. It belongs to one event loop."""
 
-    def __init__(self, path: Path, *, deadline_s: float, idle_s: float = IDLE_S) -> None:
-        """``deadline_s`` is the longest time of a query, with its wait."""
+    def __init__(
+        self, path: Path, *, deadline_s: float, checkpoint_s: float = 300.0, idle_s: float = IDLE_S
+    ) -> None:
+        """``deadline_s`` is the longest time of a query; ``checkpoint_s`` the time between checkpoints."""
         self.process = HistoryProcess(path)
         self.deadline_s = deadline_s
+        self.checkpoint_s = checkpoint_s
         self._idle_s = idle_s
         self._reading = asyncio.Lock()
         self._in_progress = 0

@@ -4,6 +4,7 @@ BentoML's own document is not used: it lacks the pages and the problem details, 
 that breaks the contract.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 from pydantic import BaseModel
@@ -22,6 +23,7 @@ from service.errors import (
     QueryInvalid,
     ReceiptPending,
     ReceiptTooLarge,
+    RequestError,
 )
 from service.errors.problem import MEDIA_TYPE, Problem
 from service.http.openapi import examples, v2_operations
@@ -141,7 +143,6 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
         for handler, description in _DESCRIPTIONS.items()
     }
     query_refusals = (QueryInvalid, Overloaded, InternalFailure, DeadlineExceeded)
-    receipt_refusals = (PredictionUnknown, ReceiptPending, PredictionPruned, ReceiptTooLarge)
     return {
         **{
             handler: about[handler](_PREDICTIONS, answer, body=body, refusals=refusals)
@@ -150,12 +151,7 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
         "history": about["history"](
             _OPERATIONS, page, refusals=query_refusals, parameters=_query(HistoryFilters)
         ),
-        "receipt": about["receipt"](
-            _OPERATIONS,
-            {"application/json": {"schema": receipt_schema()}},
-            refusals=(*receipt_refusals, *query_refusals, AuditUnavailable),
-            parameters=[_REQUEST_ID, *_query(ReceiptQuery)],
-        ),
+        "receipt": _receipt(about["receipt"], query_refusals),
         "model_info": about["model_info"](_OPERATIONS, with_example(schemas.response(ModelInfo), info)),
         "health": about["health"](_OPERATIONS, ok, unready=failing),
         "live": about["live"](_OPERATIONS, with_example(TEXT, "\n")),
@@ -164,6 +160,13 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
         ),
         "metrics": about["metrics"](_OPERATIONS, with_example(TEXT, examples.METRICS)),
     }
+
+
+def _receipt(about: partial[Operation], refusals: Sequence[type[RequestError]]) -> Operation:
+    answer = with_example({"application/json": {"schema": receipt_schema()}}, examples.RECEIPT)
+    own = PredictionUnknown, ReceiptPending, PredictionPruned, ReceiptTooLarge, AuditUnavailable
+    parameters = [_REQUEST_ID, *_query(ReceiptQuery)]
+    return about(_OPERATIONS, answer, refusals=(*own, *refusals), parameters=parameters)
 
 
 def _query(type_: type[BaseModel]) -> list[Document]:

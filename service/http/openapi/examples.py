@@ -80,6 +80,16 @@ def answer(contract: Contract, model: str) -> Example:
     }
 
 
+RECEIPT: Example = {
+    "format": "tabento receipt 1",
+    "log_id": "0" * 32,
+    "verifier_key": "tabento/LOG_ID+KEY_ID+KEY",
+    "timestamps": [],
+    "entries": [{"entry": "request", "id": 42, "proof": "c2sp.org/tlog-proof@v1\nindex 41\n..."}],
+}
+"""The outline of a receipt."""
+
+
 def history(contract: Contract, model: str) -> Example:
     """A page of the history with that answer."""
     label: Label = contract.target.classes[0]

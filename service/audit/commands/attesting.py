@@ -1,5 +1,6 @@
 """Commands that make evidence: checkpoints, receipts, and the program that checks them."""
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +10,14 @@ import click
 from service.audit.commands.command_group import AMOUNT, FILE, MOMENT, audit, counted, pass_db, write_line
 from service.errors import AuditMisuse, RequestError
 
+_NICENESS = 19
+
 
 @audit.command
 @click.option("--wait", type=AMOUNT, default=60.0, metavar="SECONDS", help="how long to wait for another one")
+@click.option("--background", is_flag=True, help="with low priority; write nothing but failures")
 @pass_db
-def checkpoint(db: Path, wait: float) -> int:
+def checkpoint(db: Path, wait: float, background: bool) -> int:
     """Sign the tree over all entries, and hand it to the witnesses.
 
     Exit code 1 if a witness failed; it is tried again at the next checkpoint.
@@ -23,16 +27,18 @@ def checkpoint(db: Path, wait: float) -> int:
     from service.settings import load_settings
 
     settings = load_settings()
+    if background:
+        os.nice(_NICENESS)
     witnesses = [make_witness(name) for name in settings.audit_witness]
     taken = take_checkpoint(db, _key_file(db), witnesses, wait)
-    if taken is None:
-        write_line("another process takes a checkpoint")
-        return 0
-    new = "" if taken.is_new else ", as before"
-    write_line(f"{counted(taken.size, 'entry', 'entries')} covered{new}")
-    for witness, reason in taken.failures:
+    for witness, reason in () if taken is None else taken.failures:
         write_line(f"witness {witness} failed: {reason}")
-    return 1 if taken.failures else 0
+    if not background and taken is None:
+        write_line("another process takes a checkpoint")
+    if not background and taken is not None:
+        new = "" if taken.is_new else ", as before"
+        write_line(f"{counted(taken.size, 'entry', 'entries')} covered{new}")
+    return 1 if taken is not None and taken.failures else 0
 
 
 @audit.command
