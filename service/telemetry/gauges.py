@@ -56,6 +56,14 @@ class Gauges:
         self.replay_ended = gauge(
             "tabento_replay_last_run_timestamp_seconds", ended, multiprocess_mode="livemostrecent"
         )
+        age = "Seconds since a checkpoint covered all that the audit log held."
+        self.checkpoint_age = gauge(
+            "tabento_audit_checkpoint_age_seconds", age, multiprocess_mode="livemostrecent"
+        )
+        age = "The same for checkpoints that every witness has; 0 if no witness is configured."
+        self.witnessed_age = gauge(
+            "tabento_audit_witnessed_age_seconds", age, multiprocess_mode="livemostrecent"
+        )
 
     def begin(self, *, workers_wanted: int, rows_limit: int) -> None:
         """Set the gauges of a worker that begins to serve."""
@@ -86,3 +94,8 @@ class Gauges:
         for verdict, count in counts.items():
             self.replayed.labels(verdict.replace(" ", "_")).set(count)
         self.replay_ended.set(ended)
+
+    def set_checkpoint_ages(self, *, checkpoint_s: float, witnessed_s: float) -> None:
+        """Set the ages of the last checkpoint and of the last one that every witness has."""
+        self.checkpoint_age.set(checkpoint_s)
+        self.witnessed_age.set(witnessed_s)

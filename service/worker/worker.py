@@ -31,6 +31,7 @@ from service.telemetry.metrics import Metrics, use_folder
 from service.telemetry.metrics_page import MetricsPage
 from service.telemetry.tally import Tally
 from service.telemetry.tracing import Tracing
+from service.worker.checkpoints import Checkpoints
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
 from service.worker.kills import collect_kills
@@ -56,6 +57,7 @@ class Worker:
         self.settings = settings
         self.tag = tag
         self._heartbeat = Heartbeat.of_this_process()
+        self._checkpoints = Checkpoints(settings.audit_db, settings.audit_checkpoint_seconds)
         self._has_started = False
         self._next_gauges: asyncio.TimerHandle | None = None
 
@@ -79,7 +81,7 @@ class Worker:
         self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         if self._keyring is not None:
             self._keyring.watch()
-        self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
+        self.history = _history_pages(settings)
         self.model = load_model(self.tag, settings.runtime)
         self.card = make_card(self.model, _card_settings(settings), settings.image_digest)
         self._declare(model_act(self.card.model_id, self.card.content))
@@ -94,6 +96,7 @@ class Worker:
         tune_memory()
         self._has_started = True
         self._begin_gauges()
+        self._checkpoints.begin()
         if self._heartbeat is not None:
             self._heartbeat.begin(stop)
 
@@ -111,6 +114,7 @@ class Worker:
         await self._engine.close()
         await self._acts.stop(self.dataplane.refused_keys)
         self.audit.close()
+        await self._checkpoints.stop()
         if self._keyring is not None:
             self._keyring.close()
         if self._tracing is not None:
@@ -159,7 +163,7 @@ class Worker:
         settings, gauges = self.settings, Gauges()
         gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
         self._kills = gauges.kills
-        self._gauges = WorkerGauges(gauges, self._admission, self.audit)
+        self._gauges = WorkerGauges(gauges, self._admission, self.audit, settings.audit_witness)
         self._nightly_replay = NightlyReplay(
             settings.audit_db,
             sample=settings.replay_sample,
@@ -201,6 +205,14 @@ class Worker:
         self._gauges.refresh()
         self._nightly_replay.refresh()
         self._kills.inc(collect_kills())
+
+
+def _history_pages(settings: Settings) -> HistoryPages:
+    return HistoryPages(
+        settings.audit_db,
+        deadline_s=settings.deadline_ms / 1e3,
+        checkpoint_s=settings.audit_checkpoint_seconds,
+    )
 
 
 def _card_settings(settings: Settings) -> CardSettings:
