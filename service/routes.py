@@ -27,6 +27,7 @@ ANY_KEY: AnyKey = "any"
 PREDICT = "/predict"
 BATCH = "/predict/batch"
 HISTORY = "/predictions/history"
+RECEIPT = "/predictions/{request_id}/receipt"
 MODEL = "/model/info"
 HEALTH = "/health"
 LIVE = "/livez"
@@ -90,6 +91,7 @@ ROUTES = (
     Route("POST", PREDICT, "predict", "predict", "Predict one row"),
     Route("POST", BATCH, "predict", "predict_batch", "Predict a batch of rows, in order"),
     Route("GET", HISTORY, "history", "history", "Predictions from the audit log, newest first"),
+    Route("GET", RECEIPT, "audit", "receipt", "Receipt of a prediction, which proves it without the log"),
     Route("GET", MODEL, ANY_KEY, "model_info", "The model: contract, classes, lineage, metrics"),
     Route("GET", HEALTH, ANY_KEY, "health", "State of the service"),
     Route("GET", LIVE, None, "live", "Liveness probe"),
@@ -162,6 +164,7 @@ _UNKNOWN = Match(OTHER, ANY_KEY, None, "")
 
 _V2_MODELS = "/v2/models/"
 _ASSETS = "/static_content/"
+_RECEIPT = re.compile(RECEIPT.replace("{request_id}", "(.+)"), re.DOTALL)
 _CACHED_PATHS, _CACHED_LENGTH = 256, 256
 """Limits of the cache of matches for models' paths: entries, and length of method and path."""
 _PREDICTION = re.compile(f"{PREDICT}|{BATCH}|{V2_INFER.format(model='[A-Za-z0-9._:/-]+')}".encode())
@@ -194,6 +197,8 @@ def _template(path: str) -> tuple[str, Mapping[str, str]]:
     """The path in the table that a path may match, and its parameters."""
     if path.startswith(_ASSETS):
         return ASSET, {"asset": path[len(_ASSETS) :]}
+    if receipt := _RECEIPT.fullmatch(path):
+        return RECEIPT, {"request_id": receipt[1]}
     if not path.startswith(_V2_MODELS):
         return "", _NO_PARAMETERS
     name, *rest = path[len(_V2_MODELS) :].split("/")

@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     """Where checkpoints are kept beside the log, separated by commas: a folder, git:REPOSITORY,
     s3://BUCKET/PREFIX or tsa:URL of a time-stamp server. Unset: nowhere, so a rebuilt log is not noticed."""
 
+    replay_sample: int = Field(default=1_000, ge=0, le=1_000_000)
+    """Number of the last day's records that are performed again each night and compared; 0 disables it."""
+
+    replay_hour: int = Field(default=3, ge=0, le=23)
+    """Hour of the day, UTC, within which the nightly replay starts."""
+
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
     scikit-learn. compiled: only the compiled form; the service does not start without one."""

@@ -16,6 +16,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- SubjectKeyUnusable
     |   +-- SigningKeyUnusable
     |   +-- CheckpointRefused
+    |   +-- ReplayFailed
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -37,12 +38,12 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- MethodNotAllowed        405 UNIMPLEMENTED
         +-- RequestTimeout          408 DEADLINE_EXCEEDED
         +-- ReceiptPending          409 FAILED_PRECONDITION
-        +-- ReceiptTooLarge         409 FAILED_PRECONDITION
         +-- PredictionPruned        410 NOT_FOUND
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
         +-- RowsInvalid             422 INVALID_ARGUMENT
+        +-- ReceiptTooLarge         422 INVALID_ARGUMENT
         +-- Overloaded              429 RESOURCE_EXHAUSTED
         +-- HeadersTooLarge         431 INVALID_ARGUMENT
         +-- RowsFailed              500 INTERNAL
@@ -56,14 +57,14 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
-from service.errors.evidence import (
+from service.errors.full_log import AuditFull
+from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
+from service.errors.receipt_refusals import (
     PredictionPruned,
     PredictionUnknown,
     ReceiptPending,
     ReceiptTooLarge,
 )
-from service.errors.full_log import AuditFull
-from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
 from service.errors.refusals import (
     FAILURE_STATUSES,
     AuditUnavailable,
@@ -104,6 +105,7 @@ from service.errors.startup import (
     KeysUnusable,
     ModelNotPublished,
     ModelUnusable,
+    ReplayFailed,
     SettingInvalid,
     SigningKeyUnusable,
     StartError,
@@ -149,6 +151,7 @@ __all__ = [
     "QueryInvalid",
     "ReceiptPending",
     "ReceiptTooLarge",
+    "ReplayFailed",
     "RequestError",
     "RequestMalformed",
     "RequestTimeout",

@@ -74,6 +74,13 @@ class AuditMisuse(StartError):
         super().__init__(f"{reason}.")
 
 
+class ReplayFailed(StartError):
+    """A replay of recorded requests could not be finished."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The replay could not be finished: {reason}.")
+
+
 class AuditNotErased(StartError):
     """Data removed from the audit log can still be read in its write-ahead log."""
 

@@ -5,6 +5,7 @@ cannot be written gets no requests; if it reported only on requests, it would re
 gauges are removed when it ends; its counters stay.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
@@ -47,6 +48,23 @@ class Gauges:
         free = "Free space on the disk of the audit log."
         self.audit_free_bytes = gauge("tabento_audit_free_bytes", free, multiprocess_mode="livemostrecent")
 
+        replayed = "Records of the last nightly replay, by verdict."
+        self.replayed = gauge(
+            "tabento_replay_records", replayed, ["verdict"], multiprocess_mode="livemostrecent"
+        )
+        ended = "When the last nightly replay ended, in seconds since 1970; 0 if none has."
+        self.replay_ended = gauge(
+            "tabento_replay_last_run_timestamp_seconds", ended, multiprocess_mode="livemostrecent"
+        )
+        age = "Seconds since a checkpoint covered all that the audit log held."
+        self.checkpoint_age = gauge(
+            "tabento_audit_checkpoint_age_seconds", age, multiprocess_mode="livemostrecent"
+        )
+        age = "The same for checkpoints that every witness has; 0 if no witness is configured."
+        self.witnessed_age = gauge(
+            "tabento_audit_witnessed_age_seconds", age, multiprocess_mode="livemostrecent"
+        )
+
     def begin(self, *, workers_wanted: int, rows_limit: int) -> None:
         """Set the gauges of a worker that begins to serve."""
         self.starts.inc()
@@ -70,3 +88,14 @@ class Gauges:
         """Set the size of the log and the free space on its disk."""
         self.audit_bytes.set(log_bytes)
         self.audit_free_bytes.set(free_bytes)
+
+    def set_replay(self, counts: Mapping[str, int], ended: float) -> None:
+        """Set the records of each verdict of the last nightly replay, and its end in seconds since 1970."""
+        for verdict, count in counts.items():
+            self.replayed.labels(verdict.replace(" ", "_")).set(count)
+        self.replay_ended.set(ended)
+
+    def set_checkpoint_ages(self, *, checkpoint_s: float, witnessed_s: float) -> None:
+        """Set the ages of the last checkpoint and of the last one that every witness has."""
+        self.checkpoint_age.set(checkpoint_s)
+        self.witnessed_age.set(witnessed_s)

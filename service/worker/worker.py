@@ -7,6 +7,7 @@ the service opens nothing. ``app.py`` passes the parts to the transports.
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from service.access.keyring import Keyring
 from service.audit.act import Act, model_act
@@ -21,7 +22,7 @@ from service.inference.engine import Engine
 from service.inference.readiness import WorkerReadiness
 from service.model.card import CardSettings, ModelCard, identity_of, make_card
 from service.model.newer_model import NewerModels
-from service.model.published import PublishedModel, load_model
+from service.model.published import PublishedModel, load_model, stored_model
 from service.settings import Settings
 from service.system.memory import tune_memory
 from service.telemetry.gauges import GAUGE_INTERVAL_S, Gauges
@@ -30,9 +31,11 @@ from service.telemetry.metrics import Metrics, use_folder
 from service.telemetry.metrics_page import MetricsPage
 from service.telemetry.tally import Tally
 from service.telemetry.tracing import Tracing
+from service.worker.checkpoints import Checkpoints
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
 from service.worker.kills import collect_kills
+from service.worker.nightly_replay import NightlyReplay
 from service.worker.worker_acts import WorkerActs
 from service.worker.worker_gauges import WorkerGauges
 
@@ -58,6 +61,7 @@ class Worker:
         self.settings = settings
         self.tag = tag
         self._heartbeat = Heartbeat.of_this_process()
+        self._checkpoints = Checkpoints(settings.audit_db, settings.audit_checkpoint_seconds)
         self._has_started = False
         self._next_gauges: asyncio.TimerHandle | None = None
 
@@ -79,7 +83,7 @@ class Worker:
         self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         if self._keyring is not None:
             self._keyring.watch()
-        self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
+        self.history = _history_pages(settings)
         self.model = load_model(self.tag, settings.runtime)
         self.card = make_card(self.model, _card_settings(settings), settings.image_digest)
         self._declare(model_act(self.card.model_id, self.card.content))
@@ -93,11 +97,8 @@ class Worker:
         configure_loggers()
         tune_memory()
         self._has_started = True
-        gauges = Gauges()
-        gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
-        self._kills = gauges.kills
-        self._gauges = WorkerGauges(gauges, self._admission, self.audit)
-        self._refresh_gauges()
+        self._begin_gauges()
+        self._checkpoints.begin()
         if self._heartbeat is not None:
             self._heartbeat.begin(stop)
 
@@ -115,6 +116,7 @@ class Worker:
         await self._engine.close()
         await self._acts.stop(self.dataplane.refused_keys)
         self.audit.close()
+        await self._checkpoints.stop()
         if self._keyring is not None:
             self._keyring.close()
         if self._tracing is not None:
@@ -159,6 +161,20 @@ class Worker:
         refuse_other_act(self.settings.audit_db, act)
         self.audit.declare(act)
 
+    def _begin_gauges(self) -> None:
+        settings, gauges = self.settings, Gauges()
+        gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
+        self._kills = gauges.kills
+        self._gauges = WorkerGauges(gauges, self._admission, self.audit, settings.audit_witness)
+        self._nightly_replay = NightlyReplay(
+            settings.audit_db,
+            sample=settings.replay_sample,
+            hour=settings.replay_hour,
+            models=Path(stored_model(self.model.tag).path).parents[1],
+            gauges=gauges,
+        )
+        self._refresh_gauges()
+
     def _record_counts(self) -> dict[str, int]:
         audit = self.audit
         return {
@@ -189,7 +205,16 @@ class Worker:
         self._next_gauges = asyncio.get_running_loop().call_later(GAUGE_INTERVAL_S, self._refresh_gauges)
         self._tally.write()  # Records also fail while the worker is idle.
         self._gauges.refresh()
+        self._nightly_replay.refresh()
         self._kills.inc(collect_kills())
+
+
+def _history_pages(settings: Settings) -> HistoryPages:
+    return HistoryPages(
+        settings.audit_db,
+        deadline_s=settings.deadline_ms / 1e3,
+        checkpoint_s=settings.audit_checkpoint_seconds,
+    )
 
 
 def _card_settings(settings: Settings) -> CardSettings:

@@ -1,9 +1,9 @@
-"""The process that reads pages of the history: ``python -m service.audit.query.history_process SOCKET PATH``.
+"""The process that reads the history: ``python -m service.audit.query.history_process SOCKET PATH``.
 
-A page takes some milliseconds of Python. A thread of the worker would hold the interpreter for up to 5 ms
-each time that the event loop releases it, which is at every system call: with one thread that reads pages all
-the time, a tenth of the predictions per second remain. This process has an interpreter of its own and a lower
-priority, so predictions come first if the processor is short.
+It reads pages and makes receipts. A page takes some milliseconds of Python. A thread of the worker would hold
+the interpreter for up to 5 ms each time that the event loop releases it, which is at every system call: with
+one thread that reads pages all the time, a tenth of the predictions per second remain. This process has an
+interpreter of its own and a lower priority, so predictions come first if the processor is short.
 
 It lives as long as the worker's end of the socket is open, so it ignores the signals that are meant for the
 service.
@@ -27,6 +27,8 @@ from service.audit.ipc.channel import Channel
 from service.audit.ipc.framing import FrameReader, frame
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
+from service.audit.receipt.making import ReceiptRequest, receipt_of
+from service.errors import RequestError
 
 NICENESS = 10
 """Gives the process a tenth of the kernel's scheduling weight of a worker."""
@@ -35,6 +37,11 @@ _ROOT = Path(__file__).parents[3]
 """The folder of this ``service`` package; the working folder may hold another one."""
 
 _logger = logging.getLogger(__name__)
+
+
+Query = HistoryFilters | ReceiptRequest
+
+_REFUSAL = b"refusal "
 
 
 class ProcessEnded(Exception):
@@ -46,7 +53,7 @@ class PageFailed(Exception):
 
 
 class PageContent(NamedTuple):
-    """A page of the history."""
+    """A page of the history, or a receipt."""
 
     content: bytes
     """As JSON."""
@@ -68,15 +75,15 @@ class HistoryProcess:
         """The pid of the process, if it runs."""
         return None if self._running is None else self._running.pid
 
-    async def ask(self, filters: HistoryFilters) -> PageContent:
-        """A page; one query at a time.
+    async def ask(self, query: Query) -> PageContent:
+        """A page or a receipt; one query at a time.
 
-        Raises PageFailed or ProcessEnded. A caller that is cancelled has to end the process, because the next
-        query would get its answer.
+        Raises RequestError for a receipt that cannot be made, PageFailed or ProcessEnded. A caller that is
+        cancelled has to end the process, because the next query would get its answer.
         """
         channel = self._channel or self._start()
         self._answer = asyncio.get_running_loop().create_future()
-        channel.send(frame(pickle.dumps(filters)))
+        channel.send(frame(pickle.dumps(query)))
         return await self._answer
 
     def end(self) -> None:
@@ -110,10 +117,17 @@ class HistoryProcess:
                     if ids is not None:
                         self._answer.set_result(PageContent(content, tuple(ids)))
                     else:
-                        self._answer.set_exception(PageFailed(content.decode()))
+                        self._answer.set_exception(_failure(content))
             except EOFError:
                 _logger.warning("the process that reads the audit log %s ended", self._path)
                 self.end()
+
+
+def _failure(content: bytes) -> Exception:
+    if content.startswith(_REFUSAL):
+        refusal: RequestError = pickle.loads(content[len(_REFUSAL) :])  # noqa: S301 - made by this code
+        return refusal
+    return PageFailed(content.decode())
 
 
 def _start(path: Path) -> tuple[socket, subprocess.Popen[bytes]]:
@@ -142,11 +156,16 @@ def serve(worker: socket, reader: AuditReader) -> None:
 
 
 def _answer(reader: AuditReader, query: bytes) -> tuple[list[int] | None, bytes]:
-    """The ids and the content of a page; without ids, the traceback."""
+    """The ids and the content of a page or a receipt; without ids, the traceback or the pickled refusal."""
     try:
-        filters: HistoryFilters = pickle.loads(query)  # noqa: S301 - made by this code
-        page = reader.history(filters)
+        wanted: Query = pickle.loads(query)  # noqa: S301 - made by this code
+        if isinstance(wanted, ReceiptRequest):
+            receipt = receipt_of(reader.path, wanted)
+            return receipt.ids, receipt.text.encode()
+        page = reader.history(wanted)
         return [item.id for item in page.items], page.model_dump_json().encode()
+    except RequestError as error:
+        return None, _REFUSAL + pickle.dumps(error)
     except Exception:  # The worker reports it; the next query may succeed.
         return None, traceback.format_exc().encode()
 

@@ -4,15 +4,15 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from service.audit.act import MODEL_PREFIX
 from service.audit.file.database import errors_as_unusable, open_for_reading
-from service.audit.query.history import Moment
 from service.audit.receipt.proof import RECORD_LIMIT, Checkpoint, Document, EntryProofs
 from service.audit.tree.tile import TreeBroken
 from service.audit.utc_text import utc_text
@@ -44,11 +44,20 @@ class ReceiptQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    received_utc: Moment | None = None
+    received_utc: AwareDatetime | None = None
     """Only the record of this time, if several have the request id."""
     content: bool = True
     """Whether the receipt holds the bodies, the labels and the client. Without them it proves the time, the
     model and the status."""
+
+
+class ReceiptRequest(NamedTuple):
+    """What the worker asks the history process for."""
+
+    request_id: str
+    query: ReceiptQuery
+    interval_s: float
+    """Seconds between two checkpoints."""
 
 
 class Receipt(NamedTuple):
@@ -74,8 +83,31 @@ def make_receipt(
     return receipt
 
 
+def receipt_schema() -> Document:
+    """The JSON Schema of a receipt, as far as OpenAPI needs it; docs/reference/receipts.md has the rest."""
+    text: Document = {"type": "string"}
+    entry: Document = {"type": "object", "required": ["entry", "proof"]}
+    properties: Document = {
+        "format": {"const": FORMAT, **text},
+        "log_id": text,
+        "verifier_key": text,
+        "timestamps": {"type": "array", "items": text},
+        "entries": {"type": "array", "minItems": 1, "items": entry},
+    }
+    return {"type": "object", "required": [*properties], "properties": properties}
+
+
+def receipt_of(log: Path, request: ReceiptRequest) -> Receipt:
+    """The receipt for an answer over HTTP, with the same errors; ReceiptPending says when it is due."""
+    try:
+        return make_receipt(log, request.request_id, request.query)
+    except ReceiptPending:
+        due = datetime.now(UTC) + timedelta(seconds=request.interval_s)
+        raise ReceiptPending(request.request_id, utc_text(due)) from None
+
+
 def _make(connection: apsw.Connection, request_id: str, query: ReceiptQuery, limit: int | None) -> Receipt:
-    received = None if query.received_utc is None else utc_text(query.received_utc)
+    received = None if query.received_utc is None else utc_text(query.received_utc.astimezone(UTC))
     found: list[Any] = connection.execute(_RECORDS, (request_id, received, RECORD_LIMIT + 1)).fetchall()
     if not found:
         raise _unknown(connection, request_id, received)

@@ -71,6 +71,10 @@ class EntryProofs:
         place = self._tree.find(id_)
         return place is not None and place.leaf < self._checkpoint.size
 
+    def last_id(self) -> int:
+        """The id of the last entry that the checkpoint covers."""
+        return self._tree.last_id_of(self._checkpoint.size)
+
     def record(self, id_: int, *, with_content: bool) -> Document:
         """A record with its proof."""
         (chain, seq, salt, content_sha256, *values), *_ = self._connection.execute(_REQUEST, (id_,))

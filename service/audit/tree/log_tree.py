@@ -64,6 +64,16 @@ class LogTree:
         leaf = self.tile(index // LEAVES).leaves.get(index % LEAVES)
         return None if leaf is None else leaf.id
 
+    def last_id_of(self, size: int) -> int:
+        """The id of the last of the first entries, or of one that was pruned and folded after it."""
+        if size == 0:
+            return 0
+        tile, position = self.tile((size - 1) // LEAVES), (size - 1) % LEAVES
+        if position in tile.leaves:
+            return tile.leaves[position].id
+        later = [leaf.id for place, leaf in tile.leaves.items() if place > position]
+        return min(later) - 1 if later else self.last_id
+
     def tile(self, number: int) -> Tile:
         """One tile; raises TreeBroken for one beyond the last."""
         if number > self.complete_tiles:

@@ -19,7 +19,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
-from service.audit.witness.witnesses import Kept, WitnessFailed, note_name
+from service.audit.witness.witnesses import VARIABLE, Kept, WitnessFailed, note_name
+from service.errors import SettingInvalid
 
 _TIMEOUT_S = 15.0
 _LIST_LIMIT_BYTES = 4 * 1024**2
@@ -34,7 +35,7 @@ class Bucket:
     def __init__(self, name: str) -> None:
         parts = urlsplit(name)
         if parts.scheme != "s3" or not parts.netloc:
-            raise ValueError(f"{name} has no bucket: write s3://BUCKET/PREFIX")
+            raise SettingInvalid(VARIABLE, name, "it has no bucket: write s3://BUCKET/PREFIX")
         self.name = name
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
 

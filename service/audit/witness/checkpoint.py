@@ -1,32 +1,28 @@
 """Takes a checkpoint: extends the tree, signs its root, and hands it to the witnesses.
 
 It runs in a process of its own, beside the writers: ``python -m service.audit checkpoint``. One process at a
-time runs, by a lock on a file beside the log; a second one waits, and further ones end at once, because the
-one that waits will cover their entries. All changes are short transactions, so a process that is killed
-leaves a tree that the next one goes on with.
+time runs (run_lock.py). All changes are short transactions, so a process that is killed leaves a tree that
+the next one goes on with.
 
 No checkpoint is signed that contradicts an earlier one, of the log or of a witness that can be read.
 """
 
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 import apsw
 
 from service.audit.file.database import errors_as_unusable, open_for_reading, open_for_writing
-from service.audit.file.permissions import PRIVATE
 from service.audit.file.raw_value import fetch_all
 from service.audit.tree.fold import fold
 from service.audit.tree.log_tree import LogTree, extend
 from service.audit.tree.step import read_step, write_step
 from service.audit.tree.tile import TreeBroken
 from service.audit.utc_text import utc_text
+from service.audit.witness.run_lock import run_lock
 from service.audit.witness.signed_note import (
     Note,
     NoteInvalid,
@@ -41,7 +37,6 @@ from service.errors import CheckpointRefused
 
 MAX_CATCH_UP = 100
 """Checkpoints that one run hands to a witness that missed them."""
-_LOCK_INTERVAL_S = 0.05
 
 _LAST = "SELECT size, root, verifier_key, note FROM checkpoint ORDER BY size DESC LIMIT 1"
 _ADD = "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?)"
@@ -73,7 +68,7 @@ def take_checkpoint(
     Raises AuditUnusable, SigningKeyUnusable or CheckpointRefused.
     """
     open_for_reading(log).close()  # A log is neither created nor migrated here.
-    with _lock(log, wait_s) as is_locked:
+    with run_lock(log, wait_s) as is_locked:
         if not is_locked:
             return None
         with closing(open_for_writing(log)) as connection, errors_as_unusable(log):
@@ -155,27 +150,3 @@ class _Run:
             row = witness.name, size, utc_text(datetime.now(UTC)), token
             with write_step(self._connection):
                 self._connection.execute(_ADD_WITNESSED, row)
-
-
-def lock_file(log: Path) -> Path:
-    """The file beside the log whose lock the process holds."""
-    return log.with_name(f"{log.name}-checkpoint-lock")
-
-
-@contextmanager
-def _lock(log: Path, wait_s: float) -> Iterator[bool]:
-    """Hold the lock; False if another process holds it, and it is not free within the time."""
-    path = lock_file(log)
-    with errors_as_unusable(log), os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE), "rb") as file:
-        until = monotonic() + wait_s
-        while not (is_locked := _try_lock(file.fileno())) and monotonic() < until:
-            sleep(_LOCK_INTERVAL_S)
-        yield is_locked
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -12,6 +12,7 @@ The dash is an em dash. The second signature is a cosignature by the same key
 """
 
 from base64 import b64decode, b64encode
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -50,6 +51,14 @@ class Note(NamedTuple):
     root: bytes
     time: int
     """Seconds since 1970."""
+
+
+def time_of(note: Note) -> datetime:
+    """When a checkpoint was signed; raises NoteInvalid for a time that is none."""
+    try:
+        return datetime.fromtimestamp(note.time, UTC)
+    except (OverflowError, ValueError, OSError) as error:
+        raise NoteInvalid("its time is not one") from error
 
 
 def origin_of(log_id: str) -> str:

@@ -11,7 +11,8 @@ from hashlib import sha256
 from http.client import HTTPException
 from urllib.request import Request, urlopen
 
-from service.audit.witness.witnesses import WitnessFailed
+from service.audit.witness.witnesses import VARIABLE, WitnessFailed
+from service.errors import SettingInvalid
 
 _TIMEOUT_S = 15.0
 _ANSWER_LIMIT_BYTES = 64 * 1024
@@ -27,7 +28,7 @@ class TimestampServer:
 
     def __init__(self, name: str, url: str) -> None:
         if not url.startswith(("http://", "https://")):
-            raise ValueError(f"{name} has no address: write tsa:https://HOST/PATH")
+            raise SettingInvalid(VARIABLE, name, "it has no address: write tsa:https://HOST/PATH")
         self.name = name
         self._url = url
 
@@ -54,6 +55,11 @@ def time_stamp_request(digest: bytes, nonce: bytes) -> bytes:
     """The DER of a TimeStampReq."""
     imprint = _der(_SEQUENCE, _SHA_256 + _der(_OCTETS, digest))
     return _der(_SEQUENCE, _der(_INTEGER, b"\x01") + imprint + _integer(nonce) + _TRUE)
+
+
+def is_token_of(token: bytes, note: str) -> bool:
+    """Whether a token names this checkpoint; its signature is not checked."""
+    return _der(_OCTETS, sha256(note.encode()).digest()) in token
 
 
 def _token(answer: bytes, digest: bytes, nonce: bytes) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+VARIABLE = "TABENTO_AUDIT_WITNESS"
+
 
 class WitnessFailed(Exception):
     """A witness did not take a checkpoint, or cannot be read; the message says why."""
@@ -39,7 +41,7 @@ def note_name(size: int) -> str:
 
 
 def make_witness(name: str) -> Witness:
-    """The witness of one entry of the setting; raises ValueError for one that is none."""
+    """The witness of one entry of the setting; raises SettingInvalid."""
     # Imported here: a process needs the witnesses that are configured, and a worker none.
     kind, separator, rest = name.partition(":")
     match kind if separator else "":
@@ -58,8 +60,3 @@ def make_witness(name: str) -> Witness:
     from service.audit.witness.folder import FolderWitness
 
     return FolderWitness(name, Path(name))
-
-
-def parse_witnesses(value: str) -> list[str]:
-    """The entries of a comma-separated list."""
-    return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
