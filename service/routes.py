@@ -1,17 +1,25 @@
 """The table of routes, for HTTP and gRPC: a path that is not in it is not served.
 
 A route has a method, a path, the scope that an API key needs, a handler's name, a summary, and the label
-under which the metrics count it. The gateway dispatches by this table. gRPC takes the scopes of its methods
-from it. OpenAPI, the index page and the documentation list it.
+under which the metrics count it. A scope is a duty: a key that reads metrics reads no rows. The gateway
+dispatches by this table. gRPC takes the scopes of its methods from it. OpenAPI, the index page and the
+documentation list it.
 """
 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-Scope = Literal["predict", "read", "admin"]
-SCOPES: tuple[Scope, ...] = ("predict", "read", "admin")
+Scope = Literal[
+    "predict", "feedback", "metrics", "history", "review", "privacy", "release", "audit", "read", "admin"
+]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+INCLUDED: Mapping[Scope, frozenset[Scope]] = {
+    "admin": frozenset(SCOPES),
+    "read": frozenset({"metrics", "history"}),
+}
+"""The scopes that include others. ``read`` is the scope of earlier versions."""
 AnyKey = Literal["any"]
 ANY_KEY: AnyKey = "any"
 """In place of a scope: any valid key."""
@@ -19,6 +27,7 @@ ANY_KEY: AnyKey = "any"
 PREDICT = "/predict"
 BATCH = "/predict/batch"
 HISTORY = "/predictions/history"
+RECEIPT = "/predictions/{request_id}/receipt"
 MODEL = "/model/info"
 HEALTH = "/health"
 LIVE = "/livez"
@@ -54,7 +63,7 @@ class Route(NamedTuple):
     """GET also takes HEAD."""
     path: str
     """A name in braces matches any text."""
-    scope: Scope | None
+    scope: Scope | AnyKey | None
     """The scope that an API key must have, if keys are required. None: the route needs no key."""
     handler: str
     summary: str
@@ -73,27 +82,28 @@ def _with_version(route: Route) -> Route:
 
 
 _MODEL_ROUTES = (
-    Route("GET", V2_MODEL, "read", "v2_model", "Model metadata"),
-    Route("GET", V2_MODEL_READY, "read", "v2_model_ready", "Readiness of the model"),
+    Route("GET", V2_MODEL, ANY_KEY, "v2_model", "Model metadata"),
+    Route("GET", V2_MODEL_READY, ANY_KEY, "v2_model_ready", "Readiness of the model"),
     Route("POST", V2_INFER, "predict", "v2_infer", "Predict rows given as tensors"),
 )
 
 ROUTES = (
     Route("POST", PREDICT, "predict", "predict", "Predict one row"),
     Route("POST", BATCH, "predict", "predict_batch", "Predict a batch of rows, in order"),
-    Route("GET", HISTORY, "read", "history", "Predictions from the audit log, newest first"),
-    Route("GET", MODEL, "read", "model_info", "The model: contract, classes, lineage, metrics"),
-    Route("GET", HEALTH, "read", "health", "State of the service"),
+    Route("GET", HISTORY, "history", "history", "Predictions from the audit log, newest first"),
+    Route("GET", RECEIPT, "audit", "receipt", "Receipt of a prediction, which proves it without the log"),
+    Route("GET", MODEL, ANY_KEY, "model_info", "The model: contract, classes, lineage, metrics"),
+    Route("GET", HEALTH, ANY_KEY, "health", "State of the service"),
     Route("GET", LIVE, None, "live", "Liveness probe"),
     Route("GET", READY, None, "ready", "Readiness probe"),
-    Route("GET", METRICS, "read", "metrics", "Prometheus metrics"),
+    Route("GET", METRICS, "metrics", "metrics", "Prometheus metrics"),
     Route("GET", DOCS, None, "docs", "Interactive API documentation"),
     Route("GET", OPENAPI, None, "openapi", "OpenAPI document"),
     Route("GET", INDEX, None, "index", "Index page; as JSON, the list of routes"),
-    Route("GET", SCHEMA, "read", "schema", "API description for BentoML's clients"),
+    Route("GET", SCHEMA, ANY_KEY, "schema", "API description for BentoML's clients"),
     Route("GET", ASSET, None, "asset", "Scripts and style sheets of the pages"),
     Route("GET", FAVICON, None, "favicon", "Icon that browsers request by default"),
-    Route("GET", V2, "read", "v2", "Server metadata"),
+    Route("GET", V2, ANY_KEY, "v2", "Server metadata"),
     Route("GET", V2_LIVE, None, "v2_live", "Liveness of the server"),
     Route("GET", V2_READY, None, "v2_ready", "Readiness of the server"),
     *_MODEL_ROUTES,
@@ -102,16 +112,16 @@ ROUTES = (
 """The routes of HTTP."""
 
 
-def _grpc_route(method: str, scope: Scope | None, summary: str) -> Route:
+def _grpc_route(method: str, scope: Scope | AnyKey | None, summary: str) -> Route:
     return Route("POST", f"/{GRPC_SERVICE}/{method}", scope, method, summary)
 
 
 GRPC_ROUTES = (
     _grpc_route("ServerLive", None, "Liveness of the server"),
     _grpc_route("ServerReady", None, "Readiness of the server"),
-    _grpc_route("ModelReady", "read", "Readiness of the model"),
-    _grpc_route("ServerMetadata", "read", "Server metadata"),
-    _grpc_route("ModelMetadata", "read", "Model metadata"),
+    _grpc_route("ModelReady", ANY_KEY, "Readiness of the model"),
+    _grpc_route("ServerMetadata", ANY_KEY, "Server metadata"),
+    _grpc_route("ModelMetadata", ANY_KEY, "Model metadata"),
     _grpc_route("ModelInfer", "predict", "Predict rows given as tensors"),
 )
 """The methods of gRPC. Health checking and reflection, which need no key, are not listed."""
@@ -154,6 +164,7 @@ _UNKNOWN = Match(OTHER, ANY_KEY, None, "")
 
 _V2_MODELS = "/v2/models/"
 _ASSETS = "/static_content/"
+_RECEIPT = re.compile(RECEIPT.replace("{request_id}", "(.+)"), re.DOTALL)
 _CACHED_PATHS, _CACHED_LENGTH = 256, 256
 """Limits of the cache of matches for models' paths: entries, and length of method and path."""
 _PREDICTION = re.compile(f"{PREDICT}|{BATCH}|{V2_INFER.format(model='[A-Za-z0-9._:/-]+')}".encode())
@@ -186,6 +197,8 @@ def _template(path: str) -> tuple[str, Mapping[str, str]]:
     """The path in the table that a path may match, and its parameters."""
     if path.startswith(_ASSETS):
         return ASSET, {"asset": path[len(_ASSETS) :]}
+    if receipt := _RECEIPT.fullmatch(path):
+        return RECEIPT, {"request_id": receipt[1]}
     if not path.startswith(_V2_MODELS):
         return "", _NO_PARAMETERS
     name, *rest = path[len(_V2_MODELS) :].split("/")

@@ -1,7 +1,7 @@
 """The routes of HTTP and gRPC, from ``service/routes.py``."""
 
 from docs.extension.markdown_table import markdown_table
-from service.routes import GRPC_ROUTES, ROUTES, Route
+from service.routes import ANY_KEY, GRPC_ROUTES, ROUTES, Route
 
 
 def http_routes() -> str:
@@ -17,4 +17,6 @@ def grpc_routes() -> str:
 
 
 def _scope(route: Route) -> str:
+    if route.scope == ANY_KEY:
+        return "any key"
     return f"`{route.scope}`" if route.scope else "open"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from service.access.keyring import Key, Keyring
-from service.errors import KeyInvalid, ScopeMissing
+from service.errors import KeyExpired, KeyInvalid, ScopeMissing
 from service.routes import ANY_KEY, AnyKey, Scope
 
 
@@ -11,7 +11,7 @@ def authorize(keyring: Keyring, scope: Scope | AnyKey | None, headers: Mapping[b
     """The request's valid key; None for a route that needs none.
 
     A key is sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; over gRPC as metadata.
-    Raises KeyInvalid or ScopeMissing.
+    Raises KeyInvalid, KeyExpired or ScopeMissing.
     """
     if scope is None:
         return None
@@ -19,9 +19,13 @@ def authorize(keyring: Keyring, scope: Scope | AnyKey | None, headers: Mapping[b
     kind, _, token = headers.get(b"authorization", b"").partition(b" ")
     if kind.lower() == b"bearer":
         given = token.strip()
-    key = keyring.find(given) if given else None
+    key = keyring.find_any(given) if given else None
     if key is None:
         raise KeyInvalid
+    if key.revoked_utc is not None:
+        raise KeyInvalid(key.name)
+    if key.has_expired:
+        raise KeyExpired(key.name)
     if scope != ANY_KEY and not key.allows(scope):
         raise ScopeMissing(key.name, scope)
     return key

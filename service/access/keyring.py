@@ -1,29 +1,32 @@
-"""The valid keys, from a file that holds their hashes.
+"""The keys of a file that holds their hashes, with those that have expired or were revoked.
 
 A key has 256 random bits, so one plain SHA-256 protects it: nobody can guess it. A slow hash, made for
 passwords, would cost time on every request. The key contains an identifier, which is not secret, and by which
 it is found among any number of keys. A thread checks the file four times a second, so a revoked key stops
-working within a second, without a restart. The event loop never waits for the file.
+working within a second, without a restart. An expired one stops by the clock of each request. The event loop
+never waits for the file.
 """
 
 import hmac
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, sleep
-from typing import Any, NamedTuple
+from time import monotonic, sleep, time
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from service.access.keyfile import Stamp, locked, read_file, replace_file, stamp
 from service.errors import KeysUnusable
-from service.routes import Scope
+from service.routes import INCLUDED, Scope
 
 _PREFIX = "tabento_"
 """By this prefix, secret scanners recognize a key that was published by mistake."""
@@ -35,6 +38,12 @@ _KEYS_PER_TURN = 100
 _NO_HASH = "0" * 64
 
 logger = logging.getLogger(__name__)
+
+
+def _require_moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a date and time with its time zone is needed")
+    return text
 
 
 class Key(BaseModel):
@@ -49,10 +58,28 @@ class Key(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...] = Field(min_length=1)
     created_utc: str
+    expires_utc: Annotated[str, AfterValidator(_require_moment)] | None = None
+    """From when on it is refused."""
+    revoked_utc: Annotated[str, AfterValidator(_require_moment)] | None = None
+    """When it was revoked. The entry stays, so that its name is not given to another."""
+
+    @cached_property
+    def _expires_s(self) -> float:
+        return inf if self.expires_utc is None else datetime.fromisoformat(self.expires_utc).timestamp()
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its time is over."""
+        return time() >= self._expires_s
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_utc is None and not self.has_expired
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the key has this scope; ``admin`` includes all."""
-        return scope in self.scopes or "admin" in self.scopes
+        """Whether the key has this scope, or one that includes it."""
+        return any(scope == held or scope in INCLUDED.get(held, ()) for held in self.scopes)
 
 
 class _File(BaseModel):
@@ -68,27 +95,39 @@ def read_keys(path: Path) -> list[Key]:
     return _parse(path, content)
 
 
+class LockedKeys(NamedTuple):
+    """The file of keys while no other command can change it."""
+
+    keys: Sequence[Key]
+    replace: Callable[[Sequence[Key]], None]
+    """Replaces all keys in one step, and creates the file if there is none."""
+
+
 @contextmanager
-def changing_keys(path: Path) -> Iterator[list[Key]]:
-    """The keys of a file, as a list to change; the file stays locked until the list is written.
-
-    A file that does not exist is created. Raises KeysUnusable.
-    """
+def locked_keys(path: Path) -> Iterator[LockedKeys]:
+    """The keys of a file, locked; raises KeysUnusable."""
     with locked(path) as target:
-        before = read_keys(path) if target.exists() else []
-        keys = list(before)
-        yield keys
-        if keys != before:
-            _write(target, keys)
+        yield LockedKeys(read_keys(path) if target.exists() else (), partial(_write, target))
 
 
-def make_key(name: str, scopes: Sequence[Scope]) -> tuple[str, Key]:
+def make_key(name: str, scopes: Sequence[Scope], days: float | None = None) -> tuple[str, Key]:
     """A new key, and what is stored of it; raises ValidationError for an invalid name."""
-    id_ = secrets.token_hex(6)
+    id_, now = secrets.token_hex(6), datetime.now(UTC)
     text = f"{_PREFIX}{id_}_{secrets.token_urlsafe(32)}"
-    created_utc = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    key = Key(id=id_, name=name, sha256=_hash(text.encode()), scopes=tuple(scopes), created_utc=created_utc)
+    key = Key(
+        id=id_,
+        name=name,
+        sha256=_hash(text.encode()),
+        scopes=tuple(scopes),
+        created_utc=_utc_text(now),
+        expires_utc=None if days is None else _utc_text(now + timedelta(days=days)),
+    )
     return text, key
+
+
+def revoked(key: Key) -> Key:
+    """The key as it stays in the file after it was revoked now."""
+    return key.model_copy(update={"revoked_utc": _utc_text(datetime.now(UTC))})
 
 
 class _Table(NamedTuple):
@@ -137,7 +176,12 @@ class Keyring:
         self._closing.set()
 
     def find(self, text: bytes) -> Key | None:
-        """The key with this text, found by one look-up for any number of keys."""
+        """The valid key with this text, found by one look-up for any number of keys."""
+        key = self._table.find(text)
+        return key if key is not None and key.is_valid else None
+
+    def find_any(self, text: bytes) -> Key | None:
+        """The key with this text, also if it has expired or was revoked."""
         return self._table.find(text)
 
     def refresh(self) -> None:
@@ -204,6 +248,10 @@ def _parse(path: Path, content: bytes) -> list[Key]:
 def _write(target: Path, keys: Sequence[Key]) -> None:
     text = _File(keys=[key.model_dump(exclude_none=True) for key in keys]).model_dump_json(indent=2)
     replace_file(target, f"{text}\n".encode())
+
+
+def _utc_text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _id_in(text: bytes) -> str:

@@ -20,23 +20,31 @@ file in one process: each would drop the POSIX locks of the other.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 
 def read(
-    statement: str, values: Sequence[str | bytes | int | float | None] = (), db: Path | None = None
+    statement: str,
+    values: Sequence[str | bytes | int | float | None] = (),
+    db: Path | None = None,
+    by: str | None = None,
 ) -> Iterator[dict[str, str | bytes | int | float | None]]:
     """The rows of a SELECT as of one moment, each by the names of its columns.
 
     ``pandas.DataFrame(read("SELECT ..."))`` is a table of them. The log is opened read-only. Its WAL cannot
     restart until all rows are read or the iterator is closed. ``db`` is by default TABENTO_AUDIT_DB. Raises
     AuditUnusable, or AuditMisuse if the statement cannot be run.
+
+    The ledger states the read before the first row, with the SHA-256 of the statement and the name ``by``, by
+    default that of the account. If the log cannot be written, a warning is logged.
     """
-    # Imported here, because a process that writes the log needs neither and starts sooner without them.
+    # Imported here, because a process that writes the log needs none of it and starts sooner without it.
     from service.audit.query.rows import read_rows
+    from service.audit.write.statement_act import record_statement
 
     if db is None:
         from service.settings import load_settings
 
         db = load_settings().audit_db
-    return read_rows(statement, values, db)
+    return read_rows(statement, values, db, before_rows=partial(record_statement, db, statement, by))

@@ -31,7 +31,7 @@ ActKind = Literal[
     "stop",
     "upgrade",
 ]
-ActorKind = Literal["key", "shell", "service"]
+ActorKind = Literal["key", "shell", "service", "anonymous"]
 
 
 class Actor(NamedTuple):
@@ -42,7 +42,12 @@ class Actor(NamedTuple):
     kind: ActorKind
     system_user: str | None = None
     """The account of the process at a shell."""
+    key_names: tuple[str, ...] = ()
+    """The API keys that were shown for an act that takes two."""
 
+
+ANONYMOUS = Actor("anonymous", "anonymous")
+"""The actor of a request where no key is required."""
 
 SERVICE = Actor("service", "service")
 """The actor of what the service does by itself."""
@@ -87,11 +92,13 @@ def make_act(
         act_id or uuid4().hex,
         utc_text(datetime.now(UTC)),
         kind,
-        *actor,
+        actor.name,
+        actor.kind,
+        actor.system_user,
         reason,
         request,
         subject,
-        to_json(detail).decode(),
+        to_json(detail | ({"key_names": actor.key_names} if actor.key_names else {})).decode(),
     )
 
 
@@ -100,13 +107,18 @@ def model_act(model_id: str, card: dict[str, object]) -> Act:
     return make_act("model", SERVICE, card, act_id=f"{MODEL_PREFIX}{model_id}")
 
 
-def shell_actor(name: str) -> Actor:
-    """The person at a shell who claims this name."""
+def shell_actor(name: str | None = None) -> Actor:
+    """The person at a shell who claims this name; by default the name of the account."""
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # A container may run under a number without a name.
         user = str(os.geteuid())
-    return Actor(name, "shell", user)
+    return Actor(name or user, "shell", user)
+
+
+def key_actor(key_name: str | None) -> Actor:
+    """The client of a request with this API key; None where no key is required."""
+    return ANONYMOUS if key_name is None else Actor(key_name, "key")
 
 
 def is_act(packed: tuple[object, ...]) -> bool:

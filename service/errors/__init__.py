@@ -12,6 +12,10 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
     |   +-- AuditNotErased
+    |   +-- AuditHeld
+    |   +-- SubjectKeyUnusable
+    |   +-- SigningKeyUnusable
+    |   +-- CheckpointRefused
     |   +-- ReplayFailed
     |   +-- KeysUnusable
     |   +-- KeyMisuse
@@ -26,20 +30,26 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- InferenceInvalid        400 INVALID_ARGUMENT
         +-- TensorInvalid           400 INVALID_ARGUMENT
         +-- KeyInvalid              401 UNAUTHENTICATED
+        |   +-- KeyExpired          401 UNAUTHENTICATED
         +-- ScopeMissing            403 PERMISSION_DENIED
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
+        +-- PredictionUnknown       404 NOT_FOUND
         +-- MethodNotAllowed        405 UNIMPLEMENTED
         +-- RequestTimeout          408 DEADLINE_EXCEEDED
+        +-- ReceiptPending          409 FAILED_PRECONDITION
+        +-- PredictionPruned        410 NOT_FOUND
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
         +-- RowsInvalid             422 INVALID_ARGUMENT
+        +-- ReceiptTooLarge         422 INVALID_ARGUMENT
         +-- Overloaded              429 RESOURCE_EXHAUSTED
         +-- HeadersTooLarge         431 INVALID_ARGUMENT
         +-- RowsFailed              500 INTERNAL
         +-- InternalFailure         500 INTERNAL
         +-- AuditUnavailable        503 UNAVAILABLE
+        +-- AuditFull               503 UNAVAILABLE
         +-- DeadlineExceeded        504 DEADLINE_EXCEEDED
 
 Each error takes facts and formats its own message. ``kind`` is the stable name of a RequestError, the same
@@ -47,6 +57,14 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
+from service.errors.full_log import AuditFull
+from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
+from service.errors.receipt_refusals import (
+    PredictionPruned,
+    PredictionUnknown,
+    ReceiptPending,
+    ReceiptTooLarge,
+)
 from service.errors.refusals import (
     FAILURE_STATUSES,
     AuditUnavailable,
@@ -58,7 +76,6 @@ from service.errors.refusals import (
     HeaderInvalid,
     InferenceInvalid,
     InternalFailure,
-    KeyInvalid,
     Location,
     MediaTypeUnsupported,
     MethodNotAllowed,
@@ -69,7 +86,6 @@ from service.errors.refusals import (
     RouteUnknown,
     RowsFailed,
     RowsInvalid,
-    ScopeMissing,
     Side,
     TensorInvalid,
     TooManyRows,
@@ -77,9 +93,11 @@ from service.errors.refusals import (
 )
 from service.errors.startup import (
     AnchorUnusable,
+    AuditHeld,
     AuditMisuse,
     AuditNotErased,
     AuditUnusable,
+    CheckpointRefused,
     CompiledFormRefused,
     GrpcUnusable,
     HttpUnusable,
@@ -89,19 +107,24 @@ from service.errors.startup import (
     ModelUnusable,
     ReplayFailed,
     SettingInvalid,
+    SigningKeyUnusable,
     StartError,
+    SubjectKeyUnusable,
 )
 from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestTimeout
 
 __all__ = [
     "FAILURE_STATUSES",
     "AnchorUnusable",
+    "AuditFull",
+    "AuditHeld",
     "AuditMisuse",
     "AuditNotErased",
     "AuditUnavailable",
     "AuditUnusable",
     "BodyMalformed",
     "BodyTooLarge",
+    "CheckpointRefused",
     "ClientGone",
     "CompiledFormRefused",
     "DeadlineExceeded",
@@ -112,6 +135,7 @@ __all__ = [
     "HttpUnusable",
     "InferenceInvalid",
     "InternalFailure",
+    "KeyExpired",
     "KeyInvalid",
     "KeyMisuse",
     "KeysUnusable",
@@ -122,7 +146,11 @@ __all__ = [
     "ModelUnknown",
     "ModelUnusable",
     "Overloaded",
+    "PredictionPruned",
+    "PredictionUnknown",
     "QueryInvalid",
+    "ReceiptPending",
+    "ReceiptTooLarge",
     "ReplayFailed",
     "RequestError",
     "RequestMalformed",
@@ -133,7 +161,9 @@ __all__ = [
     "ScopeMissing",
     "SettingInvalid",
     "Side",
+    "SigningKeyUnusable",
     "StartError",
+    "SubjectKeyUnusable",
     "TabentoError",
     "TensorInvalid",
     "TooManyRows",

@@ -17,6 +17,8 @@ GRPC_CODES = {
     HTTPStatus.NOT_FOUND: "NOT_FOUND",
     HTTPStatus.METHOD_NOT_ALLOWED: "UNIMPLEMENTED",
     HTTPStatus.REQUEST_TIMEOUT: "DEADLINE_EXCEEDED",
+    HTTPStatus.CONFLICT: "FAILED_PRECONDITION",
+    HTTPStatus.GONE: "NOT_FOUND",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "INVALID_ARGUMENT",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "INVALID_ARGUMENT",
     HTTPStatus.UNPROCESSABLE_ENTITY: "INVALID_ARGUMENT",
@@ -123,26 +125,6 @@ class TensorInvalid(RequestError):
 
     def __init__(self, name: str, reason: str, *, side: Side = "Input") -> None:
         super().__init__(f"{side} {shortened(name)} {reason}.")
-
-
-class KeyInvalid(RequestError):
-    """The request requires a valid API key and has none."""
-
-    status, kind = HTTPStatus.UNAUTHORIZED, "key-invalid"
-    recorded = False
-
-    def __init__(self) -> None:
-        super().__init__("A valid API key is required: `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
-
-
-class ScopeMissing(RequestError):
-    """The request's API key does not have the scope that the route requires."""
-
-    status, kind = HTTPStatus.FORBIDDEN, "scope-missing"
-    recorded = False
-
-    def __init__(self, name: str, scope: str) -> None:
-        super().__init__(f"The API key {name!r} has no scope {scope!r}.")
 
 
 class RouteUnknown(RequestError):

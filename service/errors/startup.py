@@ -92,6 +92,47 @@ class AuditNotErased(StartError):
         )
 
 
+class AuditHeld(StartError):
+    """Requests that are to be removed from the audit log are held."""
+
+    def __init__(self, what: str, hold: str) -> None:
+        super().__init__(
+            f"{what}: {hold}. Release the hold first, with `python -m service.audit subject release` or "
+            "`python -m service.audit hold-release`."
+        )
+
+
+class SubjectKeyUnusable(StartError):
+    """The key by which identifiers of persons are hashed cannot be read or created."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"The key {path} of the persons in the audit log cannot be used: {reason.rstrip('.')}. Put the "
+            "key back from its backup, or set TABENTO_AUDIT_SUBJECT_KEY_FILE to another path."
+        )
+
+
+class SigningKeyUnusable(StartError):
+    """The key that signs the checkpoints of the audit log cannot be read or made."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"The signing key {path} cannot be used: {reason}. Set TABENTO_AUDIT_SIGNING_KEY_FILE to another "
+            "file; a new key is made if there is none."
+        )
+
+
+class CheckpointRefused(StartError):
+    """The audit log contradicts an earlier checkpoint, so no new one is signed."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"No checkpoint of the audit log {path} is signed: {reason}. Run `python -m service.audit "
+            "verify`; for a log that was restored, keep the old witness and set TABENTO_AUDIT_WITNESS to a "
+            "new one."
+        )
+
+
 class KeysUnusable(StartError):
     """The file of API keys cannot be read or written."""
 

@@ -10,7 +10,7 @@ from grpc.aio import ServicerContext
 
 from service.errors import RequestError
 from service.errors.error_text import error_text
-from service.inference.request import Request
+from service.inference.request import SUBJECT_HEADER, Request
 
 Context = ServicerContext[Any, Any]
 
@@ -48,10 +48,13 @@ class GrpcRequest(Request[GrpcReply]):
     @property
     def headers(self) -> dict[bytes, bytes]:
         """The call's metadata, in the form of HTTP headers."""
-        return {
-            name.encode(): value if isinstance(value, bytes) else value.encode()
-            for name, value in self._metadata()
-        }
+        return {name.encode(): _as_bytes(value) for name, value in self._metadata()}
+
+    @property
+    def subject_ids(self) -> tuple[bytes, ...]:
+        """The values of the metadata of this key."""
+        name = SUBJECT_HEADER.decode()
+        return tuple(_as_bytes(value) for key, value in self._metadata() if key == name)
 
     def deadline(self, limit_ms: int) -> float:
         """When it must be answered, by the clock ``time.monotonic``."""
@@ -75,6 +78,10 @@ class GrpcRequest(Request[GrpcReply]):
             if name == "x-request-id" and isinstance(value, str):
                 return value
         return ""
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
 
 
 @lru_cache

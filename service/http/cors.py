@@ -16,8 +16,8 @@ from service.settings import ANY_ORIGIN, Origins
 METHODS = ("GET", "HEAD", "POST")
 
 REQUEST_HEADERS = (
-    "Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "X-Request-Timeout-Ms", HEADER,
-    "traceparent", "tracestate",
+    "Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "X-Request-Timeout-Ms", "X-Subject-ID",
+    HEADER, "traceparent", "tracestate",
 )  # fmt: skip
 """Request headers that the service reads, in addition to the CORS-safelisted ones."""
 

@@ -26,7 +26,18 @@ from service.inference.readiness import WorkerReadiness
 from service.routes import Match
 
 _NOT_RATE_LIMITED = frozenset(
-    {"predict", "predict_batch", "v2_infer", "history", "live", "ready", "health", "v2_live", "v2_ready"}
+    {
+        "predict",
+        "predict_batch",
+        "v2_infer",
+        "history",
+        "receipt",
+        "live",
+        "ready",
+        "health",
+        "v2_live",
+        "v2_ready",
+    }
 )
 """Handlers that have other limits, and the probes."""
 

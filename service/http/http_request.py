@@ -15,7 +15,7 @@ from service.errors import (
 )
 from service.errors.problem import refusal_body, refusal_headers
 from service.inference.admission import Slot
-from service.inference.request import Request
+from service.inference.request import SUBJECT_HEADER, Request
 from service.routes import match
 
 SLOT = "tabento.slot"
@@ -38,11 +38,12 @@ class Reply(NamedTuple):
 class HttpRequest(Request[Reply]):
     """A request to the gateway."""
 
-    __slots__ = ("_receive", "_send", "headers", "match", "query")
+    __slots__ = ("_receive", "_scope", "_send", "headers", "match", "query")
 
     transport: ClassVar[str] = "http"
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         client = scope.get("client")
         path: str = scope["path"]
@@ -60,6 +61,13 @@ class HttpRequest(Request[Reply]):
             self.occupy(slot)
         self._receive = receive
         self._send = send
+
+    @property
+    def subject_ids(self) -> tuple[bytes, ...]:
+        """The values of every header X-Subject-ID."""
+        if SUBJECT_HEADER not in self.headers:
+            return ()
+        return tuple(value for name, value in self._scope["headers"] if name == SUBJECT_HEADER)
 
     def deadline(self, limit_ms: int) -> float:
         """The deadline, by the clock ``time.monotonic``; raises HeaderInvalid."""

@@ -1,15 +1,19 @@
 """The handlers of all native routes except predictions: documentation, health, model, history, metrics."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from service.audit.act import key_actor
 from service.audit.query.history import HistoryFilters
 from service.audit.query.history_pages import HistoryPages
+from service.audit.query.read_acts import read_act
+from service.audit.receipt.making import ReceiptQuery, ReceiptRequest
 from service.audit.write.audit_log import AuditLog
 from service.errors import Finding, QueryInvalid, RouteUnknown
 from service.http import assets
@@ -24,6 +28,8 @@ from service.model.published import PublishedModel
 from service.native.messages import Health, Messages, ModelInfo
 from service.telemetry.metrics import CONTENT_TYPE
 from service.telemetry.metrics_page import MetricsPage
+
+QueryT = TypeVar("QueryT", bound=BaseModel)
 
 _TEXT = b"text/plain; charset=utf-8"
 
@@ -46,8 +52,7 @@ class Pages:
         schema: Callable[[], Mapping[str, object]],
     ) -> None:
         """Take the parts of a worker that has started, and the function that describes BentoML's API."""
-        self._served = model
-        self._card = card
+        self._served, self._card = model, card
         self._messages = messages
         self._audit = audit
         self._history_pages = history
@@ -68,6 +73,7 @@ class Pages:
             "ready": self._ready,
             "model_info": self._model_info,
             "history": self._history,
+            "receipt": self._receipt,
             "metrics": self._metrics,
         }
         """The handlers by their names in the table of routes."""
@@ -158,7 +164,32 @@ class Pages:
         )
 
     async def _history(self, request: HttpRequest) -> Reply:
-        return Reply(200, await self._history_pages.page(_filters(request)))
+        filters = _query(request, HistoryFilters)
+        page = await self._history_pages.page(filters)
+        await self._state_read(request, filters.model_dump(mode="json", exclude_unset=True), page.ids)
+        return Reply(200, page.content)
+
+    async def _receipt(self, request: HttpRequest) -> Reply:
+        request_id = request.match.parameters["request_id"]
+        query = _query(request, ReceiptQuery)
+        wanted = ReceiptRequest(request_id, query, self._history_pages.checkpoint_s)
+        receipt = await self._history_pages.page(wanted)
+        filters = {"request_id": request_id, **query.model_dump(mode="json", exclude_unset=True)}
+        await self._state_read(request, filters, receipt.ids)
+        return Reply(200, receipt.content)
+
+    async def _state_read(
+        self, request: HttpRequest, filters: Mapping[str, object], ids: Iterable[int]
+    ) -> None:
+        """State in the ledger what is shown; nothing is shown that it does not state."""
+        act = read_act(
+            key_actor(request.key.name if request.key else None),
+            of=request.route,
+            filters=filters,
+            ids=ids,
+            request_id=request.request_id,
+        )
+        await self._audit.append_act(act, request.started + self._history_pages.deadline_s)
 
     async def _metrics(self, _: HttpRequest) -> Reply:
         return Reply(200, await self._metrics_page.get(), CONTENT_TYPE.encode())
@@ -168,13 +199,14 @@ def _json(content: BaseModel) -> Reply:
     return Reply(200, content.model_dump_json().encode())
 
 
-def _filters(request: HttpRequest) -> HistoryFilters:
+def _query(request: HttpRequest, type_: type[QueryT]) -> QueryT:
+    """The parameters of the query; raises QueryInvalid."""
     query = parse_qsl(request.query.decode("latin-1"), keep_blank_values=True)
     twice = [name for name, count in Counter(name for name, _ in query).items() if count > 1]
     if twice:
         raise QueryInvalid([Finding((name,), "Given more than once") for name in twice])
     try:
-        return HistoryFilters.model_validate(dict(query))
+        return type_.model_validate(dict(query))
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         raise QueryInvalid([Finding(detail["loc"], detail["msg"]) for detail in details]) from error

@@ -13,11 +13,25 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from service.access.authorization import authorize
 from service.access.keyring import Keyring
+from service.audit.columns import ANSWERED
+from service.audit.file.subject_key import SUBJECT_RULE, SubjectKey
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
-from service.errors import ClientGone, InternalFailure, Location, RequestError, RowsFailed
+from service.audit.write.refused_body import RefusedBodies, refused_digest
+from service.errors import (
+    AuditFull,
+    ClientGone,
+    HeaderInvalid,
+    InternalFailure,
+    KeyInvalid,
+    Location,
+    RequestError,
+    RowsFailed,
+    ScopeMissing,
+)
 from service.inference.admission import Admission, Slot
 from service.inference.engine import Engine, Predictions
+from service.inference.refused_keys import RefusedKeys
 from service.inference.request import RecordedReply, Request
 from service.model.contract import Values
 from service.model.model_id import ModelIdentity
@@ -78,17 +92,22 @@ class DataPlane:
         *,
         deadline_ms: int,
         keyring: Keyring | None = None,
+        subject_key: SubjectKey | None = None,
+        refused_bodies: RefusedBodies = "keep",
         tracing: Tracing | None = None,
         logs_access: bool = False,
     ) -> None:
         """Take the parts of a worker that has started; without a keyring no key is required."""
         self.admission = admission
         self.keyring = keyring
+        self.refused_keys = RefusedKeys(audit)
         self.identity = identity
         self._engine = engine
         self._audit = audit
         self._tally = tally
         self._deadline_ms = deadline_ms
+        self._subject_key = subject_key
+        self._refused_bodies = refused_bodies
         self._tracing = tracing
         self._logs_access = logs_access
 
@@ -101,8 +120,13 @@ class DataPlane:
 
     def authorize(self, request: Request[Any], scope: Scope | AnyKey | None) -> None:
         """Check the request's key, if keys are required; raises KeyInvalid or ScopeMissing."""
-        if self.keyring is not None:
+        if self.keyring is None:
+            return
+        try:
             request.key = authorize(self.keyring, scope, request.headers)
+        except (KeyInvalid, ScopeMissing) as error:
+            self.refused_keys.count(request.route, int(error.status), request.transport, error.key_name)
+            raise
 
     async def predict(self, request: RequestT, codec: Codec[RequestT, ReplyT]) -> ReplyT:
         """The reply to a request for predictions, to be sent; raises ClientGone."""
@@ -141,8 +165,13 @@ class DataPlane:
         """The reply, once it is recorded; raises RequestError for one that is not to be recorded."""
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
+        if self._audit.retention.is_full:
+            raise AuditFull
+        is_subject_valid = self._identify_subject(request)
         try:
             rows, answer, rows_at, timeout_s = await codec.read(request)
+            if not is_subject_valid:
+                raise HeaderInvalid("X-Subject-ID", SUBJECT_RULE)
             if len(rows) > 1:
                 await self.admission.resize(slot, len(rows), len(request.body or b""), deadline)
             deadline = min(deadline, request.started + timeout_s)
@@ -156,9 +185,19 @@ class DataPlane:
             if request.body is None or not refusal.recorded:
                 raise refusal from None
             predictions, reply = NO_PREDICTIONS, request.refusal(refusal.without_frames())
+        record = self._record(request, reply, predictions)
+        if self._refused_bodies == "digest" and record.status != ANSWERED:
+            record.digest = await refused_digest(record.request)
         with request.trace.step("audit commit"):
-            await self._audit.append(self._record(request, reply, predictions), deadline)
+            await self._audit.append(record, deadline)
         return reply
+
+    def _identify_subject(self, request: Request[Any]) -> bool:
+        """Whether the request names no person, or one by a valid identifier, which is hashed here."""
+        if self._subject_key is None or not (identifiers := request.subject_ids):
+            return True
+        request.subject = self._subject_key.hashed(identifiers)
+        return request.subject is not None
 
     def _record(self, request: Request[Any], reply: RecordedReply, predictions: Predictions) -> AuditRecord:
         identity = self.identity
@@ -179,6 +218,7 @@ class DataPlane:
             flags=predictions.flags.total,
             key_name=request.key.name if request.key else None,
             model_id=identity.model_id,
+            subject=request.subject,
         )
 
 

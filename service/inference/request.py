@@ -19,6 +19,9 @@ from service.telemetry.tracing import NO_TRACE, NoTrace, Trace
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 
+SUBJECT_HEADER = b"x-subject-id"
+"""The header, or the key of metadata, with the identifier of the person that a request is about."""
+
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 """Two bits of a hexadecimal digit are the variant's, two are random."""
 
@@ -58,7 +61,7 @@ class Request(ABC, Generic[ReplyT_co]):
 
     __slots__ = (
         "body", "client", "has_own_id", "key", "method", "path", "received_utc", "request_id",
-        "route", "slot", "started", "status", "trace",
+        "route", "slot", "started", "status", "subject", "trace",
     )  # fmt: skip
 
     transport: ClassVar[str]
@@ -80,6 +83,8 @@ class Request(ABC, Generic[ReplyT_co]):
     """Its valid API key, where keys are required."""
     body: bytes | None
     """The complete body, once it was read."""
+    subject: str | None
+    """Keyed hash of the person that it is about."""
     slot: Slot | None
     """Its slot, if its connection requested one before the request began."""
     status: int | None
@@ -99,6 +104,7 @@ class Request(ABC, Generic[ReplyT_co]):
         self.trace = NO_TRACE
         self.key = None
         self.body = None
+        self.subject = None
         self.slot = None
         self.status = None
 
@@ -119,6 +125,11 @@ class Request(ABC, Generic[ReplyT_co]):
     def seconds(self) -> float:
         """Seconds since the request came in."""
         return monotonic() - self.started
+
+    @property
+    def subject_ids(self) -> tuple[bytes, ...]:
+        """The identifiers of persons that its client sent: one at most, if the request is valid."""
+        return ()
 
     @property
     @abstractmethod

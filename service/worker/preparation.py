@@ -5,9 +5,10 @@ An error ends the start here, with a message. The workers get the results from t
 
 import logging
 import os
+from contextlib import closing
 from socket import socket
 
-from service.access.keyring import read_keys
+from service.audit.file.subject_key import SubjectKey, key_path
 from service.audit.write.logfile import LogFile
 from service.errors import SettingInvalid
 from service.grpc.listening import check_certificate, claim
@@ -16,6 +17,7 @@ from service.telemetry.metrics import make_folder
 from service.worker import bentoml_internals
 from service.worker.address import reserve_http_port, warn_of_open_access
 from service.worker.circus_internals import drop_new_connections_after
+from service.worker.keys_at_start import prepare_keys
 from service.worker.kills import record_kill
 from service.worker.supervision import Supervisor
 
@@ -44,9 +46,10 @@ def prepare_service(settings: Settings) -> None:
             grpc_host = _claim_grpc(settings, serving.host)
     else:
         grpc_host = _claim_grpc(settings, "127.0.0.1")
-    LogFile(settings.audit_db).close()
-    if settings.api_keys_file is not None:
-        read_keys(settings.api_keys_file)
+    SubjectKey.read_or_create(key_path(settings.audit_subject_key_file, settings.audit_db))
+    with closing(LogFile(settings.audit_db)) as log:
+        if settings.api_keys_file is not None:
+            prepare_keys(log, settings.api_keys_file)
     warn_of_open_access(settings, serving and serving.host, grpc_host)
     bentoml_internals.report_bind_errors()
     bentoml_internals.replace_dead_workers()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from service.access.keyring import Keyring
 from service.audit.act import Act, model_act
+from service.audit.file.subject_key import SubjectKey, key_path
 from service.audit.keep.retention import Limits
 from service.audit.query.acts import refuse_other_act
 from service.audit.query.history_pages import HistoryPages
@@ -30,10 +31,12 @@ from service.telemetry.metrics import Metrics, use_folder
 from service.telemetry.metrics_page import MetricsPage
 from service.telemetry.tally import Tally
 from service.telemetry.tracing import Tracing
+from service.worker.checkpoints import Checkpoints
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
 from service.worker.kills import collect_kills
 from service.worker.nightly_replay import NightlyReplay
+from service.worker.worker_acts import WorkerActs
 from service.worker.worker_gauges import WorkerGauges
 
 
@@ -54,6 +57,7 @@ class Worker:
         self.settings = settings
         self.tag = tag
         self._heartbeat = Heartbeat.of_this_process()
+        self._checkpoints = Checkpoints(settings.audit_db, settings.audit_checkpoint_seconds)
         self._has_started = False
         self._next_gauges: asyncio.TimerHandle | None = None
 
@@ -70,24 +74,29 @@ class Worker:
             mode=settings.audit_mode,
             sync=settings.audit_sync,
             queue_limit=settings.audit_queue_records,
-            limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
+            limits=Limits(
+                settings.audit_keep_days, settings.audit_max_bytes, settings.audit_keep_at_least_days
+            ),
         )
         self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         if self._keyring is not None:
             self._keyring.watch()
-        self.history = HistoryPages(settings.audit_db, deadline_s=settings.deadline_ms / 1e3)
+        self.history = _history_pages(settings)
         self.model = load_model(self.tag, settings.runtime)
         self.card = make_card(self.model, _card_settings(settings), settings.image_digest)
         self._declare(model_act(self.card.model_id, self.card.content))
         self.newer_models = NewerModels(self.tag)
         self.newer_models.watch()
         self._start_data_plane()
+        self._acts = WorkerActs(settings, self.tag, self.audit)
+        self._acts.start()
         stop = self._stop_without_drain()
         Drain(self.readiness, settings.drain_seconds).begin_on_sigterm()
         configure_loggers()
         tune_memory()
         self._has_started = True
         self._begin_gauges()
+        self._checkpoints.begin()
         if self._heartbeat is not None:
             self._heartbeat.begin(stop)
 
@@ -103,7 +112,9 @@ class Worker:
         self.history.close()
         self.newer_models.close()
         await self._engine.close()
+        await self._acts.stop(self.dataplane.refused_keys)
         self.audit.close()
+        await self._checkpoints.stop()
         if self._keyring is not None:
             self._keyring.close()
         if self._tracing is not None:
@@ -135,6 +146,10 @@ class Worker:
             identity_of(self.card),
             deadline_ms=settings.deadline_ms,
             keyring=self._keyring,
+            refused_bodies=settings.audit_refused_bodies,
+            subject_key=SubjectKey.read_or_create(
+                key_path(settings.audit_subject_key_file, settings.audit_db)
+            ),
             tracing=self._tracing,
             logs_access=settings.access_log,
         )
@@ -148,7 +163,7 @@ class Worker:
         settings, gauges = self.settings, Gauges()
         gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
         self._kills = gauges.kills
-        self._gauges = WorkerGauges(gauges, self._admission, self.audit)
+        self._gauges = WorkerGauges(gauges, self._admission, self.audit, settings.audit_witness)
         self._nightly_replay = NightlyReplay(
             settings.audit_db,
             sample=settings.replay_sample,
@@ -190,6 +205,14 @@ class Worker:
         self._gauges.refresh()
         self._nightly_replay.refresh()
         self._kills.inc(collect_kills())
+
+
+def _history_pages(settings: Settings) -> HistoryPages:
+    return HistoryPages(
+        settings.audit_db,
+        deadline_s=settings.deadline_ms / 1e3,
+        checkpoint_s=settings.audit_checkpoint_seconds,
+    )
 
 
 def _card_settings(settings: Settings) -> CardSettings:

@@ -1,12 +1,15 @@
 """The values of a worker's gauges, read from its admission, its audit log and the log's disk."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
 from service.audit.file.side_files import wal_bytes
+from service.audit.query.checkpoint_age import checkpoint_ages
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.lag import Lag
+from service.errors import AuditUnusable
 from service.inference.admission import Admission
 from service.telemetry.gauges import Gauges
 
@@ -14,7 +17,10 @@ from service.telemetry.gauges import Gauges
 class WorkerGauges:
     """The gauges of one worker, with their sources."""
 
-    def __init__(self, gauges: Gauges, admission: Admission, audit: AuditLog) -> None:
+    def __init__(
+        self, gauges: Gauges, admission: Admission, audit: AuditLog, witnesses: Sequence[str] = ()
+    ) -> None:
+        self._witnesses = witnesses
         self._gauges = gauges
         self._admission = admission
         self._audit = audit
@@ -29,9 +35,18 @@ class WorkerGauges:
             audit_writable=audit.writable,
             audit_lag_s=self._lag.seconds(settled + audit.queued, settled, monotonic()),
         )
+        retention = audit.retention
+        self._gauges.set_retention(
+            is_held=retention.hold is not None,
+            is_full=retention.is_full,
+            floor_share=retention.floor_share,
+        )
 
     def measure_disk(self) -> None:
-        """Set the size of the log and the free space. It reads the file system, so it runs in a thread."""
+        """Set what is read from the disk: the log's size, the free space, the ages of checkpoints.
+
+        It may take long, so it runs in a thread.
+        """
         log = self._audit.path
         with suppress(OSError):  # The log was moved, which its writer reports; the last size is kept.
             disk = os.statvfs(log)
@@ -39,3 +54,6 @@ class WorkerGauges:
                 log_bytes=log.stat().st_size + wal_bytes(log),
                 free_bytes=disk.f_bavail * disk.f_frsize,
             )
+        with suppress(AuditUnusable):  # The log's writer reports it; the last ages are kept.
+            ages = checkpoint_ages(log, self._witnesses)
+            self._gauges.set_checkpoint_ages(**ages._asdict())

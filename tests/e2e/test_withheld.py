@@ -1,8 +1,6 @@
 """What the documents of a service tell to anybody, and what its contract tells to those who may read."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +8,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from tests.support.servers import PROJECT, Serve, run, without_coverage
+from tests.support.api_keys import new_key
+from tests.support.servers import Serve, run, without_coverage
 
 ROWS = 240
 LOANS = [f"LOAN-{n * 7919 % 100_003:06}" for n in range(ROWS)]
@@ -35,9 +34,7 @@ def client(folder: Path, stores: dict[str, str], serve: Serve) -> Iterator[httpx
     run("-m", "tests.support.quick_training", *options, env=without_coverage(stores), cwd=folder)
     file = str(folder / "keys.json")
     for scope in ("read", "predict"):
-        command = [sys.executable, "-m", "service.access", "--file", file, "new", scope, "--scope", scope]
-        made = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-        (folder / scope).write_text(made.stdout.strip())
+        (folder / scope).write_text(new_key(folder / "keys.json", scope, scope))
     with httpx.Client(base_url=serve(model="withheld", TABENTO_API_KEYS_FILE=file).url, timeout=30) as client:
         yield client
 

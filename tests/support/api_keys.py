@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from tests.support.servers import PROJECT, Serve, Server
 
-SCOPES = ("predict", "read")
+SCOPES = ("predict", "read", "metrics")
+CLAIM = ("--by", "ada", "--reason", "a test")
 
 
 class Keyed(NamedTuple):
-    """A service with keys: one for each scope, and one for both."""
+    """A service with keys: one for each of the scopes, and one for all of them."""
 
     server: Server
     keys: dict[str, str]
@@ -19,15 +20,17 @@ class Keyed(NamedTuple):
 
 
 def new_key(file: Path, name: str, scope: str) -> str:
-    return keys_command(file, "new", name, "--scope", scope)
+    return keys_command(file, "new", name, "--scope", scope, *CLAIM)
 
 
 def revoke_key(file: Path, name: str) -> None:
-    keys_command(file, "revoke", name)
+    keys_command(file, "revoke", name, *CLAIM)
 
 
-def keys_command(file: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "service.access", "--file", str(file), *arguments]
+def keys_command(file: Path, *arguments: str, db: Path | None = None) -> str:
+    """Run one command; without a log, unless one is named."""
+    paths = ["--file", str(file), "--db", str(db or file.with_name("no-audit.db"))]
+    command = [sys.executable, "-m", "service.access", *paths, *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -37,6 +40,6 @@ def serve_with_keys(serve: Serve, model: str, folder: Path, **settings: str) -> 
     file = folder / "keys.json"
     keys = {scope: new_key(file, scope, scope) for scope in SCOPES}
     scopes = [option for scope in SCOPES for option in ("--scope", scope)]
-    both = keys_command(file, "new", "both", *scopes)
+    both = keys_command(file, "new", "both", *scopes, *CLAIM)
     server = serve(model=model, TABENTO_API_KEYS_FILE=str(file), is_measured=True, **settings)
     return Keyed(server, keys, both)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from service import routes
 from service.routes import ANY_KEY, GRPC_ROUTES, LABELS, OTHER, ROUTES, Route, match
 
-OF_PATHS = {"model": "iris", "version": "1", "asset": "swagger-ui.css"}
+OF_PATHS = {"request_id": "r-1/2", "model": "iris", "version": "1", "asset": "swagger-ui.css"}
 
 
 def written(route: Route) -> str:

@@ -1,7 +1,7 @@
 """The group of the commands, and what they share: the log, their options, and how they write."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import wraps
 from pathlib import Path
@@ -11,7 +11,9 @@ import apsw
 import click
 from pydantic import Field, TypeAdapter
 
-from service.audit.act import shell_actor
+from service.access.two_keys import names_of_two_keys
+from service.audit.act import Actor
+from service.audit.commands.actors import claim_options
 from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.keep.erasure import PATIENCE_S
 from service.audit.query.history import Moment
@@ -21,8 +23,6 @@ from service.system.command_line import HELP, Checked
 FILE = click.Path(path_type=Path)
 MOMENT = Checked("TIME", TypeAdapter(Moment))
 AMOUNT = Checked("NUMBER", TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)]))
-_NAME = Checked("NAME", TypeAdapter(Annotated[str, Field(min_length=1, max_length=100)]))
-_REASON = Checked("TEXT", TypeAdapter(Annotated[str, Field(min_length=1, max_length=1_000)]))
 
 Command = Callable[..., Any]
 
@@ -34,15 +34,27 @@ def wait_option(command: Command) -> Command:
 
 
 def actor_options(command: Command) -> Command:
-    """``--by`` and ``--reason`` of an act, as ``actor`` and ``reason``."""
+    """``--by``, ``--reason`` and ``--key-file`` of an act that removes, as ``actor`` and ``reason``.
 
+    Two different keys are required if TABENTO_AUDIT_TWO_KEYS is set; the act's detail then names them.
+    """
+
+    @claim_options
     @wraps(command)
-    def run(*arguments: object, by: str, **options: object) -> Any:
-        return command(*arguments, actor=shell_actor(by), **options)
+    def run(*arguments: object, actor: Actor, key_files: Sequence[Path], **options: object) -> Any:
+        return command(*arguments, actor=_with_keys(actor, key_files), **options)
 
-    name = click.option("--by", required=True, type=_NAME, metavar="NAME", help="who does this; recorded")
-    reason = click.option("--reason", required=True, type=_REASON, metavar="TEXT", help="why; recorded")
-    return name(reason(run))
+    text = "a file with an API key of the scope privacy; two if TABENTO_AUDIT_TWO_KEYS is set"
+    return click.option("--key-file", "key_files", type=FILE, multiple=True, metavar="FILE", help=text)(run)
+
+
+def _with_keys(actor: Actor, key_files: Sequence[Path]) -> Actor:
+    from service.settings import load_settings
+
+    settings = load_settings()
+    if not (settings.audit_two_keys or key_files):
+        return actor
+    return actor._replace(key_names=names_of_two_keys(settings.api_keys_file, key_files))
 
 
 @click.group(context_settings=HELP)

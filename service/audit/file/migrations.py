@@ -5,6 +5,7 @@
 every index that it walks has that time after its own key. Indexes that serve only answered requests are
 partial, so a flood of refused requests does not slow the history down. ``chain`` has the writers, ``event``
 what happened to the log itself, and ``ledger`` the acts (chain.py).
+``tree_node`` and the tables after it hold the tree over all entries and its checkpoints (tree/, witness/).
 """
 
 from collections.abc import Callable
@@ -144,7 +145,7 @@ MIGRATIONS = (
     ),
     Migration(
         3,
-        "models, subjects, the ledger",
+        "models, subjects, the ledger, the tree",
         """
         ALTER TABLE log ADD COLUMN ledger_seq INTEGER NOT NULL DEFAULT 0;  -- the last act
         ALTER TABLE log ADD COLUMN ledger_hash BLOB NOT NULL DEFAULT x'';  -- its hash; empty: none
@@ -153,15 +154,15 @@ MIGRATIONS = (
             id INTEGER PRIMARY KEY,                 -- from the same sequence as those of requests
             seq INTEGER NOT NULL UNIQUE,            -- place in the ledger, from 1
             act_id TEXT NOT NULL UNIQUE,            -- random; of a model, model:MODEL_ID
-            recorded_utc TEXT NOT NULL,
+            recorded_utc TEXT NOT NULL,             -- when it was done
             kind TEXT NOT NULL,                     -- model, start, redaction, prune, read, key, ...
-            actor TEXT NOT NULL,                    -- name of the key, name claimed at a shell, or service
-            actor_kind TEXT NOT NULL,               -- key, shell, service
+            actor TEXT NOT NULL,                    -- name of the key, or claimed at a shell; else the kind
+            actor_kind TEXT NOT NULL,               -- key, shell, service, anonymous
             system_user TEXT,                       -- account of the process at a shell
-            reason TEXT,
+            reason TEXT,                            -- as it was given
             request INTEGER,                        -- the id of the one that it is about
             subject TEXT,                           -- keyed hash of the person that it is about
-            detail_json TEXT NOT NULL,
+            detail_json TEXT NOT NULL,              -- the facts of this kind of act
             hash BLOB NOT NULL                      -- SHA-256, as chain.py says
         ) STRICT;
         CREATE INDEX act_by_kind ON ledger (kind, id);
@@ -169,11 +170,47 @@ MIGRATIONS = (
 
         ALTER TABLE chain ADD COLUMN format INTEGER NOT NULL DEFAULT 1;  -- of the hashes, as chain.py says
         ALTER TABLE chain ADD COLUMN ledger_seq INTEGER NOT NULL DEFAULT 0;  -- head of the ledger then
-        ALTER TABLE chain ADD COLUMN ledger_hash BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE chain ADD COLUMN ledger_hash BLOB NOT NULL DEFAULT x'';  -- hash of that act
 
         ALTER TABLE request ADD COLUMN model_id TEXT NOT NULL DEFAULT '';  -- of its card; empty: not known
         ALTER TABLE request ADD COLUMN subject TEXT;  -- keyed hash of the person that it is about
         CREATE INDEX request_by_subject ON request (subject) WHERE subject IS NOT NULL;
+
+        CREATE TABLE tree_node (
+            level INTEGER NOT NULL,                 -- 1: over 256 entries; 2: over 256 nodes of level 1; ...
+            number INTEGER NOT NULL,                -- place among the nodes of its level, from 0
+            first_id INTEGER NOT NULL,              -- of the first entry below it
+            last_id INTEGER NOT NULL,               -- of the last entry below it
+            hash BLOB NOT NULL,                     -- of the subtree, as tree/merkle.py says
+            PRIMARY KEY (level, number)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX tree_node_by_entry ON tree_node (level, last_id);
+        CREATE TABLE pruned_leaf (
+            id INTEGER PRIMARY KEY,                 -- of an entry that was pruned, until its tile is folded
+            hash BLOB NOT NULL                      -- of the entry
+        ) STRICT;
+        CREATE TABLE pruned_node (
+            tile INTEGER NOT NULL,                  -- number of the node of level 1 above it
+            position INTEGER NOT NULL,              -- of its first leaf in the tile, from 0
+            height INTEGER NOT NULL,                -- it is over 2^height pruned entries
+            hash BLOB NOT NULL,                     -- of the subtree
+            PRIMARY KEY (tile, position)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE checkpoint (
+            size INTEGER PRIMARY KEY,               -- number of entries that it covers
+            root BLOB NOT NULL,                     -- hash of the tree over them
+            taken_utc TEXT NOT NULL,                -- as signed, in whole seconds
+            confirmed_utc TEXT NOT NULL,            -- when there was last nothing newer to cover
+            verifier_key TEXT NOT NULL,             -- of the signatures, as C2SP signed-note writes it
+            note TEXT NOT NULL                      -- the C2SP checkpoint with its signatures
+        ) STRICT;
+        CREATE TABLE witnessed (
+            witness TEXT NOT NULL,                  -- as in TABENTO_AUDIT_WITNESS
+            size INTEGER NOT NULL,                  -- of the checkpoint
+            witnessed_utc TEXT NOT NULL,            -- when the witness had taken it
+            token BLOB,                             -- the time-stamp, of a time-stamp server
+            PRIMARY KEY (witness, size)
+        ) STRICT, WITHOUT ROWID;
 
         DROP VIEW prediction;
         CREATE VIEW prediction AS

@@ -4,11 +4,15 @@ A step is one short transaction. It removes the entries up to some id, with thei
 the oldest of each chain, because the entries of a chain lie in the order of their ids. The chain then begins
 at its base: the number and hash of the last entry that was removed. A ``prune`` event in the chain of the
 writer that pruned states the removal, with a hash over the bases of all chains (prove/bases.py). The last
-such event proves them all, so older ones may be pruned themselves.
+such event proves them all, so older ones may be pruned themselves. Its total of removed requests goes on
+from that of the event before it. Nothing is removed from the oldest request on that is held (holds.py).
 
 What is written next reuses the free pages, so a log at its limit keeps its length. The pages are not returned
 to the file system: that would move pages in the transactions that requests wait for, only to let the file
 grow again. By size, requests are removed one at a time, and no more than necessary.
+
+The hashes of what is removed stay until they are folded into the tree (tree/fold.py), so that proofs of other
+entries still work.
 
 The order of the log decides what is too old (age.py), by a clock that is trusted (clock.py).
 """
@@ -17,10 +21,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import apsw
-from pydantic_core import from_json
 
 from service.audit.file.tail import Tail
 from service.audit.keep.age import Age, count_old_requests
+from service.audit.keep.holds import Hold, active_holds
+from service.audit.keep.pruned import Total, pruned_total
 from service.audit.keep.removal import remove_if_unused, remove_labels_of
 from service.audit.prove.bases import actual_bases_sha256
 from service.audit.utc_text import utc_text
@@ -35,12 +40,12 @@ _TURN_S = 10
 """How long a worker leaves pruning to the worker that pruned last."""
 
 _EVENTS = "SELECT chain, max(seq), hash FROM event WHERE id <= ? GROUP BY chain"
+_KEEP_LEAF = "INSERT INTO pruned_leaf VALUES (?, ?)"
+_KEEP_EVENT_LEAVES = "INSERT INTO pruned_leaf SELECT id, hash FROM event WHERE id <= ?"
 _PAGES = "PRAGMA page_count"
 _FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
-_LAST_DETAIL = "SELECT detail_json FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
-_STATED = "upto_id", "last_received_utc", "bases_sha256"
-_OLDEST = "SELECT id, received_utc, chain, seq, hash FROM request ORDER BY id LIMIT ?"
+_OLDEST = "SELECT id, received_utc, chain, seq, hash, request_id, subject FROM request ORDER BY id LIMIT ?"
 
 
 class Limits(NamedTuple):
@@ -48,6 +53,8 @@ class Limits(NamedTuple):
 
     keep_days: float | None = None
     max_bytes: int | None = None
+    keep_at_least_days: float | None = None
+    """The floor: requests that are younger are not removed because of the size."""
 
     def __bool__(self) -> bool:
         return self.keep_days is not None or self.max_bytes is not None
@@ -55,7 +62,17 @@ class Limits(NamedTuple):
     @property
     def keep(self) -> timedelta | None:
         """How long requests are kept; None if without limit."""
-        return None if self.keep_days is None else timedelta(days=min(self.keep_days, timedelta.max.days))
+        return _days(self.keep_days)
+
+    @property
+    def floor(self) -> timedelta | None:
+        """How long requests are kept at least; None if there is no floor."""
+        return _days(self.keep_at_least_days)
+
+    @property
+    def clock_keep(self) -> timedelta | None:
+        """The shortest time by which requests are removed; None if none are removed by a time."""
+        return self.keep if self.floor is None else self.floor
 
 
 class _OldRequest(NamedTuple):
@@ -66,6 +83,12 @@ class _OldRequest(NamedTuple):
     chain: int
     seq: int
     hash: bytes
+    request_id: str
+    subject: str | None
+
+
+def _days(number: float | None) -> timedelta | None:
+    return None if number is None else timedelta(days=min(number, timedelta.max.days))
 
 
 def used_bytes(connection: apsw.Connection) -> int:
@@ -82,11 +105,7 @@ def needs_pruning(connection: apsw.Connection, limits: Limits, now: datetime, ch
 
     ``now`` is a trusted time.
     """
-    if connection.execute("SELECT id FROM request LIMIT 1").get is None:
-        return False
-    if not _is_too_large(connection, limits) and not count_old_requests(
-        connection, _age(limits, now), STEP_ROWS
-    ):
+    if not _removable(connection, limits, now, STEP_ROWS, most=1):
         return False
     last = connection.execute(_LAST_PRUNE).get
     if last is None or last[0] == chain:
@@ -108,10 +127,9 @@ def prune_step(
     It removes at most ``rows``, and stops after STEP_BYTES once ``at_least`` are removed. The caller holds
     the write lock and commits.
     """
-    age = _age(limits, now)
+    age = _age(limits.keep, now)
     by_size = _is_too_large(connection, limits)
-    count = rows if by_size else count_old_requests(connection, age, rows)
-    oldest = [_OldRequest(*row) for row in connection.execute(_OLDEST, (count,))] if count else []
+    oldest = _removable(connection, limits, now, rows)
     removed = _remove(connection, oldest, at_least, limits if by_size else Limits())
     if not removed:
         return 0
@@ -122,6 +140,7 @@ def prune_step(
         "first_received_utc": removed[0].received_utc,
         "last_received_utc": last.received_utc,
         "reason": "size" if by_size else "age",
+        "total": _add(pruned_total(connection), len(removed), by_size=by_size)._asdict(),
     }
     if age is not None and not by_size:
         detail["last_old_utc"] = age.last_old_utc(request.received_utc for request in removed)
@@ -130,18 +149,67 @@ def prune_step(
     return len(removed)
 
 
-def pruned_upto(connection: apsw.Connection) -> dict[str, object]:
-    """What the last prune event states: the id and the time up to which the log was pruned, and its bases."""
-    detail: str | None = connection.execute(_LAST_DETAIL).get
-    stated = {} if detail is None else from_json(detail)
-    return {name: stated[name] for name in _STATED if name in stated}
+def _add(total: Total, requests: int, *, by_size: bool) -> Total:
+    age, size = total
+    return Total(age, size + requests) if by_size else Total(age + requests, size)
 
 
-def _age(limits: Limits, now: datetime) -> Age | None:
-    if limits.keep is None:
+def hold_on_oldest(connection: apsw.Connection, limits: Limits, now: datetime) -> Hold | None:
+    """The hold that keeps requests which are over the limits, if there are any."""
+    if not _count_over(connection, limits, now, STEP_ROWS):
+        return None
+    holds = active_holds(connection)
+    for *_, request_id, subject in connection.execute(_OLDEST, (1,)):
+        for hold in holds.on(request_id, subject):
+            return hold
+    return None
+
+
+def is_full(connection: apsw.Connection, limits: Limits, now: datetime) -> bool:
+    """Whether the log is over the limit of its size and the floor keeps all of it."""
+    return (
+        limits.floor is not None
+        and _is_too_large(connection, limits)
+        and not _count_over(connection, limits, now, STEP_ROWS)
+    )
+
+
+def floor_utc(limits: Limits, now: datetime) -> str | None:
+    """The time from which on the floor keeps requests."""
+    age = _age(limits.floor, now)
+    return None if age is None else age.limit_utc
+
+
+def _removable(
+    connection: apsw.Connection, limits: Limits, now: datetime, rows: int, most: int | None = None
+) -> list[_OldRequest]:
+    """Those of the oldest ``rows`` requests that are over the limits, up to the first that is held."""
+    count = min(_count_over(connection, limits, now, rows), rows if most is None else most)
+    if not count:
+        return []
+    holds, found = active_holds(connection), []
+    for row in connection.execute(_OLDEST, (count,)):
+        request = _OldRequest(*row)
+        if holds.on(request.request_id, request.subject):
+            break
+        found.append(request)
+    return found
+
+
+def _count_over(connection: apsw.Connection, limits: Limits, now: datetime, rows: int) -> int:
+    """How many of the oldest ``rows`` requests may go: by size all, but those that the floor keeps."""
+    if not _is_too_large(connection, limits):
+        return count_old_requests(connection, _age(limits.keep, now), rows)
+    if limits.floor is None:
+        return rows
+    return count_old_requests(connection, _age(limits.floor, now), rows)
+
+
+def _age(keep: timedelta | None, now: datetime) -> Age | None:
+    if keep is None:
         return None
     first = datetime.min.replace(tzinfo=UTC)
-    return Age(utc_text(now - limits.keep if limits.keep < now - first else first), utc_text(now))
+    return Age(utc_text(now - keep if keep < now - first else first), utc_text(now))
 
 
 def _is_too_large(connection: apsw.Connection, limits: Limits) -> bool:
@@ -156,6 +224,7 @@ def _remove(
     before, removed, facet_ids = used_bytes(connection), [], set()
     for request in oldest:
         facet_ids |= remove_labels_of(connection, request.id)
+        connection.execute(_KEEP_LEAF, (request.id, request.hash))
         connection.execute("DELETE FROM request WHERE id = ?", (request.id,))
         removed.append(request)
         used = _used_pages(connection) * page_bytes
@@ -176,4 +245,5 @@ def _advance_bases(connection: apsw.Connection, removed: list[_OldRequest]) -> N
         bases[chain] = max(bases.get(chain, (0, b"")), (seq, hash_))
     for chain, base in bases.items():
         connection.execute("UPDATE chain SET base_seq = ?, base_hash = ? WHERE id = ?", (*base, chain))
+    connection.execute(_KEEP_EVENT_LEAVES, (upto,))
     connection.execute("DELETE FROM event WHERE id <= ?", (upto,))

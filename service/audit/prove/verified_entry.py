@@ -269,12 +269,7 @@ def _event(connection: apsw.Connection, row: Sequence[Any]) -> VerifiedEntry:
     return VerifiedEntry("event", id_, as_integer(chain), as_integer(seq), hash_, parts, flaw)
 
 
-def content_hashes(connection: apsw.Connection, request_id: str) -> list[tuple[int, bytes]]:
-    """The id and the hash of the content of each request with this request id that was not redacted."""
-    statement = "SELECT id FROM request WHERE request_id = ? AND salt IS NOT NULL"
-    return [
-        (id_, one.content)
-        for (id_,) in fetch_all(connection, statement, (request_id,))
-        for one in read_chunk(connection, id_ - 1, id_, 2).entries
-        if one.kind == "record"
-    ]
+def content_hash_at(connection: apsw.Connection, id_: int) -> bytes:
+    """The hash of the content of a request that is in the log."""
+    (one,) = (one for one in read_chunk(connection, id_ - 1, id_, 2).entries if one.kind == "record")
+    return one.content

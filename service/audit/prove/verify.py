@@ -6,6 +6,7 @@ may be written, pruned and redacted meanwhile; what is written after the start i
 SQLite's own check of a table against its indexes takes one long transaction.
 """
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,9 @@ from service.audit.prove.anchor import Anchor, read_anchor
 from service.audit.prove.bases import actual_bases_sha256, stated_bases_sha256
 from service.audit.prove.ledger_walk import LedgerWalk
 from service.audit.prove.structure import find_damage, row_flaws, schema_flaws, tables, unused_facets
+from service.audit.prove.tree_check import TreeCheck, TreeReport
 from service.audit.prove.verified_entry import FacetKey, VerifiedEntry, read_chunk, stray_facets
+from service.audit.witness.witnesses import Witness
 
 _CHUNK_ROWS = 2_000
 
@@ -65,6 +68,7 @@ class Report:
     unused_facets: int = 0
     """Facets of no request."""
     problems: list[Problem] = field(default_factory=list)
+    tree: TreeReport = field(default_factory=TreeReport)
 
     @property
     def ok(self) -> bool:
@@ -96,13 +100,18 @@ def _position(seq: Any, hash_: Any) -> Position:
     return Position(as_integer(seq), as_bytes(hash_))
 
 
-def verify(path: Path, anchor: Path | None = None) -> Report:
-    """Walk every chain of the log; raises AuditUnusable, or AnchorUnusable for one of another log."""
+def verify(path: Path, anchor: Path | None = None, witnesses: Sequence[Witness] = ()) -> Report:
+    """Walk every chain of the log, and check its tree and its checkpoints.
+
+    Raises AuditUnusable, or AnchorUnusable for an anchor of another log.
+    """
     with closing(open_for_reading(path)) as connection, errors_as_unusable(path):
         with connection:
             flaws = [Problem(*flaw) for flaw in schema_flaws(connection)]
         try:
             report = _Verification(connection, anchor).run()
+            report.tree = TreeCheck(connection, report.log_id).run(witnesses)
+            report.problems += [Problem(*flaw) for flaw in report.tree.flaws]
         except apsw.SQLError:  # A table or column may be missing.
             if not flaws:
                 raise

@@ -35,9 +35,9 @@ class LoggedAct(BaseModel):
     recorded_utc: datetime
     kind: str
     actor: str
-    """Name of the API key, the name that a person at a shell claimed, or `service`."""
+    """Name of the API key, the name that a person at a shell claimed, `service`, or `anonymous`."""
     actor_kind: str
-    """`key`, `shell` or `service`."""
+    """`key`, `shell`, `service`, or `anonymous` for a request where no key is required."""
     system_user: str | None
     """Account of the process at a shell."""
     reason: str | None

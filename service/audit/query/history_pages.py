@@ -10,9 +10,8 @@ import asyncio
 from pathlib import Path
 from typing import NoReturn
 
-from service.audit.query.history import HistoryFilters
-from service.audit.query.history_process import HistoryProcess, PageFailed, ProcessEnded
-from service.errors import DeadlineExceeded, Overloaded
+from service.audit.query.history_process import HistoryProcess, PageContent, PageFailed, ProcessEnded, Query
+from service.errors import DeadlineExceeded, Overloaded, RequestError
 
 MAX_CONCURRENT_QUERIES = 8
 """Queries that are being read or wait."""
@@ -30,25 +29,28 @@ _ATTEMPTS = 2
 class HistoryPages:
     """The pages of the history for one worker. It belongs to one event loop."""
 
-    def __init__(self, path: Path, *, deadline_s: float, idle_s: float = IDLE_S) -> None:
-        """``deadline_s`` is the longest time of a query, with its wait."""
+    def __init__(
+        self, path: Path, *, deadline_s: float, checkpoint_s: float = 300.0, idle_s: float = IDLE_S
+    ) -> None:
+        """``deadline_s`` is the longest time of a query; ``checkpoint_s`` the time between checkpoints."""
         self.process = HistoryProcess(path)
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
+        self.checkpoint_s = checkpoint_s
         self._idle_s = idle_s
         self._reading = asyncio.Lock()
         self._in_progress = 0
         self._last_rejection = 0.0
         self._idle: asyncio.TimerHandle | None = None
 
-    async def page(self, filters: HistoryFilters) -> bytes:
-        """A page as JSON; raises Overloaded, DeadlineExceeded, or PageFailed, OSError, ProcessEnded."""
+    async def page(self, query: Query) -> PageContent:
+        """A page or a receipt; raises Overloaded, DeadlineExceeded, or PageFailed, OSError, ProcessEnded."""
         if self._in_progress >= MAX_CONCURRENT_QUERIES:
             await self._reject()
         self._in_progress += 1
         self._cancel_end()
         try:
-            async with asyncio.timeout(self._deadline_s), self._reading:
-                return await self._read(filters)
+            async with asyncio.timeout(self.deadline_s), self._reading:
+                return await self._read(query)
         except TimeoutError as error:
             raise DeadlineExceeded from error
         finally:
@@ -61,13 +63,13 @@ class HistoryPages:
         self._cancel_end()
         self.process.end()
 
-    async def _read(self, filters: HistoryFilters) -> bytes:
+    async def _read(self, query: Query) -> PageContent:
         for _ in range(_ATTEMPTS):
             try:
-                return await self.process.ask(filters)
+                return await self.process.ask(query)
             except ProcessEnded:
                 continue
-            except (PageFailed, OSError):
+            except (PageFailed, OSError, RequestError):
                 raise
             except BaseException:
                 self.process.end()  # It may hang, and would send its answer to the next query.

@@ -1,9 +1,9 @@
-"""The process that reads pages of the history: ``python -m service.audit.query.history_process SOCKET PATH``.
+"""The process that reads the history: ``python -m service.audit.query.history_process SOCKET PATH``.
 
-A page takes some milliseconds of Python. A thread of the worker would hold the interpreter for up to 5 ms
-each time that the event loop releases it, which is at every system call: with one thread that reads pages all
-the time, a tenth of the predictions per second remain. This process has an interpreter of its own and a lower
-priority, so predictions come first if the processor is short.
+It reads pages and makes receipts. A page takes some milliseconds of Python. A thread of the worker would hold
+the interpreter for up to 5 ms each time that the event loop releases it, which is at every system call: with
+one thread that reads pages all the time, a tenth of the predictions per second remain. This process has an
+interpreter of its own and a lower priority, so predictions come first if the processor is short.
 
 It lives as long as the worker's end of the socket is open, so it ignores the signals that are meant for the
 service.
@@ -21,11 +21,14 @@ from contextlib import suppress
 from pathlib import Path
 from socket import socket, socketpair
 from threading import Thread
+from typing import NamedTuple
 
 from service.audit.ipc.channel import Channel
 from service.audit.ipc.framing import FrameReader, frame
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
+from service.audit.receipt.making import ReceiptRequest, receipt_of
+from service.errors import RequestError
 
 NICENESS = 10
 """Gives the process a tenth of the kernel's scheduling weight of a worker."""
@@ -36,12 +39,26 @@ _ROOT = Path(__file__).parents[3]
 _logger = logging.getLogger(__name__)
 
 
+Query = HistoryFilters | ReceiptRequest
+
+_REFUSAL = b"refusal "
+
+
 class ProcessEnded(Exception):
     """The process ended before it answered."""
 
 
 class PageFailed(Exception):
     """The process could not read a page; its message is the traceback."""
+
+
+class PageContent(NamedTuple):
+    """A page of the history, or a receipt."""
+
+    content: bytes
+    """As JSON."""
+    ids: tuple[int, ...]
+    """The ids of its records."""
 
 
 class HistoryProcess:
@@ -51,22 +68,22 @@ class HistoryProcess:
         self._path = path.absolute()
         self._running: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
-        self._answer: asyncio.Future[bytes] | None = None
+        self._answer: asyncio.Future[PageContent] | None = None
 
     @property
     def pid(self) -> int | None:
         """The pid of the process, if it runs."""
         return None if self._running is None else self._running.pid
 
-    async def ask(self, filters: HistoryFilters) -> bytes:
-        """A page as JSON; one query at a time.
+    async def ask(self, query: Query) -> PageContent:
+        """A page or a receipt; one query at a time.
 
-        Raises PageFailed or ProcessEnded. A caller that is cancelled has to end the process, because the next
-        query would get its answer.
+        Raises RequestError for a receipt that cannot be made, PageFailed or ProcessEnded. A caller that is
+        cancelled has to end the process, because the next query would get its answer.
         """
         channel = self._channel or self._start()
         self._answer = asyncio.get_running_loop().create_future()
-        channel.send(frame(pickle.dumps(filters)))
+        channel.send(frame(pickle.dumps(query)))
         return await self._answer
 
     def end(self) -> None:
@@ -94,16 +111,23 @@ class HistoryProcess:
             return
         with suppress(BlockingIOError):
             try:
-                for is_page, content in self._channel.receive():
+                for ids, content in self._channel.receive():
                     if self._answer.done():  # The caller was cancelled, and ends the process.
                         continue
-                    if is_page:
-                        self._answer.set_result(content)
+                    if ids is not None:
+                        self._answer.set_result(PageContent(content, tuple(ids)))
                     else:
-                        self._answer.set_exception(PageFailed(content.decode()))
+                        self._answer.set_exception(_failure(content))
             except EOFError:
                 _logger.warning("the process that reads the audit log %s ended", self._path)
                 self.end()
+
+
+def _failure(content: bytes) -> Exception:
+    if content.startswith(_REFUSAL):
+        refusal: RequestError = pickle.loads(content[len(_REFUSAL) :])  # noqa: S301 - made by this code
+        return refusal
+    return PageFailed(content.decode())
 
 
 def _start(path: Path) -> tuple[socket, subprocess.Popen[bytes]]:
@@ -131,12 +155,19 @@ def serve(worker: socket, reader: AuditReader) -> None:
             return
 
 
-def _answer(reader: AuditReader, query: bytes) -> tuple[bool, bytes]:
+def _answer(reader: AuditReader, query: bytes) -> tuple[list[int] | None, bytes]:
+    """The ids and the content of a page or a receipt; without ids, the traceback or the pickled refusal."""
     try:
-        filters: HistoryFilters = pickle.loads(query)  # noqa: S301 - made by this code
-        return True, reader.history(filters).model_dump_json().encode()
+        wanted: Query = pickle.loads(query)  # noqa: S301 - made by this code
+        if isinstance(wanted, ReceiptRequest):
+            receipt = receipt_of(reader.path, wanted)
+            return receipt.ids, receipt.text.encode()
+        page = reader.history(wanted)
+        return [item.id for item in page.items], page.model_dump_json().encode()
+    except RequestError as error:
+        return None, _REFUSAL + pickle.dumps(error)
     except Exception:  # The worker reports it; the next query may succeed.
-        return False, traceback.format_exc().encode()
+        return None, traceback.format_exc().encode()
 
 
 def main() -> None:

@@ -41,6 +41,9 @@ _RECORDS = f"""
     AND (:label IS NULL OR EXISTS (SELECT 1 FROM request_label WHERE request = r.id AND label = :label))
     ORDER BY r.id
 """  # noqa: S608 - no text from outside
+_OF_SUBJECT = f"""
+    SELECT {_SELECTED} FROM request AS r WHERE r.subject = :subject AND r.id > :seen ORDER BY r.id LIMIT 100
+"""  # noqa: S608 - no text from outside
 _LAST_RECORDS = f"SELECT {_SELECTED} FROM request AS r ORDER BY r.id DESC LIMIT :rows"  # noqa: S608
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM request"
 _NEXT = "SELECT min(id) FROM request WHERE id > ?"
@@ -156,6 +159,14 @@ class AuditReader:
                 seen = min(seen + _CHUNK_ROWS, last)
                 first: int | None = connection.execute(_NEXT, (seen,)).get
                 seen = last if first is None else max(seen, first - 1)  # Skips ids that were pruned.
+
+    def records_of_subject(self, subject: str) -> Iterator[LoggedRequest]:
+        """Every request of the person with this hash, oldest first; raises AuditUnusable."""
+        with self._connection() as connection:
+            seen = 0
+            while rows := [*_rows(connection, _OF_SUBJECT, {"subject": subject, "seen": seen})]:
+                yield from _logged_requests(connection, rows)
+                seen = rows[-1].id
 
     def last_records(self, count: int) -> list[LoggedRequest]:
         """The newest requests, oldest first; raises AuditUnusable."""

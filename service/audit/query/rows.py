@@ -1,6 +1,6 @@
 """Rows of the log for analysis, read safely while the log is written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -12,11 +12,14 @@ from service.errors import AuditMisuse
 Value = str | bytes | int | float | None
 
 
-def read_rows(statement: str, values: Sequence[Value], path: Path) -> Iterator[dict[str, Value]]:
+def read_rows(
+    statement: str, values: Sequence[Value], path: Path, before_rows: Callable[[], None]
+) -> Iterator[dict[str, Value]]:
     """The rows of a SELECT as of one moment, each by the names of its columns."""
     with closing(open_for_reading(path)) as connection, connection:
         try:
             cursor = connection.execute(statement, values)
+            before_rows()
             names = [name for name, *_ in cursor.get_description()]
             for row in cursor:
                 yield dict(zip(names, row, strict=True))

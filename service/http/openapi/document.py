@@ -4,11 +4,27 @@ BentoML's own document is not used: it lacks the pages and the problem details, 
 that breaks the contract.
 """
 
+from collections.abc import Sequence
 from functools import partial
+
+from pydantic import BaseModel
 
 from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import HistoryPage
-from service.errors import BodyMalformed, DeadlineExceeded, InternalFailure, Overloaded, QueryInvalid
+from service.audit.receipt.making import ReceiptQuery, receipt_schema
+from service.errors import (
+    AuditUnavailable,
+    BodyMalformed,
+    DeadlineExceeded,
+    InternalFailure,
+    Overloaded,
+    PredictionPruned,
+    PredictionUnknown,
+    QueryInvalid,
+    ReceiptPending,
+    ReceiptTooLarge,
+    RequestError,
+)
 from service.errors.problem import MEDIA_TYPE, Problem
 from service.http.openapi import examples, v2_operations
 from service.http.openapi.operations import (
@@ -33,7 +49,9 @@ _PREDICTIONS, _OPERATIONS = "predictions", "operations"
 
 _HEADERS = (
     "A request can set its id with the header `X-Request-ID`, up to 128 letters, digits and signs, and a "
-    "lower deadline with `X-Request-Timeout-Ms`. Every answer has the id in `X-Request-ID`."
+    "lower deadline with `X-Request-Timeout-Ms`. `X-Subject-ID` names the person that the request is about, "
+    "in 1 to 256 visible ASCII characters without commas; a keyed hash of it is recorded. Every answer has "
+    "the id in `X-Request-ID`."
 )
 _RECORDED = (
     "The answer is sent after its audit record is committed; in relaxed mode it does not wait. Values "
@@ -46,6 +64,8 @@ _DESCRIPTIONS = {
     f"order. If a row breaks the contract, the whole request is rejected. {_RECORDED}",
     "history": "A page of the audit log: the requests that got predictions, and their bodies. Filters are "
     "combined with AND. Pass a page's `next_before` as `before` to get the next page.",
+    "receipt": "A receipt of the prediction with this request id: its records, the card of its model, and "
+    "proofs that lead to a signed checkpoint of the log. `verifier.py` checks it without the service.",
     "model_info": "The contract that validates rows, the classes in the order of all probabilities, and the "
     "model's lineage: its MLflow run, its data and its metrics.",
     "health": "The state of the worker that answers: the model, its runtime, and whether the audit log can "
@@ -56,6 +76,9 @@ _DESCRIPTIONS = {
     "metrics": "Metrics of all workers in the Prometheus text format.",
 }
 """The descriptions of operations, by their routes' handlers."""
+_REQUEST_ID = parameter(
+    "request_id", "path", {"type": "string", "minLength": 1}, "The id in `X-Request-ID` of the answer."
+)
 
 
 def document(messages: Messages, title: str, *, with_keys: bool) -> Document:
@@ -125,7 +148,10 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
             handler: about[handler](_PREDICTIONS, answer, body=body, refusals=refusals)
             for handler, body in bodies.items()
         },
-        "history": about["history"](_OPERATIONS, page, refusals=query_refusals, parameters=_query()),
+        "history": about["history"](
+            _OPERATIONS, page, refusals=query_refusals, parameters=_query(HistoryFilters)
+        ),
+        "receipt": _receipt(about["receipt"], query_refusals),
         "model_info": about["model_info"](_OPERATIONS, with_example(schemas.response(ModelInfo), info)),
         "health": about["health"](_OPERATIONS, ok, unready=failing),
         "live": about["live"](_OPERATIONS, with_example(TEXT, "\n")),
@@ -136,10 +162,17 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
     }
 
 
-def _query() -> list[Document]:
-    """The query parameters of the history."""
+def _receipt(about: partial[Operation], refusals: Sequence[type[RequestError]]) -> Operation:
+    answer = with_example({"application/json": {"schema": receipt_schema()}}, examples.RECEIPT)
+    own = PredictionUnknown, ReceiptPending, PredictionPruned, ReceiptTooLarge, AuditUnavailable
+    parameters = [_REQUEST_ID, *_query(ReceiptQuery)]
+    return about(_OPERATIONS, answer, refusals=(*own, *refusals), parameters=parameters)
+
+
+def _query(type_: type[BaseModel]) -> list[Document]:
+    """The query parameters that a type has."""
     parameters = []
-    for name, schema in HistoryFilters.model_json_schema()["properties"].items():
+    for name, schema in type_.model_json_schema()["properties"].items():
         # A query cannot contain null: it stands for a parameter that is left out.
         value_schema: Document = schema["anyOf"][0] if "anyOf" in schema else schema
         kept = {key: value for key, value in value_schema.items() if key not in ("title", "description")}

@@ -21,7 +21,11 @@ from service.errors import (
     MediaTypeUnsupported,
     ModelUnknown,
     Overloaded,
+    PredictionPruned,
+    PredictionUnknown,
     QueryInvalid,
+    ReceiptPending,
+    ReceiptTooLarge,
     RequestError,
     RowsInvalid,
     ScopeMissing,
@@ -74,6 +78,16 @@ def answer(contract: Contract, model: str) -> Example:
         "timestamp": _MOMENT,
         "request_id": REQUEST_ID,
     }
+
+
+RECEIPT: Example = {
+    "format": "tabento receipt 1",
+    "log_id": "0" * 32,
+    "verifier_key": "tabento/LOG_ID+KEY_ID+KEY",
+    "timestamps": [],
+    "entries": [{"entry": "request", "id": 42, "proof": "c2sp.org/tlog-proof@v1\nindex 41\n..."}],
+}
+"""The outline of a receipt."""
 
 
 def history(contract: Contract, model: str) -> Example:
@@ -152,8 +166,12 @@ def refusals(contract: Contract, model: str) -> Mapping[type[RequestError], Requ
         QueryInvalid([Finding(("limit",), "Input should be less than or equal to 200")]),
         InferenceInvalid("it has no list of inputs"),
         KeyInvalid(),
-        ScopeMissing("robot", "read"),
+        ScopeMissing("robot", "history"),
         ModelUnknown("another", "", model, VERSION),
+        PredictionUnknown(REQUEST_ID),
+        ReceiptPending(REQUEST_ID, _MOMENT),
+        PredictionPruned(REQUEST_ID, _MOMENT),
+        ReceiptTooLarge(8_388_608, 100),
         BodyTooLarge(33_554_432),
         MediaTypeUnsupported("text/plain"),
         RowsInvalid([value]),

@@ -24,7 +24,7 @@ from service.errors import (
 from service.errors.problem import refusal_body, refusal_headers
 from service.http.openapi.examples import REQUEST_ID
 from service.oip import json_body
-from service.routes import Route
+from service.routes import ANY_KEY, Route
 
 Document = dict[str, Any]
 Content = dict[str, Document]
@@ -135,7 +135,9 @@ class Operation:
         if with_keys:
             document["security"] = [] if route.scope is None else [{name: []} for name in SECURITY_SCHEMES]
             if route.scope is not None:
-                errors += [KeyInvalid, ScopeMissing]
+                errors.append(KeyInvalid)
+            if route.scope not in (None, ANY_KEY):
+                errors.append(ScopeMissing)
         responses: Document = {"200": _response(route.summary, self.answer, self.answer_headers)}
         if self.unready is not None:
             responses["503"] = _response("Not ready.", self.unready)

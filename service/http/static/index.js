@@ -31,7 +31,7 @@ async function get(path, headers = {}) {
   }
 }
 
-let isLocked = false; // Whether the service requires keys and this tab has none with the scope read.
+let isLocked = false; // Whether the service requires keys and this tab has none.
 
 function lock(reason) {
   notice(reason);
@@ -44,17 +44,17 @@ function lock(reason) {
   isLocked = true;
 }
 
-// Whether the answer rejects the key; then the page asks for another key and shows the reason.
+// Whether the answer rejects the key; then the page shows the reason, and asks for another key if it needs one.
 function rejectsKey({ status, reason }) {
   if (status === 403) {
-    // The key is kept: it may be valid for predictions on the page /docs.
-    lock(`${reason} This page needs a key with that scope.`);
+    // The key is kept: any valid key is enough for the rest of the page.
+    notice(`${reason} This link needs a key with that scope.`);
     return true;
   }
   if (status !== 401) return false;
   const had = tabKey.get() !== "";
   tabKey.forget();
-  lock(had ? "The key is invalid: mistyped or revoked." : "");
+  lock(had ? "The key is invalid: mistyped, expired or revoked." : "");
   return true;
 }
 
@@ -117,12 +117,13 @@ async function follow(event) {
   if (!isLocked && tabKey.get() === "") return;
   event.preventDefault();
   if (isLocked) {
-    notice("This needs an API key with the scope read.");
+    notice("This needs an API key.");
     return element("key").focus();
   }
   const path = event.currentTarget.getAttribute("href");
   const answer = await get(path);
   if (rejectsKey(answer)) return;
+  notice("");
   put("answer-path", `GET /${path}`);
   put("answer-text", answer.status === 0 ? answer.reason
     : answer.json === undefined ? answer.text : JSON.stringify(answer.json, null, 2));

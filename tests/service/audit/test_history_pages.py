@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES, REJECTIONS_PER_S, HistoryPages
-from service.audit.query.history_process import NICENESS, PageFailed
+from service.audit.query.history_process import NICENESS, PageContent, PageFailed
 from service.audit.query.reader import AuditReader, HistoryFilters
 from service.errors import DeadlineExceeded, Overloaded
 from tests.support.audit.logs import PROJECT, numbered, write
@@ -61,7 +61,7 @@ async def process_of(pages: HistoryPages) -> psutil.Process:
 
 async def suspended_with_a_full_queue(
     pages: HistoryPages,
-) -> tuple[psutil.Process, list[asyncio.Task[bytes]]]:
+) -> tuple[psutil.Process, list[asyncio.Task[PageContent]]]:
     """The suspended process, and as many queries as may wait for it."""
     process = await process_of(pages)
     process.send_signal(signal.SIGSTOP)
@@ -76,9 +76,12 @@ def test_a_page_is_what_the_reader_reads_and_newer_records_are_on_the_next(tmp_p
 
     async def ask(pages: HistoryPages) -> None:
         for filters in FILTERS:
-            assert await pages.page(filters) == AuditReader(db).history(filters).model_dump_json().encode()
+            found = AuditReader(db).history(filters)
+            page = await pages.page(filters)
+            assert page.content == found.model_dump_json().encode()
+            assert page.ids == tuple(item.id for item in found.items)
         await asyncio.to_thread(write, db, *numbered(1, first=4))
-        assert b'"r-4"' in await pages.page(HistoryFilters(limit=1))
+        assert b'"r-4"' in (await pages.page(HistoryFilters(limit=1))).content
 
     with_pages(db, ask)
 
@@ -161,7 +164,7 @@ def test_a_caller_that_gives_up_leaves_no_answer_for_the_next(db: Path) -> None:
             given_up = asyncio.create_task(pages.page(HistoryFilters(limit=1)))
             await asyncio.sleep(turns / 2_000)
             given_up.cancel()
-            assert (await pages.page(HistoryFilters(limit=2))).count(b'"request_id"') == 2
+            assert (await pages.page(HistoryFilters(limit=2))).content.count(b'"request_id"') == 2
 
     with_pages(db, ask)
 
