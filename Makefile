@@ -11,6 +11,7 @@ MODEL ?= iris_classifier
 ROUNDS ?= 50
 SECONDS ?= 300
 PREDICTIONS ?= 5000000
+RECORDS ?= 200000
 MLSERVER ?= 1.7.1
 TEST_PROCESSES ?= 4
 
@@ -21,7 +22,7 @@ SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollbac
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install clients serve train test coverage test-fast lint format load kill-test bench load-tools bench-audit bench-hostile bench-training bench-history overload overload-mixed image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
+.PHONY: help install clients serve train test coverage test-fast lint format load kill-test bench load-tools bench-audit bench-hostile bench-training bench-history bench-replay overload overload-mixed image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
 
 ##@ Use it
 
@@ -126,6 +127,10 @@ bench-audit: install ## measure the cost of the audit log; needs wrk
 bench-history: install ## measure every combination of the history's filters over PREDICTIONS=5000000
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.bench.history_at_scale --predictions $(PREDICTIONS)
+
+bench-replay: install ## measure how many records a second are replayed, RECORDS=200000; fails below 30,000
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.bench.replay_rate --records $(RECORDS)
 
 bench-training: install ## train on tables of many sizes; fails if one takes more time or memory than its limit
 	@$(BIN)/python -m load_tests.training

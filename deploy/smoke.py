@@ -5,7 +5,7 @@ returns, so any model can be checked. Then it looks up the answer in the audit l
 each replica has its own log, so several look-ups are sent until one reaches the right replica.
 
 Exits with 0 if the service works, and with 1 otherwise. If the service requires keys, TABENTO_KEY must be a
-key with the scopes predict and read.
+key with the scopes predict and history.
 """
 
 import argparse

@@ -87,6 +87,18 @@ class Settings(BaseSettings):
     audit_max_bytes: int | None = Field(default=None, ge=1024**2)
     """Bytes of the log in use above which its oldest requests are pruned. Unset: no limit."""
 
+    audit_keep_at_least_days: float | None = Field(default=None, gt=0, le=36_500)
+    """Days for which the size limit removes no request. A log that is full of younger requests answers
+    predictions with 503 until some are old enough or the limit is raised. Unset: any are removed."""
+
+    audit_refused_bodies: Literal["keep", "digest"] = "keep"
+    """keep: the body of a refused request is recorded, up to 64 kB. digest: only its SHA-256 and its length
+    are."""
+
+    audit_subject_key_file: Path | None = None
+    """File of the key by which the identifiers of persons (header X-Subject-ID) are hashed; created if it
+    does not exist. Unset: beside the log, with `.subject-key` added to its name."""
+
     audit_checkpoint_seconds: float = Field(default=300, ge=1, le=3_600)
     """Seconds between two checkpoints of the log. A receipt needs a checkpoint after its record."""
 
@@ -98,9 +110,11 @@ class Settings(BaseSettings):
     """Where checkpoints are kept beside the log, separated by commas: a folder, git:REPOSITORY,
     s3://BUCKET/PREFIX or tsa:URL of a time-stamp server. Unset: nowhere, so a rebuilt log is not noticed."""
 
-    audit_subject_key_file: Path | None = None
-    """File of the key by which the identifiers of persons (header X-Subject-ID) are hashed; created if it
-    does not exist. Unset: beside the log, with `.subject-key` added to its name."""
+    replay_sample: int = Field(default=1_000, ge=0, le=1_000_000)
+    """Number of the last day's records that are performed again each night and compared; 0 disables it."""
+
+    replay_hour: int = Field(default=3, ge=0, le=23)
+    """Hour of the day, UTC, within which the nightly replay starts."""
 
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
@@ -178,6 +192,19 @@ class Settings(BaseSettings):
 
     access_log: bool = False
     """Whether to log a line for each request: client, method, path, status, time, id."""
+
+    @field_validator("audit_keep_at_least_days")
+    @classmethod
+    def _not_beyond_keep_days(cls, floor: float | None, info: ValidationInfo) -> float | None:
+        keep_days = info.data.get("audit_keep_days")
+        if floor is not None and keep_days is not None and floor > keep_days:
+            raise PydanticCustomError(
+                "floor",
+                "TABENTO_AUDIT_KEEP_DAYS removes requests after {keep_days} days; they cannot be kept for at "
+                "least {floor}",
+                {"keep_days": keep_days, "floor": floor},
+            )
+        return floor
 
     @field_validator("audit_two_keys")
     @classmethod

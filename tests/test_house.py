@@ -19,6 +19,7 @@ PROJECT = Path(__file__).parents[1]
 FLOORS = (
     ("app",),
     ("worker",),
+    ("replay",),
     ("http", "grpc"),
     ("native", "oip"),
     ("inference",),

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from docs.extension.markdown_table import markdown_table, one_line
+from service.model.card import CardSettings, ModelCard, Processor
 from service.model.contract import Contract, Feature, Target
 from service.model.published import Lineage
 from service.model.runtime import Compilation
@@ -21,6 +22,11 @@ def contract_fields() -> str:
 def lineage_fields() -> str:
     """Write the fields of a lineage."""
     return _sections(Lineage, Compilation)
+
+
+def card_fields() -> str:
+    """Write the fields of a model card."""
+    return _sections(ModelCard, Processor, CardSettings)
 
 
 def _sections(*models: type[BaseModel]) -> str:

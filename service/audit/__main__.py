@@ -1,14 +1,18 @@
 """The command line of the audit log: ``python -m service.audit``.
 
-Exit code 0; 1 if ``verify`` found something; 2 with one sentence on stderr if a command cannot do what it is
-asked to. ``commands/`` has the commands.
+Exit code 0; 1 if ``verify``, ``replay`` or ``models`` found something; 2 with one sentence on stderr if a
+command cannot do what it is asked to. ``commands/`` has the commands, except those of ``service/replay``.
 """
 
 import sys
 from collections.abc import Sequence
 
 from service.audit.commands import audit
+from service.replay.replay_commands import models, replay
 from service.system.command_line import run
+
+audit.add_command(replay)
+audit.add_command(models)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

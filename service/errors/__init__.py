@@ -12,10 +12,11 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
     |   +-- AuditNotErased
-    |   +-- SigningKeyUnusable
-    |   +-- CheckpointRefused
     |   +-- AuditHeld
     |   +-- SubjectKeyUnusable
+    |   +-- SigningKeyUnusable
+    |   +-- CheckpointRefused
+    |   +-- ReplayFailed
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -48,6 +49,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- RowsFailed              500 INTERNAL
         +-- InternalFailure         500 INTERNAL
         +-- AuditUnavailable        503 UNAVAILABLE
+        +-- AuditFull               503 UNAVAILABLE
         +-- DeadlineExceeded        504 DEADLINE_EXCEEDED
 
 Each error takes facts and formats its own message. ``kind`` is the stable name of a RequestError, the same
@@ -55,6 +57,7 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
+from service.errors.full_log import AuditFull
 from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
 from service.errors.receipt_refusals import (
     PredictionPruned,
@@ -102,6 +105,7 @@ from service.errors.startup import (
     KeysUnusable,
     ModelNotPublished,
     ModelUnusable,
+    ReplayFailed,
     SettingInvalid,
     SigningKeyUnusable,
     StartError,
@@ -112,6 +116,7 @@ from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestT
 __all__ = [
     "FAILURE_STATUSES",
     "AnchorUnusable",
+    "AuditFull",
     "AuditHeld",
     "AuditMisuse",
     "AuditNotErased",
@@ -146,6 +151,7 @@ __all__ = [
     "QueryInvalid",
     "ReceiptPending",
     "ReceiptTooLarge",
+    "ReplayFailed",
     "RequestError",
     "RequestMalformed",
     "RequestTimeout",

@@ -74,6 +74,13 @@ class AuditMisuse(StartError):
         super().__init__(f"{reason}.")
 
 
+class ReplayFailed(StartError):
+    """A replay of recorded requests could not be finished."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The replay could not be finished: {reason}.")
+
+
 class AuditNotErased(StartError):
     """Data removed from the audit log can still be read in its write-ahead log."""
 
@@ -82,6 +89,26 @@ class AuditNotErased(StartError):
             f"The data is removed from the audit log {path}, but can still be read in {path}-wal: other "
             f"processes have read the log, or written to it without a pause, for {waited_s:g} s. Run the "
             "same command again when they have finished, or with a longer --wait."
+        )
+
+
+class AuditHeld(StartError):
+    """Requests that are to be removed from the audit log are held."""
+
+    def __init__(self, what: str, hold: str) -> None:
+        super().__init__(
+            f"{what}: {hold}. Release the hold first, with `python -m service.audit subject release` or "
+            "`python -m service.audit hold-release`."
+        )
+
+
+class SubjectKeyUnusable(StartError):
+    """The key by which identifiers of persons are hashed cannot be read or created."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"The key {path} of the persons in the audit log cannot be used: {reason.rstrip('.')}. Put the "
+            "key back from its backup, or set TABENTO_AUDIT_SUBJECT_KEY_FILE to another path."
         )
 
 
@@ -103,26 +130,6 @@ class CheckpointRefused(StartError):
             f"No checkpoint of the audit log {path} is signed: {reason}. Run `python -m service.audit "
             "verify`; for a log that was restored, keep the old witness and set TABENTO_AUDIT_WITNESS to a "
             "new one."
-        )
-
-
-class AuditHeld(StartError):
-    """Requests that are to be removed from the audit log are held."""
-
-    def __init__(self, what: str, hold: str) -> None:
-        super().__init__(
-            f"{what}: {hold}. Release the hold first, with `python -m service.audit subject release` or "
-            "`python -m service.audit hold-release`."
-        )
-
-
-class SubjectKeyUnusable(StartError):
-    """The key by which identifiers of persons are hashed cannot be read or created."""
-
-    def __init__(self, path: object, reason: str) -> None:
-        super().__init__(
-            f"The key {path} of the persons in the audit log cannot be used: {reason.rstrip('.')}. Put the "
-            "key back from its backup, or set TABENTO_AUDIT_SUBJECT_KEY_FILE to another path."
         )
 
 

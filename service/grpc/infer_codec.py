@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from service.errors import InferenceInvalid
 from service.grpc.grpc_request import GrpcReply, GrpcRequest
-from service.grpc.long_message import SHORT_BYTES, check_tensor, take_apart
+from service.grpc.long_message import SHORT_BYTES, LongMessage, check_tensor, take_apart
 from service.inference.dataplane import ParsedRequest
 from service.inference.engine import Predictions
 from service.model.contract import Values as RowValues
@@ -70,20 +70,34 @@ class GrpcCodec:
 
     async def read(self, request: GrpcRequest) -> ParsedRequest[GrpcReply]:
         """Read the message; raises RequestError."""
-        body = request.body or b""
-        long = take_apart(body, self._inputs.most_tensors) if len(body) > SHORT_BYTES else None
-        infer = self._parsed(self._request, body if long is None else long.rest)
+        infer, long = self._message(request.body or b"")
         request.identify(infer.id)
+        names, limit_s = self._check(infer)
+        rows = await finish_in_steps(self._input_rows(infer, long))
+        is_raw = bool(infer.raw_input_contents if long is None else long.raws)
+        answer = partial(self._answer, names, is_raw, infer.id or request.request_id)
+        return ParsedRequest(rows, answer, ("rows",), limit_s)
+
+    def rows_of(self, body: bytes) -> Steps[Sequence[RowValues]]:
+        """The rows of a message, without a call; raises RequestError."""
+        infer, long = self._message(body)
+        self._check(infer)
+        return (yield from self._input_rows(infer, long))
+
+    def _message(self, body: bytes) -> tuple[Any, LongMessage | None]:
+        long = take_apart(body, self._inputs.most_tensors) if len(body) > SHORT_BYTES else None
+        return self._parsed(self._request, body if long is None else long.rest), long
+
+    def _check(self, infer: Any) -> tuple[Sequence[str], float]:
+        """The requested outputs and the time limit of a request for this model."""
         self._model.check(infer.model_name, infer.model_version)
-        names = self._names(infer)
-        limit_s = timeout_s(_timeout(infer.parameters) if infer.parameters else None)
+        return self._names(infer), timeout_s(_timeout(infer.parameters) if infer.parameters else None)
+
+    def _input_rows(self, infer: Any, long: LongMessage | None) -> Steps[Sequence[RowValues]]:
         raws = [*infer.raw_input_contents] if long is None else long.raws
         tensors = infer.inputs if long is None else map(self._long_tensor, long.tensors)
         count = len(infer.inputs if long is None else long.tensors)
-        rows = await finish_in_steps(self._rows(tensors, count, raws))
-        is_raw = bool(raws)
-        answer = partial(self._answer, names, is_raw, infer.id or request.request_id)
-        return ParsedRequest(rows, answer, ("rows",), limit_s)
+        return self._rows(tensors, count, raws)
 
     def _parsed(self, kind: Any, message: bytes) -> Any:
         try:

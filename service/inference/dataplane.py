@@ -13,10 +13,13 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from service.access.authorization import authorize
 from service.access.keyring import Keyring
+from service.audit.columns import ANSWERED
 from service.audit.file.subject_key import SUBJECT_RULE, SubjectKey
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
+from service.audit.write.refused_body import RefusedBodies, refused_digest
 from service.errors import (
+    AuditFull,
     ClientGone,
     HeaderInvalid,
     InternalFailure,
@@ -90,6 +93,7 @@ class DataPlane:
         deadline_ms: int,
         keyring: Keyring | None = None,
         subject_key: SubjectKey | None = None,
+        refused_bodies: RefusedBodies = "keep",
         tracing: Tracing | None = None,
         logs_access: bool = False,
     ) -> None:
@@ -103,6 +107,7 @@ class DataPlane:
         self._tally = tally
         self._deadline_ms = deadline_ms
         self._subject_key = subject_key
+        self._refused_bodies = refused_bodies
         self._tracing = tracing
         self._logs_access = logs_access
 
@@ -160,6 +165,8 @@ class DataPlane:
         """The reply, once it is recorded; raises RequestError for one that is not to be recorded."""
         predictions = NO_PREDICTIONS
         rows_at: Location | None = None
+        if self._audit.retention.is_full:
+            raise AuditFull
         is_subject_valid = self._identify_subject(request)
         try:
             rows, answer, rows_at, timeout_s = await codec.read(request)
@@ -178,8 +185,11 @@ class DataPlane:
             if request.body is None or not refusal.recorded:
                 raise refusal from None
             predictions, reply = NO_PREDICTIONS, request.refusal(refusal.without_frames())
+        record = self._record(request, reply, predictions)
+        if self._refused_bodies == "digest" and record.status != ANSWERED:
+            record.digest = await refused_digest(record.request)
         with request.trace.step("audit commit"):
-            await self._audit.append(self._record(request, reply, predictions), deadline)
+            await self._audit.append(record, deadline)
         return reply
 
     def _identify_subject(self, request: Request[Any]) -> bool:

@@ -16,8 +16,13 @@ class WorkerReadiness:
 
     @property
     def is_ready(self) -> bool:
-        """Whether to send requests: not while draining, nor in strict mode while the log is not writable."""
-        return not self.is_draining and (self._audit.writable or self._audit.mode == "relaxed")
+        """Whether to send requests: not while draining, nor while the log is full.
+
+        In strict mode also not while the log is not writable.
+        """
+        if self.is_draining or self._audit.retention.is_full:
+            return False
+        return self._audit.writable or self._audit.mode == "relaxed"
 
     @property
     def uptime_s(self) -> float:

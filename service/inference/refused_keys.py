@@ -64,8 +64,8 @@ class RefusedKeys:
         self._counts, self._others, self._since_utc = Counter(), 0, ""
         try:
             await self._audit.append_act(_act(counts, others, since_utc), deadline)
-        except (AuditUnavailable, DeadlineExceeded) as error:
-            _logger.warning("the ledger does not state yet which keys were refused: %s", error)
+        except (AuditUnavailable, DeadlineExceeded):
+            _logger.warning("the ledger does not state yet which keys were refused: it cannot be written")
             self._put_back(counts, others, since_utc)
             self._schedule()
 

@@ -121,8 +121,8 @@ def make_card(model: PublishedModel, settings: CardSettings, image_digest: str |
         runtime_version=runtime_version,
         # The compiled form has one thread; scikit-learn's code takes as many as OpenMP does.
         threads=1 if is_compiled else int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
-        libraries=_library_versions(is_compiled),
-        python=platform.python_version(),
+        libraries=library_versions(is_compiled=is_compiled),
+        python=python_version(),
         processor=this_processor(),
         image_digest=image_digest,
         settings=settings,
@@ -171,7 +171,13 @@ def _cpu_description(path: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in members}
 
 
-def _library_versions(is_compiled: bool) -> dict[str, str]:
+def python_version() -> str:
+    """The version of this interpreter."""
+    return platform.python_version()
+
+
+def library_versions(*, is_compiled: bool) -> dict[str, str]:
+    """The versions of the libraries that compute, for one of the two forms."""
     versions: dict[str, str] = {}
     for name in _LIBRARIES:
         if is_compiled == (name in _SCIKIT_LEARN_ONLY) and name != "numpy":

@@ -33,3 +33,23 @@ async def finish_in_steps(work: Steps[ResultT] | ResultT) -> ResultT:
             result: ResultT = end.value
             return result
         await asyncio.sleep(0)
+
+
+@overload
+def finish_at_once(work: Steps[ResultT]) -> ResultT: ...
+
+
+@overload
+def finish_at_once(work: Steps[ResultT] | ResultT) -> ResultT: ...
+
+
+def finish_at_once(work: Steps[ResultT] | ResultT) -> ResultT:
+    """The result of the work, where no event loop waits."""
+    if not isinstance(work, Generator):
+        return work
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: ResultT = end.value
+            return result

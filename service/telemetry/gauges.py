@@ -5,6 +5,7 @@ cannot be written gets no requests; if it reported only on requests, it would re
 gauges are removed when it ends; its counters stay.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
@@ -36,11 +37,25 @@ class Gauges:
         self.audit_writable = gauge("tabento_audit_writable", writable, multiprocess_mode="livemin")
         lag = "Seconds that the oldest uncommitted audit record has waited."
         self.audit_lag = gauge("tabento_audit_lag_seconds", lag, multiprocess_mode="livemax")
+        held = "1 while a hold keeps requests in the audit log that are over its limits."
+        self.audit_held = gauge("tabento_audit_held", held, multiprocess_mode="livemax")
+        full = "1 while the audit log is full: over its size limit, with all requests below the floor of age."
+        self.audit_full = gauge("tabento_audit_full", full, multiprocess_mode="livemax")
+        share = "Estimated share of the audit log's size limit that requests below the floor of age take."
+        self.audit_floor_share = gauge("tabento_audit_floor_ratio", share, multiprocess_mode="livemax")
         size = "Size of the audit log, including its write-ahead log."
         self.audit_bytes = gauge("tabento_audit_log_bytes", size, multiprocess_mode="livemostrecent")
         free = "Free space on the disk of the audit log."
         self.audit_free_bytes = gauge("tabento_audit_free_bytes", free, multiprocess_mode="livemostrecent")
 
+        replayed = "Records of the last nightly replay, by verdict."
+        self.replayed = gauge(
+            "tabento_replay_records", replayed, ["verdict"], multiprocess_mode="livemostrecent"
+        )
+        ended = "When the last nightly replay ended, in seconds since 1970; 0 if none has."
+        self.replay_ended = gauge(
+            "tabento_replay_last_run_timestamp_seconds", ended, multiprocess_mode="livemostrecent"
+        )
         age = "Seconds since a checkpoint covered all that the audit log held."
         self.checkpoint_age = gauge(
             "tabento_audit_checkpoint_age_seconds", age, multiprocess_mode="livemostrecent"
@@ -63,10 +78,22 @@ class Gauges:
         self.audit_writable.set(audit_writable)
         self.audit_lag.set(audit_lag_s)
 
+    def set_retention(self, *, is_held: bool, is_full: bool, floor_share: float) -> None:
+        """Set what keeps retention from removing."""
+        self.audit_held.set(is_held)
+        self.audit_full.set(is_full)
+        self.audit_floor_share.set(floor_share)
+
     def set_disk(self, *, log_bytes: int, free_bytes: int) -> None:
         """Set the size of the log and the free space on its disk."""
         self.audit_bytes.set(log_bytes)
         self.audit_free_bytes.set(free_bytes)
+
+    def set_replay(self, counts: Mapping[str, int], ended: float) -> None:
+        """Set the records of each verdict of the last nightly replay, and its end in seconds since 1970."""
+        for verdict, count in counts.items():
+            self.replayed.labels(verdict.replace(" ", "_")).set(count)
+        self.replay_ended.set(ended)
 
     def set_checkpoint_ages(self, *, checkpoint_s: float, witnessed_s: float) -> None:
         """Set the ages of the last checkpoint and of the last one that every witness has."""

@@ -7,6 +7,7 @@ the service opens nothing. ``app.py`` passes the parts to the transports.
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from service.access.keyring import Keyring
 from service.audit.act import Act, model_act
@@ -21,7 +22,7 @@ from service.inference.engine import Engine
 from service.inference.readiness import WorkerReadiness
 from service.model.card import CardSettings, ModelCard, identity_of, make_card
 from service.model.newer_model import NewerModels
-from service.model.published import PublishedModel, load_model
+from service.model.published import PublishedModel, load_model, stored_model
 from service.settings import Settings
 from service.system.memory import tune_memory
 from service.telemetry.gauges import GAUGE_INTERVAL_S, Gauges
@@ -34,6 +35,7 @@ from service.worker.checkpoints import Checkpoints
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
 from service.worker.kills import collect_kills
+from service.worker.nightly_replay import NightlyReplay
 from service.worker.worker_acts import WorkerActs
 from service.worker.worker_gauges import WorkerGauges
 
@@ -72,7 +74,9 @@ class Worker:
             mode=settings.audit_mode,
             sync=settings.audit_sync,
             queue_limit=settings.audit_queue_records,
-            limits=Limits(settings.audit_keep_days, settings.audit_max_bytes),
+            limits=Limits(
+                settings.audit_keep_days, settings.audit_max_bytes, settings.audit_keep_at_least_days
+            ),
         )
         self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         if self._keyring is not None:
@@ -91,11 +95,7 @@ class Worker:
         configure_loggers()
         tune_memory()
         self._has_started = True
-        gauges = Gauges()
-        gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
-        self._kills = gauges.kills
-        self._gauges = WorkerGauges(gauges, self._admission, self.audit, settings.audit_witness)
-        self._refresh_gauges()
+        self._begin_gauges()
         self._checkpoints.begin()
         if self._heartbeat is not None:
             self._heartbeat.begin(stop)
@@ -146,6 +146,7 @@ class Worker:
             identity_of(self.card),
             deadline_ms=settings.deadline_ms,
             keyring=self._keyring,
+            refused_bodies=settings.audit_refused_bodies,
             subject_key=SubjectKey.read_or_create(
                 key_path(settings.audit_subject_key_file, settings.audit_db)
             ),
@@ -157,6 +158,20 @@ class Worker:
         """Have the log hold the card before the model's first record; raises AuditUnusable."""
         refuse_other_act(self.settings.audit_db, act)
         self.audit.declare(act)
+
+    def _begin_gauges(self) -> None:
+        settings, gauges = self.settings, Gauges()
+        gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
+        self._kills = gauges.kills
+        self._gauges = WorkerGauges(gauges, self._admission, self.audit, settings.audit_witness)
+        self._nightly_replay = NightlyReplay(
+            settings.audit_db,
+            sample=settings.replay_sample,
+            hour=settings.replay_hour,
+            models=Path(stored_model(self.model.tag).path).parents[1],
+            gauges=gauges,
+        )
+        self._refresh_gauges()
 
     def _record_counts(self) -> dict[str, int]:
         audit = self.audit
@@ -188,6 +203,7 @@ class Worker:
         self._next_gauges = asyncio.get_running_loop().call_later(GAUGE_INTERVAL_S, self._refresh_gauges)
         self._tally.write()  # Records also fail while the worker is idle.
         self._gauges.refresh()
+        self._nightly_replay.refresh()
         self._kills.inc(collect_kills())
 
 

@@ -45,8 +45,9 @@ class WorkerActs:
     async def _append(self, kind: Literal["start", "stop"], deadline: float) -> None:
         try:
             await self._audit.append_act(worker_act(kind, self._settings, self._tag), deadline)
-        except (AuditUnavailable, DeadlineExceeded) as error:
-            _logger.warning("the ledger does not state the %s of worker %d: %s", kind, os.getpid(), error)
+        except (AuditUnavailable, DeadlineExceeded):
+            reason = "the ledger does not state the %s of worker %d: it cannot be written"
+            _logger.warning(reason, kind, os.getpid())
 
 
 def worker_act(kind: Literal["start", "stop"], settings: Settings, tag: str) -> Act:

@@ -35,6 +35,12 @@ class WorkerGauges:
             audit_writable=audit.writable,
             audit_lag_s=self._lag.seconds(settled + audit.queued, settled, monotonic()),
         )
+        retention = audit.retention
+        self._gauges.set_retention(
+            is_held=retention.hold is not None,
+            is_full=retention.is_full,
+            floor_share=retention.floor_share,
+        )
 
     def measure_disk(self) -> None:
         """Set what is read from the disk: the log's size, the free space, the ages of checkpoints.

@@ -35,6 +35,7 @@ def environment_of(home: Path) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TABENTO_DRAIN_SECONDS": "0",
         "TABENTO_GRPC_PORT": "0",
+        "TABENTO_REPLAY_SAMPLE": "0",
         "TABENTO_AUDIT_DB": str(home / "nowhere" / "unset.db"),
         "PYTHONPATH": str(PROJECT),
     }

@@ -111,12 +111,12 @@ class Transports:
         return Answered(texts(labels), in_rows(doubles(numbers), len(rows)), body["id"])
 
     def grpc_raw(self, rows: Sequence[Row]) -> Answered:
-        answer = self._infer(infer_request(self.contract, rows, self.name))
+        answer = self.infer(infer_request(self.contract, rows, self.name))
         labels, numbers = answer.raw_output_contents
         return Answered(texts(labels), in_rows(doubles(numbers), len(rows)), answer.id)
 
     def grpc_typed(self, rows: Sequence[Row]) -> Answered:
-        answer = self._infer(infer_request(self.contract, rows, self.name, is_raw=False))
+        answer = self.infer(infer_request(self.contract, rows, self.name, is_raw=False))
         assert not answer.raw_output_contents
         label, probabilities = answer.outputs
         labels = [text.decode() for text in label.contents.bytes_contents]
@@ -126,7 +126,7 @@ class Transports:
     def path(self) -> str:
         return f"/v2/models/{self.name}/infer"
 
-    def _infer(self, request: Any) -> Any:
+    def infer(self, request: Any) -> Any:
         return method(self.channel, "ModelInfer")(request, timeout=30)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from service.audit.act import Actor, make_act
+from service.audit.act import Actor
 from service.audit.commands.actors import reader_option
 from service.audit.commands.command_group import (
     AMOUNT,
@@ -24,11 +24,12 @@ from service.audit.commands.recorded_reads import recorded
 from service.audit.file.backup import back_up
 from service.audit.keep.clock import Clock
 from service.audit.keep.erasure import erase
-from service.audit.keep.holds import Hold
+from service.audit.keep.pruned import add_prune_act, summarize
 from service.audit.keep.redaction import count_redacted
 from service.audit.keep.redaction import redact as redact_requests
 from service.audit.keep.removal import remove_unused_facets
-from service.audit.keep.retention import Limits, hold_on_oldest, prune_step, pruned_upto
+from service.audit.keep.retention import Limits, prune_step
+from service.audit.keep.retention_state import look
 from service.audit.write.logfile import LogFile
 from service.errors import AuditHeld, AuditMisuse
 
@@ -58,46 +59,55 @@ def prune(
 
     Every trace of what was removed is erased from the log's files.
     """
-    limits = Limits(keep_days, max_bytes) or _configured_limits()
+    limits = _limits(keep_days, max_bytes)
     removed, clock = 0, None if trust_clock else Clock()
     with writing(db) as file:
+        with file.transaction() as (connection, log_tail):
+            summarize(connection, log_tail)
         while step := _prune_step(file, limits, clock):
             removed += step
             time.sleep(_PRUNE_PAUSE_S)
         with file.transaction() as (connection, log_tail):
             remove_unused_facets(connection)
-            detail = {**limits._asdict(), "requests": removed, **pruned_upto(connection)}
-            log_tail.add_act(make_act("prune", actor, detail, reason=reason))
-        kept = _hold_on_oldest(file, limits)
+            summarize(connection, log_tail, removed)
+            add_prune_act(connection, log_tail, actor, removed, reason, **limits._asdict())
+            kept = look(connection, limits, datetime.now(UTC))
     erase(db, wait)
     write_line(f"{counted(removed, 'request')} pruned")
-    if kept is not None:
-        raise AuditHeld("Requests beyond the limits cannot be pruned", str(kept))
+    if kept.hold is not None:
+        raise AuditHeld("Requests beyond the limits cannot be pruned", kept.hold)
+    if kept.is_full:
+        raise AuditMisuse(
+            f"The log is longer than {limits.max_bytes} bytes: its requests are younger than the "
+            f"{limits.keep_at_least_days:g} days of TABENTO_AUDIT_KEEP_AT_LEAST_DAYS"
+        )
 
 
-def _hold_on_oldest(file: LogFile, limits: Limits) -> Hold | None:
-    with file.transaction() as (connection, _):
-        return hold_on_oldest(connection, limits, datetime.now(UTC))
-
-
-def _configured_limits() -> Limits:
+def _limits(keep_days: float | None, max_bytes: int | None) -> Limits:
+    """The limits given, else those configured, with the configured floor."""
     from service.settings import load_settings
 
     settings = load_settings()
-    limits = Limits(settings.audit_keep_days, settings.audit_max_bytes)
-    if not limits:
+    floor = settings.audit_keep_at_least_days
+    if keep_days is None and max_bytes is None:
+        keep_days, max_bytes = settings.audit_keep_days, settings.audit_max_bytes
+    if keep_days is None and max_bytes is None:
         raise AuditMisuse(
             "No limit is set: give --keep-days or --max-bytes, or set TABENTO_AUDIT_KEEP_DAYS or "
             "TABENTO_AUDIT_MAX_BYTES"
         )
-    return limits
+    if keep_days is not None and floor is not None and keep_days < floor:
+        raise AuditMisuse(
+            f"--keep-days {keep_days:g} is less than the {floor:g} days of TABENTO_AUDIT_KEEP_AT_LEAST_DAYS"
+        )
+    return Limits(keep_days, max_bytes, floor)
 
 
 def _prune_step(file: LogFile, limits: Limits, clock: Clock | None) -> int:
     with file.transaction() as (connection, log_tail):
         now = datetime.now(UTC)
-        if clock is not None and limits.keep is not None:
-            trusted = clock.now(connection, limits.keep)
+        if clock is not None and limits.clock_keep is not None:
+            trusted = clock.now(connection, limits.clock_keep)
             if clock.is_suspect:
                 raise AuditMisuse(
                     f"The clock says {now:%Y-%m-%d %H:%M} UTC, by which all of the log would be too old: its "

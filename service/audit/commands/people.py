@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from service.audit.act import Actor, make_act
+from service.audit.commands.actors import claim_options
 from service.audit.commands.command_group import (
     FILE,
     Command,
@@ -64,7 +65,7 @@ def subject() -> None:
 
 @subject.command("export")
 @click.option("--output", type=FILE, metavar="FILE", help="by default stdout")
-@actor_options
+@claim_options
 @pass_db
 @subject_options
 def export_subject(db: Path, subject: str, output: Path | None, actor: Actor, reason: str) -> None:
@@ -95,7 +96,7 @@ def redact_of_subject(db: Path, subject: str, actor: Actor, reason: str, wait: f
 
 
 @subject.command("hold")
-@actor_options
+@claim_options
 @pass_db
 @subject_options
 def hold_subject(db: Path, subject: str, actor: Actor, reason: str) -> None:
@@ -117,7 +118,7 @@ def release_subject(db: Path, subject: str, actor: Actor, reason: str) -> None:
 
 @audit.command("hold")
 @click.option("--request-id", required=True, metavar="ID")
-@actor_options
+@claim_options
 @pass_db
 def hold_request(db: Path, request_id: str, actor: Actor, reason: str) -> None:
     """Keep the requests with an id from redaction and retention."""

@@ -21,11 +21,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import apsw
-from pydantic_core import from_json
 
 from service.audit.file.tail import Tail
 from service.audit.keep.age import Age, count_old_requests
 from service.audit.keep.holds import Hold, active_holds
+from service.audit.keep.pruned import Total, pruned_total
 from service.audit.keep.removal import remove_if_unused, remove_labels_of
 from service.audit.prove.bases import actual_bases_sha256
 from service.audit.utc_text import utc_text
@@ -45,8 +45,6 @@ _KEEP_EVENT_LEAVES = "INSERT INTO pruned_leaf SELECT id, hash FROM event WHERE i
 _PAGES = "PRAGMA page_count"
 _FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
-_LAST_DETAIL = "SELECT detail_json FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
-_STATED = "upto_id", "last_received_utc", "bases_sha256"
 _OLDEST = "SELECT id, received_utc, chain, seq, hash, request_id, subject FROM request ORDER BY id LIMIT ?"
 
 
@@ -142,12 +140,18 @@ def prune_step(
         "first_received_utc": removed[0].received_utc,
         "last_received_utc": last.received_utc,
         "reason": "size" if by_size else "age",
+        "total": _add(pruned_total(connection), len(removed), by_size=by_size)._asdict(),
     }
     if age is not None and not by_size:
         detail["last_old_utc"] = age.last_old_utc(request.received_utc for request in removed)
     _advance_bases(connection, removed)
     tail.add_event("prune", {**detail, "bases_sha256": actual_bases_sha256(connection)})
     return len(removed)
+
+
+def _add(total: Total, requests: int, *, by_size: bool) -> Total:
+    age, size = total
+    return Total(age, size + requests) if by_size else Total(age + requests, size)
 
 
 def hold_on_oldest(connection: apsw.Connection, limits: Limits, now: datetime) -> Hold | None:
@@ -161,11 +165,19 @@ def hold_on_oldest(connection: apsw.Connection, limits: Limits, now: datetime) -
     return None
 
 
-def pruned_upto(connection: apsw.Connection) -> dict[str, object]:
-    """What the last prune event states: the id and the time up to which the log was pruned, and its bases."""
-    detail: str | None = connection.execute(_LAST_DETAIL).get
-    stated = {} if detail is None else from_json(detail)
-    return {name: stated[name] for name in _STATED if name in stated}
+def is_full(connection: apsw.Connection, limits: Limits, now: datetime) -> bool:
+    """Whether the log is over the limit of its size and the floor keeps all of it."""
+    return (
+        limits.floor is not None
+        and _is_too_large(connection, limits)
+        and not _count_over(connection, limits, now, STEP_ROWS)
+    )
+
+
+def floor_utc(limits: Limits, now: datetime) -> str | None:
+    """The time from which on the floor keeps requests."""
+    age = _age(limits.floor, now)
+    return None if age is None else age.limit_utc
 
 
 def _removable(

@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from service.audit.act import Act
 from service.audit.columns import PackedRecord
 from service.audit.file.database import BUSY_TIMEOUT_MS
 from service.audit.ipc.framing import frame
 from service.audit.keep.retention import Limits
+from service.audit.keep.retention_state import RetentionState
 from service.audit.utc_text import utc_text
 from service.audit.write.busy_wait import OutcomeBusyWait
 from service.audit.write.committer import Mode
@@ -28,10 +29,8 @@ from service.audit.write.gap import GapCounter
 from service.audit.write.link import Link
 from service.audit.write.pending import PendingRecords
 from service.audit.write.record import AuditRecord, pack
-from service.audit.write.writer_process import Options, Writer, WriterProcess
+from service.audit.write.writer_process import Options, Sync, Writer, WriterProcess
 from service.errors import AuditUnavailable, AuditUnusable
-
-Sync = Literal["full", "normal"]
 
 CLOSE_TIMEOUT_S = 8.0
 """How long closing may take, whatever hangs: the time after which a silent process is killed, and some for
@@ -75,6 +74,7 @@ class AuditLog:
         self._gap = GapCounter()
         self._busy_wait = OutcomeBusyWait(is_awaited=mode == "strict")
         self._closed = False
+        self.retention = RetentionState()  # As the writer process saw it last.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._written = self._failed = self._dropped = 0
         self._link = Link(
@@ -140,9 +140,7 @@ class AuditLog:
         self._closed = True
         self._link.end(until)
         self._fail(len(self._pending), AuditUnusable(self.path, "it is closed"))
-        if self._gap:
-            lost = "%d records are lost, and the audit log %s, which cannot be written, does not state it"
-            _logger.error(lost, self._gap.records, self.path)
+        self._gap.report_lost(self.path)
 
     @property
     def queued(self) -> int:
@@ -172,7 +170,7 @@ class AuditLog:
     def writable(self) -> bool:
         """Whether the last attempt to write succeeded; after a failure, attempts go on without requests."""
         self._poll()
-        return not (self._closed or self._link.failing)
+        return not (self._closed or self._link.failing or self.retention.is_full)
 
     def _drop(self, received_utc: str, reason: Exception | None = None) -> None:
         if self.mode == "strict":
@@ -237,6 +235,8 @@ class AuditLog:
                 for is_held, same in groupby(content[0]):
                     count = len([*same])
                     self._on_message("written", count) if is_held else self._fail(count, lost)
+            case "retention":
+                self.retention = RetentionState(*content)
             case "stated":
                 self._gap.confirm(content[0])
                 self._settle(0)

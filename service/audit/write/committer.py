@@ -29,9 +29,11 @@ import apsw
 from service.audit.act import Act
 from service.audit.columns import PackedRecord, RecordIdentity
 from service.audit.ipc.framing import FrameReader, frame
+from service.audit.keep.retention_state import RetentionState
 from service.audit.write.busy_wait import RECORD_WAIT_S, BusyWaitPolicy
 from service.audit.write.gap import GapEvent
 from service.audit.write.logfile import LogFile
+from service.audit.write.retention_report import report_lines
 from service.audit.write.watch import Watch
 
 Mode = Literal["strict", "relaxed"]
@@ -72,6 +74,8 @@ class Committer:
         self._probe: PackedRecord | None = None
         """A record that could not be written. Trials use it to find out whether records can be written
         again."""
+        self._retention = RetentionState()
+        """What the worker knows of it."""
         self._gap: GapEvent | None = None
         """The gap that the log has to state."""
         self._uncertain: list[RecordIdentity] = []
@@ -84,6 +88,7 @@ class Committer:
         """Return when everything that the worker sent is written, or cannot be written."""
         watch = Watch(self._file.path, self._file, wake=self._wake)
         try:
+            self._keep_limits(0)  # Before the first record: the log may be full.
             while not self._ended:
                 group = self._next_group()
                 if not self._resolve_uncertain():
@@ -92,6 +97,7 @@ class Committer:
                     self._commit(group)
                 if not (self._failing or self._ended):
                     self._keep_limits(len(group))
+            self._summarize_at_stop()
         finally:
             watch.stop()
             self._file.close()
@@ -221,12 +227,30 @@ class Committer:
             return
         try:
             self._over_limits = self._file.prune_step(just_written)
+            self._file.summarize_retention()
+            self._report_retention()
         except Exception as error:
             # This does not decide whether the log counts as writable. The next record does.
             self._over_limits = False
             self._send(
                 "log", logging.WARNING, f"the audit log {self._file.path} could not be pruned: {error}"
             )
+
+    def _report_retention(self) -> None:
+        now = self._file.retention
+        if now != self._retention:
+            for line in report_lines(self._file.path, self._retention, now):
+                self._send("log", *line)
+            self._retention = now
+            self._send("retention", *now)
+
+    def _summarize_at_stop(self) -> None:
+        if self._file.limits and not self._failing:
+            try:
+                self._file.summarize_retention(at_stop=True)
+            except Exception as error:  # The next writer states it.
+                text = f"the ledger of {self._file.path} could not state what retention removed: {error}"
+                self._send("log", logging.WARNING, text)
 
     def _report_failure(self, error: Exception, *, failing: bool) -> None:
         path = self._file.path

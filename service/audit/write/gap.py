@@ -4,8 +4,12 @@ A gap is forgotten only when its commit is confirmed. It has an id, by which the
 whether the one before it committed the gap before it ended.
 """
 
+import logging
+from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
+
+_logger = logging.getLogger(__name__)
 
 
 class Gap(NamedTuple):
@@ -56,6 +60,12 @@ class GapCounter:
     def records(self) -> int:
         """The number of records that the log is not known to state."""
         return sum(gap.records for gap in (self._open, self.sent) if gap is not None)
+
+    def report_lost(self, path: Path) -> None:
+        """Report the records of a log that is closed and will not state them."""
+        if self:
+            lost = "%d records are lost, and the audit log %s, which cannot be written, does not state it"
+            _logger.error(lost, self.records, path)
 
     def add(self, received_utc: str) -> None:
         """Count a dropped record by the time of receipt of its request."""

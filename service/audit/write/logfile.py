@@ -24,8 +24,10 @@ from service.audit.file.schema import APPLICATION_ID
 from service.audit.file.side_files import wal_path
 from service.audit.file.tail import ChainHead, Tail
 from service.audit.keep.clock import Clock
+from service.audit.keep.pruned import is_summary_due, summarize
 from service.audit.keep.removal import facet_generation
 from service.audit.keep.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, needs_pruning, prune_step
+from service.audit.keep.retention_state import RetentionState, look
 from service.audit.prove.readback import Committed, read_back
 from service.audit.write.gap import GapEvent
 from service.system.random_bytes import RandomBytes
@@ -41,6 +43,8 @@ _COUNT_GAP = """
 _MODEL_ID = place_of("model_id")
 _RESTART_TIMEOUT_MS = 50
 _RESTART_INTERVAL_S = 1.0
+_SUMMARY_CHECK_INTERVAL_S = 10.0
+_LOOK_INTERVAL_S = 0.5
 
 
 class LogFile:
@@ -70,7 +74,9 @@ class LogFile:
         self.is_suspect = False
         """Set after a failed read-back. The next write opens the file again, if it holds what was
         committed."""
-        self._next_restart = 0.0
+        self._next_restart = self._next_summary = self._next_look = 0.0
+        self.retention = RetentionState()
+        """What keeps retention from removing, at most a second ago."""
         self._random_bytes = RandomBytes()
         self._facet_ids: dict[Facet, int] = {}
         """Ids that were found in the open file. They are valid until facets are removed from it."""
@@ -156,12 +162,27 @@ class LogFile:
         keep = self.limits.clock_keep
         now = datetime.now(UTC) if keep is None else self._clock.now(self._open_connection(), keep)
         if not self._needs_pruning(now):
+            self._look(now)
             return False
         with self.transaction() as (connection, tail):
             # Checked again under the lock: another worker may have pruned.
             if not self._needs_pruning(now):
                 return False
             return prune_step(connection, tail, self.limits, now, rows, 2 * just_written) > 0
+
+    def summarize_retention(self, *, at_stop: bool = False) -> None:
+        """State in the ledger what retention removed, at most once an hour and at a stop."""
+        if not at_stop and monotonic() < self._next_summary:
+            return
+        self._next_summary = monotonic() + _SUMMARY_CHECK_INTERVAL_S
+        if is_summary_due(self._open_connection(), at_stop=at_stop):
+            with self.transaction() as (connection, tail):
+                summarize(connection, tail)
+
+    def _look(self, now: datetime) -> None:
+        if monotonic() >= self._next_look:
+            self._next_look = monotonic() + _LOOK_INTERVAL_S
+            self.retention = look(self._open_connection(), self.limits, now)
 
     def _entry(self, record: PackedRecord) -> Entry:
         return make_entry(record, self._random_bytes.take(SALT_BYTES))

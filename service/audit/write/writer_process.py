@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import socket, socketpair
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from service.audit.ipc.framing import frame
 from service.audit.keep.retention import Limits
@@ -25,6 +25,8 @@ from service.audit.write.committer import Committer, Mode
 from service.audit.write.logfile import LogFile
 from service.audit.write.orphaned import exit_after
 from service.system.memory import tune_memory
+
+Sync = Literal["full", "normal"]
 
 _ROOT = Path(__file__).parents[3]
 """The folder of this ``service`` package; the working folder may hold another one."""
@@ -38,7 +40,7 @@ class Options(NamedTuple):
     path: str
     mode: Mode
     busy_timeout_ms: int
-    sync: str
+    sync: Sync
     limits: Limits
 
 

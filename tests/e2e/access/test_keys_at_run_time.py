@@ -1,12 +1,18 @@
 """A service with API keys answers those who have one, for what it is good for."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import grpc
 import httpx
 import pytest
 
-from tests.support.api_keys import new_key, revoke_key
+from service.access.keyring import read_keys
+from service.audit.query.acts import logged_acts
+from tests.support.api_keys import CLAIM, keys_command, new_key, revoke_key
+from tests.support.grpc_calls import reason, refused
 from tests.support.iris_rows import SETOSA
 from tests.support.servers import Serve
 
@@ -44,6 +50,51 @@ def test_each_key_is_accepted_for_its_scopes_and_no_key_is_stored(
     kept = server.audit_db.read_bytes() + server.output.read_bytes()
     assert robot.encode() not in kept
     assert b"TABENTO_API_KEYS_FILE" not in server.output.read_bytes()
+
+
+def test_a_key_expires_while_the_service_runs_over_both_transports(
+    serve: Serve, iris: str, tmp_path: Path
+) -> None:
+    file, lasting_s = tmp_path / "keys.json", 12.0
+    server = serve(model=iris, with_grpc=True, TABENTO_API_KEYS_FILE=str(with_any_key(file)))
+    days = str(lasting_s / 86_400)
+    key = keys_command(file, "new", "guest", "--days", days, *CLAIM, db=server.audit_db)
+    (until,) = [datetime.fromisoformat(key.expires_utc) for key in read_keys(file) if key.expires_utc]
+    url, headers = f"{server.url}/predict", {"x-api-key": key}
+    with grpc.insecure_channel(server.grpc) as channel, httpx.Client(headers=headers, timeout=20) as client:
+        live: Any = channel.unary_unary("/inference.GRPCInferenceService/ServerMetadata")
+        metadata = (("x-api-key", key),)
+        while (
+            client.post(url, json=SETOSA).status_code != 200
+        ):  # The service reads the file four times a second.
+            assert datetime.now(UTC) < until
+        live(b"", timeout=10, metadata=metadata)
+        while (answer := client.post(url, json=SETOSA)).status_code == 200:
+            assert datetime.now(UTC) < until + timedelta(seconds=1)
+        assert datetime.now(UTC) >= until
+        assert (answer.status_code, answer.json()["type"]) == (401, "urn:tabento:key-expired")
+        refusal = refused(live, b"", timeout=10, metadata=metadata)
+        assert reason(refusal) == "UNAUTHENTICATED key-expired"
+        other = client.post(url, json=SETOSA, headers={"x-api-key": key[:-1]})
+        assert other.json()["type"] == "urn:tabento:key-invalid"
+    assert server.stop() == 0
+    acts = [*logged_acts(server.audit_db)]
+    assert [act.detail["name"] for act in acts if act.kind == "key" and act.actor == "ada"] == ["guest"]
+    (refusals,) = [act.detail["counts"] for act in acts if act.kind == "refused"]
+    assert isinstance(refusals, list)
+    assert {
+        "route": "/predict",
+        "status": 401,
+        "transport": "http",
+        "key_name": "guest",
+        "count": 1,
+    } in refusals
+    assert key.encode() not in server.audit_db.read_bytes()
+
+
+def with_any_key(file: Path) -> Path:
+    new_key(file, "any", "predict")
+    return file
 
 
 def test_a_service_with_a_file_of_keys_that_cannot_be_read_does_not_start(

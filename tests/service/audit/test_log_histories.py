@@ -1,32 +1,46 @@
 """Generated histories of a log: whatever happened to it, verification and the ledger say what is true."""
 
+import json
 import shutil
-from contextlib import closing, suppress
+from contextlib import closing, redirect_stdout, suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import apsw
+import pytest
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from service.audit.act import Actor, make_act, model_act
+from service.audit.act import Act, Actor, make_act, model_act
 from service.audit.columns import PackedRecord
+from service.audit.file.backup import back_up
+from service.audit.file.database import open_for_reading
 from service.audit.file.side_files import wal_path
+from service.audit.keep.holds import active_holds, hold_act, release_act
 from service.audit.keep.redaction import redact
+from service.audit.keep.restore import restore
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import verify
 from service.audit.query.acts import logged_acts
+from service.audit.receipt import verifier
+from service.audit.receipt.making import ReceiptQuery, make_receipt
+from service.audit.witness.checkpoint import take_checkpoint
+from service.audit.witness.witnesses import make_witness
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import pack
-from service.errors import AuditUnusable
+from service.errors import AuditHeld, AuditUnusable, ReceiptPending
+from service.model.model_id import canonical_json, model_id_of
 from tests.support.audit.log_files import anchor, statements
 from tests.support.audit.logs import ANSWERED, BY_ADA, NINE, REFUSED, read
 
-MODELS = ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "")
+CARDS: list[dict[str, object]] = [{"tag": "iris:a"}, {"tag": "iris:b"}]
+MODELS = (*(model_id_of(canonical_json(card)) for card in CARDS), "")
 TABLES = ("request", "request_label", "request_facet", "facet", "event", "chain", "ledger", "log")
 
 Content = dict[str, list[tuple[Any, ...]]]
@@ -36,15 +50,40 @@ Content = dict[str, list[tuple[Any, ...]]]
 class Recorded:
     """What the log has to hold of one record."""
 
-    request_id: str
+    number: int
     model_id: str
+    subject: str | None
     redacted: bool = False
+    covered: bool = False
+    """Whether a checkpoint covers it."""
+
+    @property
+    def request_id(self) -> str:
+        """Two records share an id."""
+        return f"r-{self.number // 2}"
+
+
+@dataclass
+class State:
+    """What a log has to hold."""
+
+    records: list[Recorded]
+    acts: list[str]
+    models: set[str]
+    holds: dict[str, str]
+    """The act of each hold, by the request id or the subject that is held."""
+    hold_acts: list[str]
+    anchors: list[Path]
 
 
 def content_of(path: Path) -> Content:
     """Every row of the log."""
     with closing(apsw.Connection(str(path))) as connection:
         return {table: sorted(connection.execute(f"SELECT * FROM {table}"), key=repr) for table in TABLES}
+
+
+def subject_of(number: int) -> str | None:
+    return "ab12" if number % 3 else None
 
 
 class LogHistory(RuleBasedStateMachine):
@@ -54,12 +93,19 @@ class LogHistory(RuleBasedStateMachine):
         super().__init__()
         self.folder = TemporaryDirectory()
         self.path = Path(self.folder.name) / "audit.db"
-        self.records: list[Recorded] = []
-        self.acts: list[str] = []
-        self.models: set[str] = set()
-        self.anchors: list[Path] = []
-        self.crashes = 0
+        self.state = State([], [], set(), {}, [], [])
+        self.backups: list[tuple[Path, State]] = []
+        self.erased: set[int] = set()
+        self.restored = 0
         self.count = 0
+
+    @property
+    def records(self) -> list[Recorded]:
+        return self.state.records
+
+    @property
+    def acts(self) -> list[str]:
+        return self.state.acts
 
     def teardown(self) -> None:
         self.file.close()
@@ -71,8 +117,8 @@ class LogHistory(RuleBasedStateMachine):
 
     def _open(self) -> None:
         self.file = LogFile(self.path, sync="normal")
-        for model_id in filter(None, MODELS):
-            self.file.declare(model_act(model_id, {"tag": f"iris:{model_id}"}))
+        for model_id, card in zip(MODELS, CARDS, strict=False):
+            self.file.declare(model_act(model_id, card))
 
     def _group(self, sizes: list[int], model_id: str, later: timedelta) -> list[PackedRecord]:
         group = []
@@ -80,16 +126,19 @@ class LogHistory(RuleBasedStateMachine):
             labels = [("setosa", 0.5 + index / 100) for index in range(rows)]
             record = replace(ANSWERED if rows else REFUSED, request_id=f"r-{number // 2}", model_id=model_id)
             moment = NINE + later + timedelta(seconds=number)
-            subject = "ab12" if number % 3 else None
-            group.append(pack(replace(record, predictions=labels, received_utc=moment, subject=subject)))
+            group.append(
+                pack(replace(record, predictions=labels, received_utc=moment, subject=subject_of(number)))
+            )
         return group
 
     def _recorded(self, sizes: list[int], model_id: str) -> None:
-        if model_id and model_id not in self.models:
-            self.models.add(model_id)
+        if model_id and model_id not in self.state.models:
+            self.state.models.add(model_id)
             self.acts.append("model")
         first, self.count = self.count, self.count + len(sizes)
-        self.records += [Recorded(f"r-{number // 2}", model_id) for number in range(first, self.count)]
+        self.state.records += [
+            Recorded(number, model_id, subject_of(number)) for number in range(first, self.count)
+        ]
 
     groups = st.lists(st.integers(0, 4), min_size=1, max_size=4)
     jumps = st.integers(-3, 3).map(lambda days: timedelta(days=days))
@@ -116,8 +165,7 @@ class LogHistory(RuleBasedStateMachine):
     @rule(sizes=groups, model_id=st.sampled_from(MODELS), steps=st.integers(0, 3))
     def crash_within_a_commit(self, sizes: list[int], model_id: str, steps: int) -> None:
         """What the disk holds while a transaction is open is what a killed process leaves."""
-        self.crashes += 1
-        left = self.path.with_name(f"audit-{self.crashes}.db")
+        left = self.path.with_name("left.db")
         with suppress(ZeroDivisionError), self.file.transaction() as (connection, tail):
             tail.add_records(
                 [self.file._entry(packed) for packed in self._group(sizes, model_id, timedelta())]
@@ -130,7 +178,11 @@ class LogHistory(RuleBasedStateMachine):
             self._copy_to(left)
             raise ZeroDivisionError
         self.file.close()
-        self.path = left
+        for of_left, of_log in ((left, self.path), (wal_path(left), wal_path(self.path))):
+            of_log.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                of_left.rename(of_log)
+        self.path.with_name("audit.db-shm").unlink(missing_ok=True)
         self._open()
 
     def _copy_to(self, path: Path) -> None:
@@ -143,29 +195,120 @@ class LogHistory(RuleBasedStateMachine):
         self.file.close()
         self._open()
 
+    def _is_held(self, each: Recorded) -> bool:
+        return bool({each.request_id, None if each.redacted else each.subject} & {*self.state.holds})
+
     @precondition(lambda self: self.records)
     @rule(data=st.data())
     def redact(self, data: st.DataObject) -> None:
         chosen = data.draw(st.sampled_from(self.records)).request_id
         fresh = [each for each in self.records if each.request_id == chosen and not each.redacted]
+        if any(map(self._is_held, fresh)):
+            with pytest.raises(AuditHeld):
+                redact(self.file, chosen, *BY_ADA, patience_s=0)
+            return
         assert redact(self.file, chosen, *BY_ADA, patience_s=0) == len(fresh)
-        for each in fresh:
+        self._redacted(fresh)
+
+    def _redacted(self, records: list[Recorded]) -> None:
+        for each in records:
             each.redacted = True
+            self.erased.add(each.number)
             self.acts.append("redaction")
+
+    @precondition(lambda self: self.records)
+    @rule(data=st.data())
+    def hold(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.sampled_from(self.records))
+        what = data.draw(st.sampled_from([chosen.request_id, "ab12"]))
+        if what not in self.state.holds:
+            of_person = what == "ab12"
+            subject, request_id = (what, None) if of_person else (None, what)
+            self._act(hold_act(*BY_ADA, subject=subject, request_id=request_id))
+            self.state.holds[what] = "held"
+
+    @precondition(lambda self: self.state.holds)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        what = data.draw(st.sampled_from(sorted(self.state.holds)))
+        with self.file.transaction() as (connection, _):
+            held = active_holds(connection).on(what, what)
+        self._act(release_act(held, *BY_ADA))
+        del self.state.holds[what]
+
+    def _act(self, act: Act) -> None:
+        self.file.write([tuple(act)])
+        self.acts.append(act.kind)
+        self.state.hold_acts.append(act.kind)
 
     @precondition(lambda self: self.records)
     @rule(rows=st.integers(1, 6))
     def prune(self, rows: int) -> None:
+        free = next((at for at, each in enumerate(self.records) if self._is_held(each)), len(self.records))
         with self.file.transaction() as (connection, tail):
             removed = prune_step(
                 connection, tail, Limits(keep_days=0.0), datetime(2030, 1, 1, tzinfo=UTC), rows
             )
+        assert removed <= free
         del self.records[:removed]
 
     @rule()
     def keep_an_anchor(self) -> None:
         taken = anchor(self.path)
-        self.anchors.append(taken.rename(taken.with_name(f"{len(self.anchors)}.anchor")))
+        kept = taken.with_name(f"{len(self.state.anchors)}-{self.restored}.anchor")
+        self.state.anchors.append(taken.rename(kept))
+
+    @rule()
+    def back_up(self) -> None:
+        copy = self.path.with_name(f"backup-{len(self.backups)}.db")
+        with closing(open_for_reading(self.path)) as connection:
+            back_up(connection, copy)
+        self.backups.append((copy, deepcopy(self.state)))
+
+    @precondition(lambda self: self.backups)
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        """Erasures and holds outlive the log that is replaced; all else is as in the backup."""
+        copy, then = data.draw(st.sampled_from(self.backups))
+        self.file.close()
+        restored = restore(copy, self.path, *BY_ADA, patience_s=0)
+        holds, hold_acts = dict(self.state.holds), self.state.hold_acts
+        self.state = deepcopy(then)
+        self.state.acts += hold_acts[len(then.hold_acts) :]
+        self.state.hold_acts, self.state.holds = hold_acts, holds
+        again = [each for each in self.records if each.number in self.erased and not each.redacted]
+        assert restored.redacted == len(again)
+        self._redacted(again)
+        self.acts.append("restore")
+        self.restored += 1
+        self._open()
+
+    @rule()
+    def take_a_checkpoint(self) -> None:
+        folder = self.path.with_name(f"witness-{self.restored}")
+        folder.mkdir(exist_ok=True)
+        taken = take_checkpoint(self.path, self.path.with_name("signing-key"), [make_witness(str(folder))])
+        assert taken is not None
+        assert taken.failures == []
+        for each in self.records:
+            each.covered = True
+
+    @precondition(lambda self: self.records)
+    @rule(data=st.data())
+    def prove_one_prediction(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.sampled_from(self.records)).request_id
+        records = [each for each in self.records if each.request_id == chosen]
+        if not all(each.covered for each in records):
+            with pytest.raises(ReceiptPending):
+                make_receipt(self.path, chosen, ReceiptQuery())
+            return
+        receipt = json.loads(make_receipt(self.path, chosen, ReceiptQuery()).text)
+        with redirect_stdout(StringIO()) as printed:
+            assert verifier.check(receipt, receipt.pop("entries"), None) == 0
+        proven = [line for line in printed.getvalue().splitlines() if f"request '{chosen}'" in line]
+        assert [line.endswith("without its content") for line in proven] == [
+            each.redacted for each in records
+        ]
 
     @invariant()
     def the_log_is_in_order_and_holds_what_happened(self) -> None:
@@ -173,12 +316,12 @@ class LogHistory(RuleBasedStateMachine):
             return
         report = verify(self.path)
         assert report.problems == []
-        held = [Recorded(each.request_id, each.model_id, each.response == "") for each in read(self.path)]
-        assert held == self.records
+        held = [(each.request_id, each.model_id, each.response == "") for each in read(self.path)]
+        assert held == [(each.request_id, each.model_id, each.redacted) for each in self.records]
         assert [act.kind for act in logged_acts(self.path)] == self.acts
         assert (report.records, report.acts) == (len(self.records), len(self.acts))
         assert report.redacted == sum(each.redacted for each in self.records)
-        for kept in self.anchors[-2:]:
+        for kept in self.state.anchors[-2:]:
             assert verify(self.path, kept).problems == []
 
     @precondition(lambda self: self.records or self.acts)

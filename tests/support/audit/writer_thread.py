@@ -6,8 +6,8 @@ from threading import Thread
 
 from service.audit.file.database import BUSY_TIMEOUT_MS
 from service.audit.keep.retention import Limits
-from service.audit.write.audit_log import AuditLog, Sync
-from service.audit.write.writer_process import Options, serve
+from service.audit.write.audit_log import AuditLog
+from service.audit.write.writer_process import Options, Sync, serve
 
 
 class WriterThread:
