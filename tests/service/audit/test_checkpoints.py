@@ -16,7 +16,9 @@ from tests.support.iris_rows import SETOSA
 from tests.support.servers import Serve, metric
 
 
-def test_receipts_over_http_and_the_last_checkpoint_at_the_stop(serve: Serve, iris: str, tmp_path: Path) -> None:
+def test_receipts_over_http_and_the_last_checkpoint_at_the_stop(
+    serve: Serve, iris: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "witness"
     folder.mkdir()
     settings = {"TABENTO_AUDIT_CHECKPOINT_SECONDS": "2", "TABENTO_AUDIT_WITNESS": str(folder)}
