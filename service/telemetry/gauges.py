@@ -33,10 +33,9 @@ class Gauges:
         self.single_rows = gauge("tabento_rows_in_hand", single_rows, multiprocess_mode="livesum")
         limit = "Single rows in progress or queued, of all workers, above which more are rejected with 429."
         self.rows_limit = gauge("tabento_rows_limit", limit, multiprocess_mode="livesum")
-        self._make_log_gauges(gauge)
-        self._make_evidence_gauges(gauge)
+        self._define_log(gauge)
 
-    def _make_log_gauges(self, gauge: Callable[..., Gauge]) -> None:
+    def _define_log(self, gauge: Callable[..., Gauge]) -> None:
         writable = "1 while every worker can write the audit log; 0 while any cannot."
         self.audit_writable = gauge("tabento_audit_writable", writable, multiprocess_mode="livemin")
         lag = "Seconds that the oldest uncommitted audit record has waited."
@@ -51,8 +50,9 @@ class Gauges:
         self.audit_bytes = gauge("tabento_audit_log_bytes", size, multiprocess_mode="livemostrecent")
         free = "Free space on the disk of the audit log."
         self.audit_free_bytes = gauge("tabento_audit_free_bytes", free, multiprocess_mode="livemostrecent")
+        self._define_evidence(gauge)
 
-    def _make_evidence_gauges(self, gauge: Callable[..., Gauge]) -> None:
+    def _define_evidence(self, gauge: Callable[..., Gauge]) -> None:
         replayed = "Records of the last nightly replay, by verdict."
         self.replayed = gauge(
             "tabento_replay_records", replayed, ["verdict"], multiprocess_mode="livemostrecent"

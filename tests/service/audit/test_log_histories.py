@@ -289,7 +289,7 @@ class LogHistory(RuleBasedStateMachine):
 
 TestLogHistory = LogHistory.TestCase
 TestLogHistory.settings = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
