@@ -5,7 +5,7 @@ cannot be written gets no requests; if it reported only on requests, it would re
 gauges are removed when it ends; its counters stay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
@@ -37,17 +37,7 @@ class Gauges:
         self.audit_writable = gauge("tabento_audit_writable", writable, multiprocess_mode="livemin")
         lag = "Seconds that the oldest uncommitted audit record has waited."
         self.audit_lag = gauge("tabento_audit_lag_seconds", lag, multiprocess_mode="livemax")
-        held = "1 while a hold keeps requests in the audit log that are over its limits."
-        self.audit_held = gauge("tabento_audit_held", held, multiprocess_mode="livemax")
-        full = "1 while the audit log is full: over its size limit, with all requests below the floor of age."
-        self.audit_full = gauge("tabento_audit_full", full, multiprocess_mode="livemax")
-        share = "Estimated share of the audit log's size limit that requests below the floor of age take."
-        self.audit_floor_share = gauge("tabento_audit_floor_ratio", share, multiprocess_mode="livemax")
-        size = "Size of the audit log, including its write-ahead log."
-        self.audit_bytes = gauge("tabento_audit_log_bytes", size, multiprocess_mode="livemostrecent")
-        free = "Free space on the disk of the audit log."
-        self.audit_free_bytes = gauge("tabento_audit_free_bytes", free, multiprocess_mode="livemostrecent")
-
+        self._create_size_gauges(gauge)
         replayed = "Records of the last nightly replay, by verdict."
         self.replayed = gauge(
             "tabento_replay_records", replayed, ["verdict"], multiprocess_mode="livemostrecent"
@@ -64,6 +54,18 @@ class Gauges:
         self.witnessed_age = gauge(
             "tabento_audit_witnessed_age_seconds", age, multiprocess_mode="livemostrecent"
         )
+
+    def _create_size_gauges(self, gauge: Callable[..., Gauge]) -> None:
+        held = "1 while a hold keeps requests in the audit log that are over its limits."
+        self.audit_held = gauge("tabento_audit_held", held, multiprocess_mode="livemax")
+        full = "1 while the audit log is full: over its size limit, with all requests younger than the floor."
+        self.audit_full = gauge("tabento_audit_full", full, multiprocess_mode="livemax")
+        share = "Estimated share of the audit log's size limit that requests younger than the floor take."
+        self.audit_floor_share = gauge("tabento_audit_floor_ratio", share, multiprocess_mode="livemax")
+        size = "Size of the audit log, including its write-ahead log."
+        self.audit_bytes = gauge("tabento_audit_log_bytes", size, multiprocess_mode="livemostrecent")
+        free = "Free space on the disk of the audit log."
+        self.audit_free_bytes = gauge("tabento_audit_free_bytes", free, multiprocess_mode="livemostrecent")
 
     def begin(self, *, workers_wanted: int, rows_limit: int) -> None:
         """Set the gauges of a worker that begins to serve."""
