@@ -40,6 +40,10 @@ from service.worker.worker_acts import WorkerActs
 from service.worker.worker_gauges import WorkerGauges
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.audit_keep_days, settings.audit_max_bytes, settings.audit_keep_at_least_days)
+
+
 class Worker:
     """The parts of one worker; all but ``settings`` and ``tag`` exist after ``start``."""
 
@@ -74,9 +78,7 @@ class Worker:
             mode=settings.audit_mode,
             sync=settings.audit_sync,
             queue_limit=settings.audit_queue_records,
-            limits=Limits(
-                settings.audit_keep_days, settings.audit_max_bytes, settings.audit_keep_at_least_days
-            ),
+            limits=_limits(settings),
         )
         self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
         if self._keyring is not None:

@@ -92,7 +92,7 @@ def redact_of_subject(db: Path, subject: str, actor: Actor, reason: str, wait: f
     """
     with writing(db) as file:
         count = redact_subject(file, subject, actor, reason, wait)
-    write_line(f"{counted(count, 'request')} of {subject[:12]}... redacted")
+    write_line(f"{counted(count, 'request')} redacted")
 
 
 @subject.command("hold")
@@ -104,7 +104,7 @@ def hold_subject(db: Path, subject: str, actor: Actor, reason: str) -> None:
     with writing(db) as file, file.transaction() as (connection, tail):
         tail.add_act(hold_act(actor, reason, subject=subject))
         count = connection.execute(_COUNT, (subject,)).get
-    write_line(f"{counted(count, 'request')} of {subject[:12]}... held")
+    write_line(f"{counted(count, 'request')} held")
 
 
 @subject.command("release")
