@@ -1,7 +1,9 @@
 """What any transport has served is replayed with the same bits; what it refused is refused again."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import grpc
 import httpx
@@ -9,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.audit.act import model_act
+from service.audit.write.logfile import LogFile
 from service.model.contract import Contract, Feature, Value
 from service.model.contract_view import ContractView
 from tests.support import animals
@@ -154,3 +158,15 @@ def test_a_whole_log_of_all_transports_is_replayed(of_animals: Served) -> None:
     with opened_store(of_animals.stores):
         found = {outcome["verdict"] for outcome in outcomes_of(of_animals.db)}
     assert found <= {"same bits", "refused again", "same label and within 1e-9"}
+
+
+def test_the_service_does_not_start_on_a_log_with_another_card_under_its_model_id(
+    serve: Serve, animals: str, animals_server: Server, tmp_path: Path
+) -> None:
+    model_id = httpx.get(f"{animals_server.url}/model/info", timeout=30).json()["model_id"]
+    db = tmp_path / "audit.db"
+    with closing(LogFile(db)) as file, file.transaction() as (_, tail):
+        tail.add_act(model_act(model_id, {"tag": "another"}))
+    sentence = f"The audit log {db} cannot be used: its ledger has another act model:{model_id}"
+    with pytest.raises(pytest.fail.Exception, match=re.escape(sentence)):
+        serve(model=animals, TABENTO_AUDIT_DB=str(db))
