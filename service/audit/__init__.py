@@ -7,8 +7,11 @@ point down:
     commands/    the command line ``python -m service.audit``
     write/       from ``AuditLog.append`` over a socket to the writer process, and one commit for many records
     query/       the history, every request for export, rows by SQL
+    receipt/     receipts and bundles, which prove records without the log
     keep/        retention, redaction, erasure, export
     prove/       verification, anchors, read-back
+    witness/     signed checkpoints, and the places that keep them
+    tree/        the Merkle tree over all entries
     file/        the database, its schema and migrations, the appending of entries
     ipc/         messages between a worker and its processes
     columns.py   the columns of a record; act.py an act of the ledger; chain.py the format of the hash chains;

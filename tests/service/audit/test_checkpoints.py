@@ -11,6 +11,7 @@ import httpx
 from service.audit.prove.verify import verify
 from service.audit.witness.folder import FolderWitness
 from tests.support.audit.documented_check import check
+from tests.support.audit.log_files import rows
 from tests.support.audit.logs import PROJECT
 from tests.support.iris_rows import SETOSA
 from tests.support.servers import Serve, metric
@@ -51,11 +52,13 @@ def test_receipts_over_http_and_the_last_checkpoint_at_the_stop(
     report = verify(server.audit_db, witnesses=[FolderWitness(str(folder), folder)])
     assert report.problems == []
     assert (report.tree.uncovered, report.tree.unwitnessed) == (0, 0), server.log
-    ledger = subprocess.run(
-        [sys.executable, "-m", "service.audit", "--db", str(server.audit_db), "ledger", "--kind", "read"],
-        cwd=PROJECT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    details = [json.loads(line)["detail"] for line in ledger.stdout.splitlines()]
-    reads = [detail for detail in details if detail["filters"].get("request_id") == "mine"]
-    assert len(reads) >= 2
+    assert len(reads_of(server.audit_db, "mine")) >= 2
+
+
+def reads_of(db: Path, request_id: str) -> list[dict[str, object]]:
+    """What the ledger states of reads of this request."""
+    found = rows(db, "SELECT detail_json FROM ledger WHERE kind = 'read'")
+    details = [json.loads(row["detail_json"]) for row in found]
+    reads = [detail for detail in details if detail["filters"].get("request_id") == request_id]
     assert all(detail["records"] == 1 for detail in reads)
+    return reads
