@@ -3,12 +3,15 @@
 from docs.extension.markdown_table import markdown_table
 from service.audit.query.history import MAX_ITEMS
 from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES
+from service.audit.query.read_acts import MAX_IDS
+from service.audit.write.key_acts import MAX_FOUND
 from service.errors import error_text
 from service.grpc.intake import BUDGET_BYTES
 from service.http.connection.limits import BODIES_BYTES, ConnectionLimits
 from service.http.connection.message_size import HEAD_BYTES, HEAD_LINES
 from service.http.page_rate import PAGES_PER_S
 from service.inference import admission, row_check
+from service.inference.refused_keys import MAX_COMBINATIONS
 from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, MAX_TEXT_LENGTH
 from service.model.reference_profile import MAX_LISTED_FLAGS
 
@@ -31,6 +34,9 @@ def limit_table() -> str:
         ("Pages, documents and metrics, for each worker", f"{PAGES_PER_S:g} a second"),
         ("Queries of the history at once", f"{MAX_CONCURRENT_QUERIES}"),
         ("Items on a page of the history", f"{MAX_ITEMS}"),
+        ("Ids that the act of a read lists", f"{MAX_IDS}"),
+        ("Counts in the act of refused keys, for each worker and minute", f"{MAX_COMBINATIONS}"),
+        ("API keys that one act states as found", f"{MAX_FOUND}"),
         ("Wrong values listed in problem details", f"{row_check.MAX_FINDINGS}"),
         ("Wrong values listed over gRPC and below `/v2`", f"{error_text.MAX_FINDINGS}"),
         ("Flags listed in an answer", f"{MAX_LISTED_FLAGS:,}"),

@@ -2,5 +2,6 @@
 
 In come a request's headers and the scope of its route; out goes the key, or the reason of a refusal.
 ``keyring.py`` has the hashed keys, ``keyfile.py`` their file, ``authorization.py`` the decision,
-``__main__.py`` the command line. Without a configured file of keys, no key is required.
+``two_keys.py`` the proof that two persons agree, ``__main__.py`` the command line. Without a configured file
+of keys, no key is required.
 """

@@ -33,7 +33,8 @@ class RequestReader:
 
     def __init__(self, model: PublishedModel, model_id: str, max_batch_rows: int) -> None:
         contract = model.contract
-        self._messages = Messages(contract, max_batch_rows)
+        self.messages = Messages(contract, max_batch_rows)
+        """The native API's."""
         self._inputs = Inputs(contract, max_batch_rows)
         self._outputs = Outputs(contract)
         self._served = ServedModel(model, model_id)
@@ -44,9 +45,9 @@ class RequestReader:
         if transport == "grpc":
             return finish_at_once(self._read_grpc(content))
         if route == PREDICT:
-            return finish_at_once(self._messages.parse_row(content))
+            return finish_at_once(self.messages.parse_row(content))
         if route == BATCH:
-            return finish_at_once(self._messages.parse_batch(content))
+            return finish_at_once(self.messages.parse_batch(content))
         if is_v2(route):
             return self._v2_rows(content)
         raise RouteNotReplayable

@@ -36,7 +36,7 @@ class Keyed:
 
     def ask(self, route: Route, key: str | None) -> int:
         """The status that a request gets."""
-        path = route.path.format(model=MODEL, version="1", asset="none")
+        path = route.path.format(model=MODEL, version="1", asset="none", request_id="none")
         headers = {} if key is None else {"x-api-key": key}
         return self.client.request(route.method, path, headers=headers, content=b"{}").status_code
 

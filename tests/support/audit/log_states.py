@@ -1,0 +1,68 @@
+"""What a log has to hold after a generated history, and what it holds."""
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from service.audit.columns import PackedRecord
+from service.audit.write.record import pack
+from service.model.model_id import canonical_json, model_id_of
+from tests.support.audit.logs import ANSWERED, NINE, REFUSED
+
+CARDS: list[dict[str, object]] = [{"tag": "iris:a"}, {"tag": "iris:b"}]
+MODELS = (*(model_id_of(canonical_json(card)) for card in CARDS), "")
+TABLES = ("request", "request_label", "request_facet", "facet", "event", "chain", "ledger", "log")
+
+Content = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass
+class Recorded:
+    """What the log has to hold of one record."""
+
+    number: int
+    model_id: str
+    subject: str | None
+    redacted: bool = False
+    covered: bool = False
+    """Whether a checkpoint covers it."""
+
+    @property
+    def request_id(self) -> str:
+        """Two records share an id."""
+        return f"r-{self.number // 2}"
+
+
+@dataclass
+class State:
+    """What a log has to hold."""
+
+    records: list[Recorded]
+    acts: list[str]
+    models: set[str]
+    holds: dict[str, str]
+    """The act of each hold, by the request id or the subject that is held."""
+    hold_acts: list[str]
+    anchors: list[Path]
+
+
+def content_of(path: Path) -> Content:
+    """Every row of the log."""
+    with closing(apsw.Connection(str(path))) as connection:
+        return {table: sorted(connection.execute(f"SELECT * FROM {table}"), key=repr) for table in TABLES}
+
+
+def subject_of(number: int) -> str | None:
+    return "ab12" if number % 3 else None
+
+
+def packed(number: int, rows: int, model_id: str, later: timedelta) -> PackedRecord:
+    """The record of this number as the log's file takes it: an answer of so many rows, or a refusal."""
+    labels = [("setosa", 0.5 + index / 100) for index in range(rows)]
+    record = replace(ANSWERED if rows else REFUSED, request_id=f"r-{number // 2}", model_id=model_id)
+    moment = NINE + later + timedelta(seconds=number)
+    return pack(replace(record, predictions=labels, received_utc=moment, subject=subject_of(number)))
