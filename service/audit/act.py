@@ -16,7 +16,6 @@ from service.audit.utc_text import utc_text
 ActKind = Literal[
     "backup",
     "export",
-    "gap",
     "hold",
     "hold_release",
     "key",

@@ -30,10 +30,12 @@ _STATED = "upto_id", "last_received_utc", "bases_sha256"
 
 
 class Total(NamedTuple):
-    """The requests that were removed since the log began, by reason."""
+    """What was removed since the log began: the requests by reason, and what removed gaps stated."""
 
     age: int = 0
     size: int = 0
+    dropped_records: int = 0
+    """Records that relaxed mode dropped, as gaps stated that are removed themselves."""
 
     @property
     def requests(self) -> int:
@@ -91,8 +93,8 @@ def _total(detail: dict[str, JsonValue]) -> Total:
     stated = detail.get("total")
     if not isinstance(stated, dict):  # An earlier version did not state it.
         return Total()
-    age, size = stated.get("age"), stated.get("size")
-    return Total(age if isinstance(age, int) else 0, size if isinstance(size, int) else 0)
+    found = (stated.get(name) for name in Total._fields)
+    return Total(*(value if isinstance(value, int) else 0 for value in found))
 
 
 def _detail(detail_json: object) -> dict[str, JsonValue]:

@@ -45,6 +45,7 @@ _KEEP_EVENT_LEAVES = "INSERT INTO pruned_leaf SELECT id, hash FROM event WHERE i
 _PAGES = "PRAGMA page_count"
 _FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
+_DROPPED = "SELECT coalesce(sum(records), 0) FROM gap WHERE id <= ?"
 _OLDEST = "SELECT id, received_utc, chain, seq, hash, request_id, subject FROM request ORDER BY id LIMIT ?"
 
 
@@ -140,7 +141,7 @@ def prune_step(
         "first_received_utc": removed[0].received_utc,
         "last_received_utc": last.received_utc,
         "reason": "size" if by_size else "age",
-        "total": _add(pruned_total(connection), len(removed), by_size=by_size)._asdict(),
+        "total": _total_after(connection, removed, by_size=by_size)._asdict(),
     }
     if age is not None and not by_size:
         detail["last_old_utc"] = age.last_old_utc(request.received_utc for request in removed)
@@ -149,9 +150,12 @@ def prune_step(
     return len(removed)
 
 
-def _add(total: Total, requests: int, *, by_size: bool) -> Total:
-    age, size = total
-    return Total(age, size + requests) if by_size else Total(age + requests, size)
+def _total_after(connection: apsw.Connection, removed: list[_OldRequest], *, by_size: bool) -> Total:
+    total = pruned_total(connection)
+    dropped = total.dropped_records + int(connection.execute(_DROPPED, (removed[-1].id,)).get)
+    if by_size:
+        return total._replace(size=total.size + len(removed), dropped_records=dropped)
+    return total._replace(age=total.age + len(removed), dropped_records=dropped)
 
 
 def hold_on_oldest(connection: apsw.Connection, limits: Limits, now: datetime) -> Hold | None:

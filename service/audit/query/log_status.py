@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from service.audit.file import schema
 from service.audit.file.side_files import wal_bytes
+from service.audit.keep.pruned import pruned_total
 from service.audit.keep.retention import used_bytes
 
 
@@ -52,7 +53,8 @@ def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
         pruned_entries=connection.execute("SELECT coalesce(sum(base_seq), 0) FROM chain").get,
         events=_counts(connection, "SELECT kind, count(*) FROM event GROUP BY kind"),
         acts=_counts(connection, "SELECT kind, count(*) FROM ledger GROUP BY kind"),
-        dropped_records=connection.execute("SELECT coalesce(sum(records), 0) FROM gap").get,
+        dropped_records=int(connection.execute("SELECT coalesce(sum(records), 0) FROM gap").get)
+        + pruned_total(connection).dropped_records,
     )
 
 
