@@ -1,5 +1,6 @@
 """The ledger states what retention removed; the sum of its acts is what was removed, whoever was killed."""
 
+import json
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,10 @@ from service.audit.keep.pruned import add_prune_act, is_summary_due, pruned_tota
 from service.audit.keep.retention import Limits, prune_step
 from service.audit.prove.verify import verify
 from service.audit.query.acts import LoggedAct, logged_acts
+from service.audit.write.gap import GapEvent
 from service.audit.write.logfile import LogFile
 from tests.support.audit.log_files import statements
-from tests.support.audit.logs import ADA, BY_ADA, numbered, packed, read, write
+from tests.support.audit.logs import ADA, BY_ADA, command, numbered, packed, read, write
 from tests.support.audit.retained_logs import recent
 
 DAY = timedelta(days=1)
@@ -43,6 +45,22 @@ def prune_all(file: LogFile) -> None:
         pass
 
 
+def test_the_records_that_removed_gaps_stated_stay_in_the_total(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    with closing(LogFile(db, limits=LIMITS)) as file:
+        for dropped in (3, 4):
+            moment = "2026-07-04T09:00:00.000000Z"
+            gap = GapEvent(f"gap-{dropped}", dropped, moment, moment)
+            file.write(packed(recent(100, ago=3 * DAY)), gap)
+        write(db, *recent(1))
+        prune_all(file)
+        file.summarize_retention(at_stop=True)
+
+    (act,) = prune_acts(db)
+    assert act.detail["total"] == {"age": 200, "size": 0, "dropped_records": 7}
+    assert json.loads(command("--db", db, "status").stdout)["dropped_records"] == 7
+
+
 def test_a_stop_states_what_was_removed_since_the_last_summary(tmp_path: Path) -> None:
     db = tmp_path / "audit.db"
     write(db, *recent(300, ago=3 * DAY))
@@ -58,7 +76,7 @@ def test_a_stop_states_what_was_removed_since_the_last_summary(tmp_path: Path) -
 
     first, last = prune_acts(db)
     assert (first.actor_kind, last.detail["requests"]) == ("service", 100)
-    assert last.detail["total"] == {"age": 300, "size": 0}
+    assert last.detail["total"] == {"age": 300, "size": 0, "dropped_records": 0}
     assert last.detail["upto_id"] == 300
     assert len(str(last.detail["bases_sha256"])) == 64
     assert verify(db).ok
