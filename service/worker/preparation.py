@@ -46,8 +46,8 @@ def prepare_service(settings: Settings) -> None:
             grpc_host = _claim_grpc(settings, serving.host)
     else:
         grpc_host = _claim_grpc(settings, "127.0.0.1")
-    SubjectKey.read_or_create(key_path(settings.audit_subject_key_file, settings.audit_db))
     with closing(LogFile(settings.audit_db)) as log:
+        SubjectKey.read_or_create(key_path(settings.audit_subject_key_file, settings.audit_db))
         if settings.api_keys_file is not None:
             prepare_keys(log, settings.api_keys_file)
     warn_of_open_access(settings, serving and serving.host, grpc_host)

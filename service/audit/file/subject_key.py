@@ -78,4 +78,5 @@ def _create(path: Path) -> None:
     except OSError as error:
         raise SubjectKeyUnusable(path, f"it cannot be created: {error.strerror}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # The file system is read-only.
+            part.unlink(missing_ok=True)
