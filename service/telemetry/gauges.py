@@ -57,7 +57,7 @@ class Gauges:
         self.replayed = gauge(
             "tabento_replay_records", replayed, ["verdict"], multiprocess_mode="livemostrecent"
         )
-        ended = "When the last nightly replay ended, in seconds since 1970; 0 if none has."
+        ended = "When the last nightly replay ended, in seconds since 1970; 0 before the first."
         self.replay_ended = gauge(
             "tabento_replay_last_run_timestamp_seconds", ended, multiprocess_mode="livemostrecent"
         )

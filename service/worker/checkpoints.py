@@ -23,6 +23,8 @@ STOP_LIMIT_S = 4.0
 """How long a worker that stops waits for the last checkpoint. A process that is killed then loses nothing:
 the next start takes the checkpoint."""
 _SPREAD_S = 1.0
+_FIRST_DELAY_S = 10.0
+"""How long the first one waits, so that it does not delay the start."""
 
 _ROOT = Path(__file__).parents[2]
 """The folder of this ``service`` package; the working folder may hold another one."""
@@ -41,8 +43,8 @@ class Checkpoints:
         self._next: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """Take a checkpoint at each interval from now on."""
-        self._schedule(self._interval_s)
+        """Take a checkpoint at each interval from now on, and soon if the last one is older."""
+        self._schedule(min(max(self._due_s(), _FIRST_DELAY_S), self._interval_s))
 
     async def stop(self) -> None:
         """Take the last checkpoint of this worker; call it when the worker's records are written."""

@@ -9,6 +9,7 @@ from contextlib import closing
 from socket import socket
 
 from service.audit.file.subject_key import SubjectKey, key_path
+from service.audit.witness.checkpoint_times import begin_times
 from service.audit.write.logfile import LogFile
 from service.errors import SettingInvalid
 from service.grpc.listening import check_certificate, claim
@@ -48,6 +49,8 @@ def prepare_service(settings: Settings) -> None:
         grpc_host = _claim_grpc(settings, "127.0.0.1")
     with closing(LogFile(settings.audit_db)) as log:
         SubjectKey.read_or_create(key_path(settings.audit_subject_key_file, settings.audit_db))
+        with log.transaction() as (connection, _):
+            begin_times(settings.audit_db, connection, settings.audit_witness)
         if settings.api_keys_file is not None:
             prepare_keys(log, settings.api_keys_file)
     warn_of_open_access(settings, serving and serving.host, grpc_host)

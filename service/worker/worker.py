@@ -165,7 +165,7 @@ class Worker:
         settings, gauges = self.settings, Gauges()
         gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
         self._kills = gauges.kills
-        self._gauges = WorkerGauges(gauges, self._admission, self.audit, settings.audit_witness)
+        self._gauges = WorkerGauges(gauges, self._admission, self.audit)
         self._nightly_replay = NightlyReplay(
             settings.audit_db,
             sample=settings.replay_sample,

@@ -1,15 +1,13 @@
 """The values of a worker's gauges, read from its admission, its audit log and the log's disk."""
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
 from service.audit.file.side_files import wal_bytes
-from service.audit.query.checkpoint_age import checkpoint_ages
+from service.audit.witness.checkpoint_times import checkpoint_ages
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.lag import Lag
-from service.errors import AuditUnusable
 from service.inference.admission import Admission
 from service.telemetry.gauges import Gauges
 
@@ -17,10 +15,7 @@ from service.telemetry.gauges import Gauges
 class WorkerGauges:
     """The gauges of one worker, with their sources."""
 
-    def __init__(
-        self, gauges: Gauges, admission: Admission, audit: AuditLog, witnesses: Sequence[str] = ()
-    ) -> None:
-        self._witnesses = witnesses
+    def __init__(self, gauges: Gauges, admission: Admission, audit: AuditLog) -> None:
         self._gauges = gauges
         self._admission = admission
         self._audit = audit
@@ -54,6 +49,5 @@ class WorkerGauges:
                 log_bytes=log.stat().st_size + wal_bytes(log),
                 free_bytes=disk.f_bavail * disk.f_frsize,
             )
-        with suppress(AuditUnusable):  # The log's writer reports it; the last ages are kept.
-            ages = checkpoint_ages(log, self._witnesses)
+        if (ages := checkpoint_ages(log)) is not None:
             self._gauges.set_checkpoint_ages(**ages._asdict())

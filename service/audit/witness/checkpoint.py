@@ -22,6 +22,7 @@ from service.audit.tree.log_tree import LogTree, extend
 from service.audit.tree.step import read_step, write_step
 from service.audit.tree.tile import TreeBroken
 from service.audit.utc_text import utc_text
+from service.audit.witness.checkpoint_times import write_times
 from service.audit.witness.run_lock import run_lock
 from service.audit.witness.signed_note import (
     Note,
@@ -68,11 +69,15 @@ def take_checkpoint(
     Raises AuditUnusable, SigningKeyUnusable or CheckpointRefused.
     """
     open_for_reading(log).close()  # A log is neither created nor migrated here.
-    with run_lock(log, wait_s) as is_locked:
-        if not is_locked:
+    names = [witness.name for witness in witnesses]
+    with run_lock(log, wait_s) as descriptor:
+        if descriptor is None:
             return None
         with closing(open_for_writing(log)) as connection, errors_as_unusable(log):
-            return _Run(log, connection, witnesses).take(key_file)
+            write_times(descriptor, connection, names)  # Also of a run that fails.
+            taken = _Run(log, connection, witnesses).take(key_file)
+            write_times(descriptor, connection, names)
+            return taken
 
 
 class _Run:

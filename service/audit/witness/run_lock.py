@@ -19,8 +19,8 @@ def lock_file(log: Path) -> Path:
 
 
 @contextmanager
-def run_lock(log: Path, wait_s: float) -> Iterator[bool]:
-    """Hold the lock; False if another process holds it, and it is not free within the time."""
+def run_lock(log: Path, wait_s: float) -> Iterator[int | None]:
+    """Hold the lock; yields its descriptor, or None if another process holds it for longer than the time."""
     with errors_as_unusable(log):
         descriptor = os.open(lock_file(log), os.O_CREAT | os.O_RDWR, PRIVATE)
     with os.fdopen(descriptor, "rb"):
@@ -29,7 +29,7 @@ def run_lock(log: Path, wait_s: float) -> Iterator[bool]:
             sleep(_INTERVAL_S)
         if is_locked:
             os.utime(descriptor)
-        yield is_locked
+        yield descriptor if is_locked else None
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -27,7 +27,10 @@ _OPTION = "services.iris_classifier.http.cors"
 BENTOML_OPTION = f"{_OPTION}.enabled=true {_OPTION}.access_control_allow_origins={OTHER}"
 """It has no effect."""
 PATHS = sorted(
-    {route.path.format(model="iris_classifier", version="1", asset="swagger-ui.css") for route in ROUTES}
+    {
+        route.path.format(model="iris_classifier", version="1", asset="swagger-ui.css", request_id="none")
+        for route in ROUTES
+    }
 )
 
 

@@ -20,7 +20,10 @@ ROW = json.dumps(SETOSA).encode()
 TENSOR = {"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [*SETOSA.values()]}
 BODIES = [ROW, b'{"instances":[' + ROW + b"]}", json.dumps({"inputs": [TENSOR]}).encode()]
 PATHS = sorted(
-    {route.path.format(model="iris_classifier", version="1", asset="swagger-ui.css") for route in ROUTES}
+    {
+        route.path.format(model="iris_classifier", version="1", asset="swagger-ui.css", request_id="none")
+        for route in ROUTES
+    }
 )
 PREDICTIONS = (b'{"predictions":["setosa"]', b'{"model_name":"iris_classifier","model_version":"1","id":')
 """What the answers with predictions begin with."""

@@ -26,7 +26,9 @@ def values(feature: Feature) -> st.SearchStrategy[Value]:
         "float": st.floats(low, high, allow_subnormal=False),
         "integer": st.integers(int(low), int(high)),
         "boolean": st.booleans(),
-        "category": st.one_of(st.sampled_from(feature.categories or ("a",)), st.text("aä€😀 ", min_size=1)),
+        "category": st.one_of(
+            st.sampled_from(feature.categories or ("a",)), st.text("aä€😀 ", min_size=1).filter(str.strip)
+        ),
     }
     return st.one_of(st.none(), of_type[feature.type]) if feature.nullable else of_type[feature.type]
 

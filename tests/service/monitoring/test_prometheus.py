@@ -5,6 +5,7 @@ is here what it is when deployed.
 """
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_a_service_with_api_keys_is_watched_with_a_key_as_the_page_says(
     ((command, key_file),) = shown
     (told,) = re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)
     keys = {"TABENTO_API_KEYS_FILE": str(tmp_path / "keys.json")}
-    (tmp_path / key_file).write_text(run(*command.split(), env=stores, cwd=tmp_path).stdout)
+    (tmp_path / key_file).write_text(run(*shlex.split(command), env=stores, cwd=tmp_path).stdout)
     server = serve(model=iris, **keys)
     target = server.url.removeprefix("http://")
     scraped_with: dict[str, Any] = yaml.safe_load(told)

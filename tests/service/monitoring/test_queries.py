@@ -51,7 +51,7 @@ def test_every_metric_that_the_dashboard_names_is_exported_or_recorded(watched: 
 def test_the_commands_of_the_runbook_answer(watched: Watched) -> None:
     assert httpx.post(f"{watched.server.url}/predict", json=SETOSA, timeout=30).status_code == 200
     commands = set(re.findall(r"python -m service\.audit --db LOG (\w+)", RUNBOOK))
-    assert commands == {"status", "tail"}
+    assert commands == {"ledger", "status", "tail"}
     for command in commands:
         arguments = [sys.executable, "-m", "service.audit", "--db", watched.server.audit_db, command]
         done = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, timeout=60)

@@ -37,8 +37,8 @@ def test_a_row_is_answered_with_its_label_and_the_probability_of_each_class(clie
     assert answer.status_code == 200
     body = answer.json()
     assert list(body) == [
-        "predictions", "probabilities", "model_name", "model_version", "processing_time_ms", "timestamp",
-        "request_id",
+        "predictions", "probabilities", "model_name", "model_version", "model_id", "processing_time_ms",
+        "timestamp", "request_id",
     ]  # fmt: skip
     assert body["predictions"] == ["setosa"]
     ((*probabilities,),) = body["probabilities"]

@@ -145,7 +145,7 @@ def test_what_comes_while_there_is_no_room_is_refused_at_once_and_the_rest_goes_
             assert details["title"]
             assert details["detail"]
             assert details["request_id"] == refused.headers["x-request-id"]
-            for path in ("/livez", "/readyz", "/metrics", "/model/info", "/predictions/history"):
+            for path in ("/livez", "/readyz", "/metrics", "/model/info"):
                 assert httpx.get(f"{server.url}{path}", timeout=30).status_code == 200
         for connection in (first, second):
             assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
