@@ -49,7 +49,7 @@ def checkpoint(db: Path, wait: float, background: bool) -> int:
 @audit.command
 @pass_db
 def key(db: Path) -> None:
-    """Write the verifier key of the log's checkpoints, to give to whoever checks receipts."""
+    """Write the verifier key of the log's checkpoints, to give to those who check receipts."""
     from service.audit.commands.command_group import reading
     from service.audit.witness.signed_note import origin_of, verifier_key
     from service.audit.witness.signing_key import load_key

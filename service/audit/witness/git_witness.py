@@ -1,7 +1,7 @@
 """A git repository as a witness: one commit for each checkpoint, with the file ``LOG_ID/SIZE.checkpoint``.
 
 The commits are made with git's plumbing, which runs no hook, signs nothing and touches neither the index nor
-the files of a work tree. So a bare repository serves best. To push it is left to whoever runs it.
+the files of a work tree. So a bare repository serves best. Its owner pushes it.
 """
 
 import os

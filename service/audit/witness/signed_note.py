@@ -95,7 +95,7 @@ def make_note(note: Note, signer: Signer) -> str:
 
 
 def parse_note(text: str) -> Note:
-    """The checkpoint that a text is, whoever signed it; raises NoteInvalid."""
+    """The checkpoint that a text is, by any key; raises NoteInvalid."""
     body, blobs = _parts(text)
     origin, size, root = body.split("\n")[:3]
     (_, timed) = blobs[1]

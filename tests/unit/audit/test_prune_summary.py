@@ -1,4 +1,4 @@
-"""The ledger states what retention removed; the sum of its acts is what was removed, whoever was killed."""
+"""The ledger states what retention removed; the sum of its acts holds also if writers are killed."""
 
 import json
 from contextlib import closing
