@@ -34,9 +34,9 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_process_stays() -> Iterator[None]:
+def no_process_stays(db: Path) -> Iterator[None]:
     yield
-    assert psutil.wait_procs(children(psutil.Process(), "history_process"), timeout=10)[1] == []
+    assert psutil.wait_procs(children(psutil.Process(), str(db)), timeout=10)[1] == []
 
 
 def with_pages(
@@ -91,7 +91,7 @@ def test_pages_are_read_by_one_process_of_a_lower_priority(db: Path) -> None:
         await asyncio.gather(*[pages.page(HistoryFilters()) for _ in range(MAX_CONCURRENT_QUERIES)])
         process = await process_of(pages)
         assert process.nice() == psutil.Process().nice() + NICENESS
-        assert children(psutil.Process(), "history_process") == [process]
+        assert children(psutil.Process(), str(db)) == [process]
 
     with_pages(db, ask)
 

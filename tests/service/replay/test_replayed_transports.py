@@ -156,8 +156,11 @@ def test_refusals_of_every_transport_are_refused_again(of_animals: Served) -> No
 
 def test_a_whole_log_of_all_transports_is_replayed(of_animals: Served) -> None:
     with opened_store(of_animals.stores):
-        found = {outcome["verdict"] for outcome in outcomes_of(of_animals.db)}
-    assert found <= {"same bits", "refused again", "same label and within 1e-9"}
+        for outcome in outcomes_of(of_animals.db):
+            if outcome["verdict"] == "not replayable":  # Another test of this server sent it to be refused.
+                assert re.search("not kept|not recorded", outcome["reason"])
+            else:
+                assert outcome["verdict"] in {"same bits", "refused again", "same label and within 1e-9"}
 
 
 def test_the_service_does_not_start_on_a_log_with_another_card_under_its_model_id(
