@@ -53,7 +53,8 @@ def test_the_log_is_backed_up_and_keys_are_made_inside(container: Container) -> 
     assert container.exec(*copy, "verify").startswith("ok: ")
     assert answer.headers["x-request-id"] in container.exec(*copy, "export", "--format", "jsonl")
     keys = ("python", "-m", "service.access", "--file", "/var/lib/tabento/keys.json")
-    assert container.exec(*keys, "new", "reporting", "--scope", "predict").startswith("tabento_")
+    claim = ("--by", "ada", "--reason", "reports")
+    assert container.exec(*keys, "new", "reporting", "--scope", "predict", *claim).startswith("tabento_")
     assert container.exec(*keys, "list").startswith("reporting\tpredict\t")
 
 
