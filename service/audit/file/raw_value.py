@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 import apsw
+from pydantic import JsonValue
+from pydantic_core import from_json
 
 
 def fetch_all(connection: apsw.Connection, statement: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -61,3 +63,12 @@ def as_integer(value: Any) -> int:
 def as_bytes(value: Any) -> bytes:
     """Bytes; no bytes for any other value."""
     return value if isinstance(value, bytes) else b""
+
+
+def as_object(detail_json: Any) -> dict[str, JsonValue]:
+    """The JSON object in a column; an empty one for any other value, which `verify` reports."""
+    try:
+        detail = from_json(detail_json) if isinstance(detail_json, str) else None
+    except ValueError:
+        return {}
+    return detail if isinstance(detail, dict) else {}

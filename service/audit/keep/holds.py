@@ -9,11 +9,9 @@ pruned from its beginning.
 from typing import NamedTuple
 
 import apsw
-from pydantic import JsonValue
-from pydantic_core import from_json
 
 from service.audit.act import Act, Actor, make_act
-from service.audit.file.raw_value import fetch_all
+from service.audit.file.raw_value import as_object, fetch_all
 
 _LAST_HASHES = """
     SELECT (SELECT hash FROM ledger WHERE kind = 'hold' ORDER BY id DESC LIMIT 1),
@@ -95,12 +93,12 @@ def _read(connection: apsw.Connection) -> Holds:
     released = {
         act_id
         for (detail_json,) in fetch_all(connection, _RELEASES)
-        if isinstance(named := _detail(detail_json).get("holds"), list)
+        if isinstance(named := as_object(detail_json).get("holds"), list)
         for act_id in named
     }
     holds = Holds({}, {})
     for act_id, recorded_utc, actor, reason, subject, detail_json in fetch_all(connection, _HOLDS):
-        named = _detail(detail_json).get("request_id")
+        named = as_object(detail_json).get("request_id")
         request_id = named if isinstance(named, str) else None
         hold = Hold(act_id, recorded_utc, actor, reason, subject, request_id)
         if hold.act_id in released:
@@ -110,11 +108,3 @@ def _read(connection: apsw.Connection) -> Holds:
         elif hold.request_id is not None:
             holds.by_request_id.setdefault(hold.request_id, []).append(hold)
     return holds
-
-
-def _detail(detail_json: object) -> dict[str, JsonValue]:
-    try:
-        detail = from_json(detail_json) if isinstance(detail_json, str) else None
-    except ValueError:  # It was tampered with, which `verify` reports.
-        return {}
-    return detail if isinstance(detail, dict) else {}

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import apsw
 from pydantic import JsonValue
-from pydantic_core import from_json
 
 from service.audit.act import SERVICE, Actor, make_act
-from service.audit.file.raw_value import fetch_one
+from service.audit.file.raw_value import as_object, fetch_one
 from service.audit.file.tail import Tail
 from service.audit.utc_text import utc_text
 
@@ -45,12 +44,12 @@ class Total(NamedTuple):
 
 def pruned_total(connection: apsw.Connection) -> Total:
     """The total that the last prune event states."""
-    return _total(_detail(fetch_one(connection, _LAST_DETAIL)))
+    return _total(as_object(fetch_one(connection, _LAST_DETAIL)))
 
 
 def stated_total(connection: apsw.Connection) -> Total:
     """The total that the ledger states."""
-    return _total(_detail(fetch_one(connection, _LAST_ACT)))
+    return _total(as_object(fetch_one(connection, _LAST_ACT)))
 
 
 def is_summary_due(connection: apsw.Connection, *, at_stop: bool) -> bool:
@@ -85,7 +84,7 @@ def add_prune_act(
 
 
 def _pruned_upto(connection: apsw.Connection) -> dict[str, object]:
-    stated = _detail(fetch_one(connection, _LAST_DETAIL))
+    stated = as_object(fetch_one(connection, _LAST_DETAIL))
     return {name: stated[name] for name in _STATED if name in stated}
 
 
@@ -95,11 +94,3 @@ def _total(detail: dict[str, JsonValue]) -> Total:
         return Total()
     found = (stated.get(name) for name in Total._fields)
     return Total(*(value if isinstance(value, int) else 0 for value in found))
-
-
-def _detail(detail_json: object) -> dict[str, JsonValue]:
-    try:
-        detail = from_json(detail_json) if isinstance(detail_json, str) else None
-    except ValueError:  # It was tampered with, which `verify` reports.
-        return {}
-    return detail if isinstance(detail, dict) else {}
