@@ -7,7 +7,6 @@ one that finds it due starts a process. If two start one, the second finds the l
 
 import asyncio
 import logging
-import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -16,6 +15,7 @@ from random import random
 from time import monotonic, time
 
 from service.audit.witness.run_lock import lock_file
+from service.system.module_process import start_module
 
 RUN_LIMIT_S = 600.0
 """A process that runs longer is killed; the next one goes on with what it has built."""
@@ -25,9 +25,6 @@ the next start takes the checkpoint."""
 _SPREAD_S = 1.0
 _FIRST_DELAY_S = 10.0
 """How long the first one waits, so that it does not delay the start."""
-
-_ROOT = Path(__file__).parents[2]
-"""The folder of this ``service`` package; the working folder may hold another one."""
 
 _logger = logging.getLogger(__name__)
 
@@ -80,15 +77,9 @@ class Checkpoints:
         return min(last + self._interval_s - time(), self._interval_s)
 
     def _start(self, wait_s: float) -> None:
-        command = [sys.executable, "-P", "-m", "service.audit", "--db", str(self._log), "checkpoint"]
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        command = "--db", str(self._log), "checkpoint", "--background", "--wait", str(wait_s)
         try:
-            self._running = subprocess.Popen(  # noqa: S603 - this Python, with arguments made here
-                [*command, "--background", "--wait", str(wait_s)],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                stdin=subprocess.DEVNULL,
-                stdout=sys.stderr.fileno(),
-            )
+            self._running = start_module("service.audit", *command, stdout=sys.stderr.fileno())
         except OSError as error:
             _logger.error("no checkpoint of the audit log %s can be taken: %s", self._log, error)
         self._started = monotonic()

@@ -8,7 +8,6 @@ import fcntl
 import logging
 import os
 import subprocess
-import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +15,11 @@ from time import monotonic
 
 from service.replay.nightly_result import lock_path, read_result, result_path
 from service.replay.verdict import Verdict
+from service.system.module_process import start_module
 from service.telemetry.gauges import Gauges
 
 _INTERVAL_S = 10.0
 """How often the hour and the result are looked at."""
-_ROOT = Path(__file__).parents[2]
-"""The folder of this ``service`` package; the working folder may hold another one."""
-
 _logger = logging.getLogger(__name__)
 
 
@@ -76,13 +73,7 @@ class NightlyReplay:
 
     def _start(self, lock: int) -> None:
         arguments = [str(self._log), str(self._sample), str(self._models)]
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._process = subprocess.Popen(  # noqa: S603 - this Python, with arguments made here
-            [sys.executable, "-P", "-m", "service.replay.nightly_process", *arguments],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            pass_fds=[lock],
-            stdin=subprocess.DEVNULL,
-        )
+        self._process = start_module("service.replay.nightly_process", *arguments, pass_fds=[lock])
         _logger.info("replaying a sample of %d records of the last day", self._sample)
 
     def _report(self) -> None:

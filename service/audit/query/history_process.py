@@ -29,12 +29,10 @@ from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import AuditReader
 from service.audit.receipt.making import ReceiptRequest, receipt_of
 from service.errors import RequestError
+from service.system.module_process import start_module
 
 NICENESS = 10
 """Gives the process a tenth of the kernel's scheduling weight of a worker."""
-
-_ROOT = Path(__file__).parents[3]
-"""The folder of this ``service`` package; the working folder may hold another one."""
 
 _logger = logging.getLogger(__name__)
 
@@ -133,14 +131,9 @@ def _failure(content: bytes) -> Exception:
 def _start(path: Path) -> tuple[socket, subprocess.Popen[bytes]]:
     ours, theirs = socketpair()
     with theirs:
-        command = [sys.executable, "-P", "-m", "service.audit.query.history_process", str(theirs.fileno())]
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        running = subprocess.Popen(  # noqa: S603 - this Python, with arguments made here
-            [*command, str(path)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
+        arguments = str(theirs.fileno()), str(path)
+        module = "service.audit.query.history_process"
+        running = start_module(module, *arguments, pass_fds=[theirs.fileno()])
     return ours, running
 
 

@@ -8,7 +8,6 @@ process. If it cannot write, it still ends some seconds after the worker (orphan
 
 import json
 import logging
-import os
 import pickle
 import signal
 import subprocess
@@ -25,11 +24,9 @@ from service.audit.write.committer import Committer, Mode
 from service.audit.write.logfile import LogFile
 from service.audit.write.orphaned import exit_after
 from service.system.memory import tune_memory
+from service.system.module_process import start_module
 
 Sync = Literal["full", "normal"]
-
-_ROOT = Path(__file__).parents[3]
-"""The folder of this ``service`` package; the working folder may hold another one."""
 
 _logger = logging.getLogger(__name__)
 
@@ -72,14 +69,9 @@ class WriterProcess:
         self._log_exit()
         ours, theirs = socketpair()
         with theirs, _closed_on_error(ours):
-            command = [sys.executable, "-P", "-m", "service.audit.write.writer_process", str(theirs.fileno())]
-            paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-            self._running = subprocess.Popen(  # noqa: S603 - this Python, with arguments made here
-                [*command, json.dumps(self._options)],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-            )
+            arguments = str(theirs.fileno()), json.dumps(self._options)
+            module = "service.audit.write.writer_process"
+            self._running = start_module(module, *arguments, pass_fds=[theirs.fileno()])
         return ours
 
     def kill(self) -> None:

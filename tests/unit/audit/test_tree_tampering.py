@@ -2,8 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from service.audit.witness.witnesses import Witness
 from service.audit.write.logfile import LogFile
 from service.errors import CheckpointRefused
 from tests.support.audit.logs import numbered, packed, write
+from tests.support.audit.tampering import copied
 
 TABLES = {
     "tree_node": "level number first_id last_id hash",
@@ -55,17 +56,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     db = tmp_path_factory.mktemp("original") / "audit.db"
     pruned_and_witnessed(db)
     return db
-
-
-@contextmanager
-def copied(original: Path) -> Iterator[apsw.Connection]:
-    copy = original.with_name("copy.db")
-    for name in (copy.name, f"{copy.name}-wal", f"{copy.name}-shm"):
-        copy.with_name(name).unlink(missing_ok=True)
-    shutil.copy(original, copy)
-    with closing(apsw.Connection(str(copy))) as connection:
-        connection.pragma("synchronous", "OFF")
-        yield connection
 
 
 def rows_of(connection: apsw.Connection, table: str) -> int:
