@@ -1,6 +1,5 @@
 """The gRPC server while its processes start, stop and are killed."""
 
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -17,6 +16,7 @@ from tests.support.animals import CONTRACT, DOG
 from tests.support.grpc_calls import MESSAGES, NAME, dog
 from tests.support.servers import Restartable, Serve, Server, workers
 from tests.support.transports import infer_request, method
+from tests.support.waiting import await_true
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +89,7 @@ def test_a_stopping_service_reports_it_and_finishes_its_calls(server: Server) ->
 
 
 def _await_done(calls: Sequence["Future[str]"], count: int) -> None:
-    deadline = time.monotonic() + 30
-    while sum(call.done() for call in calls) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    await_true(lambda: sum(call.done() for call in calls) >= count, f"{count} calls are done")
 
 
 def _code(infer: Any, **options: Any) -> str:
@@ -105,10 +102,11 @@ def _code(infer: Any, **options: Any) -> str:
 
 
 def _await_listeners(server: Server, number: int) -> None:
-    deadline = time.monotonic() + 30
-    while sum(_listens(worker, server) for worker in workers(server)) < number:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    await_true(
+        lambda: sum(_listens(worker, server) for worker in workers(server)) >= number,
+        f"{number} workers listen",
+        state=lambda: server.log,
+    )
 
 
 def _port(server: Server) -> int:
