@@ -142,7 +142,8 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
         handler: partial(Operation, error=schemas.response(Problem, MEDIA_TYPE), description=description)
         for handler, description in _DESCRIPTIONS.items()
     }
-    query_refusals = (QueryInvalid, Overloaded, InternalFailure, DeadlineExceeded)
+    # A page and a receipt are acts, so a log that cannot be written gives none.
+    query_refusals = (QueryInvalid, Overloaded, InternalFailure, AuditUnavailable, DeadlineExceeded)
     return {
         **{
             handler: about[handler](_PREDICTIONS, answer, body=body, refusals=refusals)
@@ -164,7 +165,7 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
 
 def _receipt(about: partial[Operation], refusals: Sequence[type[RequestError]]) -> Operation:
     answer = with_example({"application/json": {"schema": receipt_schema()}}, examples.RECEIPT)
-    own = PredictionUnknown, ReceiptPending, PredictionPruned, ReceiptTooLarge, AuditUnavailable
+    own = PredictionUnknown, ReceiptPending, PredictionPruned, ReceiptTooLarge
     parameters = [_REQUEST_ID, *_query(ReceiptQuery)]
     return about(_OPERATIONS, answer, refusals=(*own, *refusals), parameters=parameters)
 
