@@ -161,7 +161,8 @@ class Keyring:
         """When the file was first read with this stamp."""
         self._is_settled = False
         """Whether an equal stamp proves that the file is unchanged."""
-        self._digest = b""
+        self.digest = b""
+        """SHA-256 of the content whose keys are in use."""
         self._last_error: str | None = None
         self._closing = Event()
         self._table = _Table({}, {})
@@ -212,9 +213,9 @@ class Keyring:
         began = monotonic()
         content, seen = read_file(self._path)
         digest = sha256(content).digest()
-        if digest != self._digest:
+        if digest != self.digest:
             self._table = _table(_parse(self._path, content))
-            self._digest = digest
+            self.digest = digest
         if seen != self._stamp:
             self._stamp, self._first_read = seen, began
         self._is_settled = began - self._first_read > self._settled_s

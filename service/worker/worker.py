@@ -34,6 +34,7 @@ from service.telemetry.tracing import Tracing
 from service.worker.checkpoints import Checkpoints
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
+from service.worker.key_statements import KeyStatements
 from service.worker.kills import collect_kills
 from service.worker.nightly_replay import NightlyReplay
 from service.worker.worker_acts import WorkerActs
@@ -81,8 +82,10 @@ class Worker:
             limits=_limits(settings),
         )
         self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
-        if self._keyring is not None:
+        self._key_statements = None
+        if self._keyring is not None and settings.api_keys_file is not None:
             self._keyring.watch()
+            self._key_statements = KeyStatements(settings.audit_db, settings.api_keys_file, self._keyring)
         self.history = _history_pages(settings)
         self.model = load_model(self.tag, settings.runtime)
         self.card = make_card(self.model, _card_settings(settings), settings.image_digest)
@@ -206,6 +209,8 @@ class Worker:
         self._tally.write()  # Records also fail while the worker is idle.
         self._gauges.refresh()
         self._nightly_replay.refresh()
+        if self._key_statements is not None:
+            self._key_statements.refresh()
         self._kills.inc(collect_kills())
 
 

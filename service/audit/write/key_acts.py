@@ -4,7 +4,8 @@
 
 A process that is killed before the file was replaced has changed nothing. One that is killed after it has
 changed the file without an act, as has an editor, or a command before the log existed. So the next command,
-and each start of the service, compares the file with what the ledger states, and states what it finds.
+each start of the service, and a worker that sees the file change compare the file with what the ledger
+states, and state what they find.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.write.logfile import LogFile
 
 MAX_FOUND = 100
-"""Keys that one act states as found. The next start or command states others."""
+"""Keys that one act states as found. The next comparison states others."""
 
 _ACTS = "SELECT detail_json FROM ledger WHERE kind = 'key' ORDER BY id"
 
