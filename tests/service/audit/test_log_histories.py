@@ -1,7 +1,6 @@
 """Generated histories of a log: whatever happened to it, verification and the ledger say what is true."""
 
 import json
-import shutil
 from contextlib import closing, redirect_stdout, suppress
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from service.audit.act import Act, Actor, make_act, model_act
 from service.audit.columns import PackedRecord
 from service.audit.file.backup import back_up
 from service.audit.file.database import open_for_reading
-from service.audit.file.side_files import wal_path
 from service.audit.keep.holds import active_holds, hold_act, release_act
 from service.audit.keep.redaction import redact
 from service.audit.keep.restore import restore
@@ -31,10 +29,10 @@ from service.audit.witness.checkpoint import take_checkpoint
 from service.audit.witness.witnesses import make_witness
 from service.audit.write.logfile import LogFile
 from service.errors import AuditHeld, ReceiptPending
-from tests.support.audit.log_files import anchor, statements
-from tests.support.audit.log_states import CARDS, MODELS, Recorded, State, content_of, packed, subject_of
+from tests.support.audit.log_files import anchor, copy_log, statements
+from tests.support.audit.log_states import CARDS, MODELS, Recorded, State, content_of, packed, recorded
 from tests.support.audit.log_tampering import assert_a_change_is_found, tamper_by_bytes, tamper_by_sql
-from tests.support.audit.logs import BY_ADA, read
+from tests.support.audit.logs import BY_ADA, NINE, read
 
 
 class LogHistory(RuleBasedStateMachine):
@@ -66,14 +64,12 @@ class LogHistory(RuleBasedStateMachine):
     def _group(self, sizes: list[int], model_id: str, later: timedelta) -> list[PackedRecord]:
         return [packed(number, rows, model_id, later) for number, rows in enumerate(sizes, self.count)]
 
-    def _recorded(self, sizes: list[int], model_id: str) -> None:
+    def _recorded(self, sizes: list[int], model_id: str, later: timedelta = timedelta()) -> None:
         if model_id and model_id not in self.state.models:
             self.state.models.add(model_id)
             self.state.acts.append("model")
         first, self.count = self.count, self.count + len(sizes)
-        self.state.records += [
-            Recorded(number, model_id, subject_of(number)) for number in range(first, self.count)
-        ]
+        self.state.records += [recorded(number, model_id, later) for number in range(first, self.count)]
 
     groups = st.lists(st.integers(0, 4), min_size=1, max_size=4)
     jumps = st.integers(-3, 3).map(lambda days: timedelta(days=days))
@@ -81,7 +77,7 @@ class LogHistory(RuleBasedStateMachine):
     @rule(sizes=groups, model_id=st.sampled_from(MODELS), later=jumps)
     def predict(self, sizes: list[int], model_id: str, later: timedelta) -> None:
         self.file.write(self._group(sizes, model_id, later))
-        self._recorded(sizes, model_id)
+        self._recorded(sizes, model_id, later)
 
     @rule(sizes=groups, model_id=st.sampled_from(MODELS))
     def predict_from_another_worker(self, sizes: list[int], model_id: str) -> None:
@@ -110,20 +106,11 @@ class LogHistory(RuleBasedStateMachine):
             if steps > 2:
                 tail.write_head()
             connection.pragma("cache_spill", 1)
-            self._copy_to(left)
+            copy_log(self.path, left)
             raise ZeroDivisionError
         self.file.close()
-        for of_left, of_log in ((left, self.path), (wal_path(left), wal_path(self.path))):
-            of_log.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                of_left.rename(of_log)
-        self.path.with_name("audit.db-shm").unlink(missing_ok=True)
+        copy_log(left, self.path)
         self._open()
-
-    def _copy_to(self, path: Path) -> None:
-        shutil.copy(self.path, path)
-        if wal_path(self.path).exists():
-            shutil.copy(wal_path(self.path), wal_path(path))
 
     @rule()
     def restart(self) -> None:
@@ -179,15 +166,26 @@ class LogHistory(RuleBasedStateMachine):
     @precondition(lambda self: self.state.records)
     @rule(rows=st.integers(1, 6))
     def prune(self, rows: int) -> None:
-        free = next(
-            (at for at, each in enumerate(self.state.records) if self._is_held(each)), len(self.state.records)
-        )
+        self._prune(Limits(keep_days=0.0), datetime(2030, 1, 1, tzinfo=UTC), rows)
+
+    @precondition(lambda self: self.state.records)
+    @rule(rows=st.integers(1, 6), floor_days=st.integers(0, 4))
+    def prune_by_size_down_to_the_floor(self, rows: int, floor_days: int) -> None:
+        """No date that counts is below the floor, however much the log is over its size."""
+        now = NINE + timedelta(days=2)
+        counts_from = max(now - timedelta(days=floor_days), self.state.last_removed)
+        removed = self._prune(Limits(max_bytes=1, keep_at_least_days=floor_days), now, rows)
+        assert not [each for each in removed if counts_from <= each.received <= now]
+
+    def _prune(self, limits: Limits, now: datetime, rows: int) -> list[Recorded]:
+        records = self.state.records
+        free = next((at for at, each in enumerate(records) if self._is_held(each)), len(records))
         with self.file.transaction() as (connection, tail):
-            removed = prune_step(
-                connection, tail, Limits(keep_days=0.0), datetime(2030, 1, 1, tzinfo=UTC), rows
-            )
-        assert removed <= free
-        del self.state.records[:removed]
+            count = prune_step(connection, tail, limits, now, rows)
+        assert count <= free
+        removed, self.state.records = records[:count], records[count:]
+        self.state.last_removed = max([each.received for each in removed], default=self.state.last_removed)
+        return removed
 
     @rule()
     def keep_an_anchor(self) -> None:
@@ -266,9 +264,7 @@ class LogHistory(RuleBasedStateMachine):
     def _closed_copy(self) -> Path:
         self.file.close()
         copy = self.path.with_name("copy.db")
-        for path in (copy, wal_path(copy), copy.with_name("copy.db-shm")):
-            path.unlink(missing_ok=True)
-        self._copy_to(copy)
+        copy_log(self.path, copy)
         statements(copy, "PRAGMA wal_checkpoint(TRUNCATE)")
         return copy
 

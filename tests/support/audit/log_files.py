@@ -1,5 +1,6 @@
 """Log files as they lie on the disk: read and changed by SQL, anchored, and of an older schema."""
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -10,6 +11,7 @@ import apsw
 from service.audit.file import schema
 from service.audit.file.database import open_for_reading
 from service.audit.file.migrations import MIGRATIONS
+from service.audit.file.side_files import wal_path
 from service.audit.keep.retention import used_bytes
 from service.audit.prove.anchor import take_anchor
 
@@ -33,6 +35,20 @@ def used(db: Path) -> int:
     """The bytes of the log that are in use, by which its size is limited."""
     with closing(open_for_reading(db)) as connection:
         return used_bytes(connection)
+
+
+def copy_log(db: Path, target: Path) -> None:
+    """Copy the files of a log as they are, in the place of another log that nothing has open."""
+    remove_log(target)
+    for path in (db, wal_path(db)):
+        if path.exists():
+            shutil.copy(path, target.with_name(path.name.replace(db.name, target.name)))
+
+
+def remove_log(db: Path) -> None:
+    """Remove the files of a log that nothing has open."""
+    for path in (db, wal_path(db), db.with_name(f"{db.name}-shm")):
+        path.unlink(missing_ok=True)
 
 
 def stated(db: Path) -> int:

@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ CARDS: list[dict[str, object]] = [{"tag": "iris:a"}, {"tag": "iris:b"}]
 MODELS = (*(model_id_of(canonical_json(card)) for card in CARDS), "")
 TABLES = ("request", "request_label", "request_facet", "facet", "event", "chain", "ledger", "log")
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
 Content = dict[str, list[tuple[Any, ...]]]
 
 
@@ -27,6 +29,7 @@ class Recorded:
     number: int
     model_id: str
     subject: str | None
+    received: datetime
     redacted: bool = False
     covered: bool = False
     """Whether a checkpoint covers it."""
@@ -48,6 +51,8 @@ class State:
     """The act of each hold, by the request id or the subject that is held."""
     hold_acts: list[str]
     anchors: list[Path]
+    last_removed: datetime = _NEVER
+    """The latest date of a record that retention removed."""
 
 
 def content_of(path: Path) -> Content:
@@ -60,9 +65,19 @@ def subject_of(number: int) -> str | None:
     return "ab12" if number % 3 else None
 
 
+def recorded(number: int, model_id: str, later: timedelta) -> Recorded:
+    """What the log has to hold of ``packed`` with these arguments."""
+    return Recorded(number, model_id, subject_of(number), received_at(number, later))
+
+
+def received_at(number: int, later: timedelta) -> datetime:
+    """The date of the record of this number, by a clock that is wrong by ``later``."""
+    return NINE + later + timedelta(seconds=number)
+
+
 def packed(number: int, rows: int, model_id: str, later: timedelta) -> PackedRecord:
     """The record of this number as the log's file takes it: an answer of so many rows, or a refusal."""
     labels = [("setosa", 0.5 + index / 100) for index in range(rows)]
     record = replace(ANSWERED if rows else REFUSED, request_id=f"r-{number // 2}", model_id=model_id)
-    moment = NINE + later + timedelta(seconds=number)
-    return pack(replace(record, predictions=labels, received_utc=moment, subject=subject_of(number)))
+    received = received_at(number, later)
+    return pack(replace(record, predictions=labels, received_utc=received, subject=subject_of(number)))
