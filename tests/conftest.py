@@ -183,7 +183,7 @@ def visits_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def client(iris_server: Server) -> Iterator[httpx.Client]:
     import httpx
 
-    with httpx.Client(base_url=iris_server.url) as client:
+    with httpx.Client(base_url=iris_server.url, timeout=30) as client:
         yield client
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.containers import Container, engine_run
 from tests.support.iris_rows import SETOSA, VIRGINICA
+from tests.support.waiting import await_true
 
 pytestmark = pytest.mark.container
 
@@ -83,10 +84,7 @@ def test_the_first_process_is_the_service_and_buries_orphans(container: Containe
 import pathlib
 print(sum("(sleep)" in stat.read_text() for stat in pathlib.Path("/proc").glob("[0-9]*/stat")))
 """
-    deadline = time.monotonic() + 15
-    while container.python(program) != "0":
-        assert time.monotonic() < deadline, "the orphan is a zombie"
-        time.sleep(0.2)
+    await_true(lambda: container.python(program) == "0", "the orphan is no zombie", step_s=0.2)
 
 
 def test_open_access_is_warned_of(container: Container) -> None:
@@ -95,10 +93,9 @@ def test_open_access_is_warned_of(container: Container) -> None:
 
 def test_its_health_is_its_readiness(engine: str, container: Container) -> None:
     if engine == "docker":  # which asks on its own; podman leaves that to systemd
-        deadline = time.monotonic() + 60
-        while container.inspect()["State"]["Health"]["Status"] != "healthy":
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+        await_true(
+            lambda: container.inspect()["State"]["Health"]["Status"] == "healthy", "it is healthy", step_s=0.5
+        )
     else:
         engine_run(engine, "healthcheck", "run", container.id)
 
@@ -108,19 +105,18 @@ def test_a_service_that_is_not_ready_is_unhealthy(own: Container) -> None:
     assert check[0] == "CMD"
     own.exec(*check[1:])
     own.exec("sh", "-c", "kill -TERM 1")
-    deadline = time.monotonic() + 4
-    while httpx.get(f"{own.url}/readyz", timeout=5).status_code != 503:
-        assert time.monotonic() < deadline
+    await_true(
+        lambda: httpx.get(f"{own.url}/readyz", timeout=30).status_code == 503,
+        "it says that it is about to stop",
+        within_s=4,
+    )
     own.fails(*check[1:])
 
 
 def test_a_killed_worker_is_replaced(own: Container) -> None:
     (victim,) = own.workers()
     own.python(f"import os; os.kill({victim}, 9)")
-    deadline = time.monotonic() + 30
-    while not own.workers() - {victim}:
-        assert time.monotonic() < deadline, "the worker was not replaced"
-        time.sleep(0.1)
+    await_true(lambda: own.workers() - {victim}, "the worker is replaced", step_s=0.1, state=own.logs)
     own.await_ready()
     assert httpx.post(f"{own.url}/predict", json=VIRGINICA, timeout=30).json()["predictions"] == ["virginica"]
     assert own.stop() == 0
@@ -133,10 +129,11 @@ def test_it_drains_on_sigterm_and_the_next_finds_its_log(engine: str, image: str
     with subprocess.Popen(
         [engine, "stop", "--time", "20", own.id], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as stopping:
-        deadline = time.monotonic() + 4
-        while httpx.get(f"{own.url}/readyz", timeout=5).status_code != 503:
-            assert time.monotonic() < deadline, "it does not say that it is about to stop"
-            time.sleep(0.05)
+        await_true(
+            lambda: httpx.get(f"{own.url}/readyz", timeout=30).status_code == 503,
+            "it says that it is about to stop",
+            within_s=4,
+        )
         served = httpx.post(f"{own.url}/predict", json=SETOSA, timeout=30)
         assert served.status_code == 200
     assert stopping.returncode == 0

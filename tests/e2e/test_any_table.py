@@ -46,7 +46,7 @@ def loans(
     (folder / "overrides.json").write_text(json.dumps(overrides))
     options = ["--data", "loans.csv", "--target", "repaid", "--name", "loans", "--contract", "overrides.json"]
     run("-m", "tests.support.quick_training", *options, env=without_coverage(stores), cwd=folder)
-    with httpx.Client(base_url=serve(model="loans").url) as client:
+    with httpx.Client(base_url=serve(model="loans").url, timeout=30) as client:
         yield client
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import pytest
 
 from tests.support.iris_rows import SETOSA, VIRGINICA
 from tests.support.servers import Restartable, Serve, Server, metric, run, workers
+from tests.support.waiting import await_true
 
 REQUESTS = "tabento_requests_total"
 STATUSES = ("200", "422")
@@ -137,13 +137,12 @@ def test_a_killed_worker_is_replaced_and_the_counts_go_on(server: Server) -> Non
     before = metric(server.url, "tabento_predictions_total")
     victim = workers(server)[0]
     victim.kill()
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if len(alive := workers(server)) == 2 and victim.pid not in {worker.pid for worker in alive}:
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail("the worker was not replaced")
+
+    def is_replaced() -> bool:
+        alive = workers(server)
+        return len(alive) == 2 and victim.pid not in {worker.pid for worker in alive}
+
+    await_true(is_replaced, "the worker is replaced", step_s=0.1, state=lambda: server.log)
     server.await_ready()
     for _ in range(10):
         assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
@@ -157,7 +156,7 @@ def test_a_bento_keeps_its_model_when_another_is_published(
     info = json.loads(run("-m", "bentoml", "get", bento, "-o", "json", env=stores).stdout)
     built_with = info["args"]["model"]
     assert [model["tag"] for model in info["services"][0]["models"]] == [built_with] == [iris]
-    assert httpx.get(f"{server.url}/model/info").json()["tag"] == built_with
+    assert httpx.get(f"{server.url}/model/info", timeout=30).json()["tag"] == built_with
 
 
 def test_a_bento_that_is_stopped_leaves_a_whole_log_and_no_process(
@@ -165,7 +164,7 @@ def test_a_bento_that_is_stopped_leaves_a_whole_log_and_no_process(
 ) -> None:
     before = [record["request_id"] for record in exported(server, stores)]
     children = psutil.Process(server.process.pid).children(recursive=True)
-    answer = httpx.post(f"{server.url}/predict", json=SETOSA)
+    answer = httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30)
     assert server.stop() == 0
     assert not any(child.is_running() for child in children)
     logged = [record["request_id"] for record in exported(server, stores)]

@@ -9,13 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-import pytest
-
-from tests.support.servers import PROJECT
+from tests.support.servers import PROJECT, answers
+from tests.support.waiting import await_true
 
 PAGE = (PROJECT / "docs" / "how-to" / "container.md").read_text()
-READY_WITHIN_S = 60
 STOP_WITHIN_S = 20
 
 Build = Callable[[dict[str, str]], str]
@@ -94,17 +91,11 @@ for entry in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
         done = subprocess.run([self.engine, "logs", self.id], capture_output=True, text=True, timeout=60)
         return done.stdout + done.stderr
 
-    def await_ready(self, within_s: float = READY_WITHIN_S) -> float:
+    def await_ready(self) -> float:
         """Seconds until it is ready."""
         started = time.monotonic()
-        while (passed := time.monotonic() - started) < within_s:
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
-                    return passed
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
-        pytest.fail(f"the container was not ready within {within_s} s:\n{self.logs()}")
+        await_true(lambda: answers(f"{self.url}/readyz"), "the container is ready", state=self.logs)
+        return time.monotonic() - started
 
     def stop(self) -> int:
         """Have the engine send SIGTERM, and give the exit code."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from service.inference.batcher import Batcher
 from service.inference.call_time import CallTimeEstimator
+from tests.support.waiting import PATIENCE_S
 
 FAILS = -1.0
 """A row that the model here fails on."""
@@ -56,8 +57,8 @@ class Gate:
 
     def predict(self, rows: Sequence[float]) -> list[Result]:
         self.entered.set()
-        assert self.open.wait(10)
+        assert self.open.wait(PATIENCE_S)
         return echo(rows)
 
     async def until_entered(self) -> None:
-        assert await asyncio.to_thread(self.entered.wait, 10)
+        assert await asyncio.to_thread(self.entered.wait, PATIENCE_S)

@@ -1,13 +1,14 @@
 """A small filesystem of its own for a test to fill up, break and mend: ext4 in an image, on a loop device."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support.waiting import PATIENCE_S, await_true
 
 SIZE_BYTES = 24 * 1024**2
 
@@ -64,17 +65,19 @@ class Filesystem:
     def mount(self) -> None:
         _run("mount", "-o", "loop,errors=remount-ro", self.image, self.folder)
 
-    def unmount(self, timeout_s: float = 15) -> None:
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            try:
-                _run("umount", self.folder)
-            except CannotMount:
-                time.sleep(0.1)
-            else:
-                return
-        _run("umount", "--lazy", self.folder)
-        pytest.fail(f"{self.folder} was still in use after {timeout_s} s")
+    def unmount(self) -> None:
+        try:
+            await_true(self._is_unmounted, f"nobody uses {self.folder}", step_s=0.1)
+        except pytest.fail.Exception:
+            _run("umount", "--lazy", self.folder)
+            raise
+
+    def _is_unmounted(self) -> bool:
+        try:
+            _run("umount", self.folder)
+        except CannotMount:
+            return False
+        return True
 
 
 @contextmanager
@@ -106,7 +109,7 @@ def filesystem_or_skip(folder: Path) -> Iterator[Filesystem]:
 
 def _run(*command: str | Path, accepted: tuple[int, ...] = (0,)) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     except FileNotFoundError as error:
         raise CannotMount(f"there is no {command[0]}") from error
     if done.returncode not in accepted:

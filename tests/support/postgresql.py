@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,8 @@ import psycopg
 
 from tests.support.programs import path_of
 from tests.support.servers import free_port
+from tests.support.waiting import PATIENCE_S, await_true
 
-LONGEST_WAIT_S = 60
 USER, PASSWORD = "reader", "quite secret"
 _SETTINGS = ("-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
 
@@ -44,11 +43,11 @@ def postgresql() -> Iterator[str]:
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         address = f"postgresql://{USER}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{port}/postgres"
         try:
-            _wait_until_ready(address)
+            await_true(lambda: _takes_connections(address), "PostgreSQL takes connections")
             yield address
         finally:
             server.terminate()
-            server.wait(LONGEST_WAIT_S)
+            server.wait(PATIENCE_S)
 
 
 def _programs() -> Path:
@@ -74,17 +73,12 @@ def _give_to_server(*paths: Path) -> None:
 
 
 def _run(command: Sequence[str]) -> None:
-    subprocess.run(_as_server(command), check=True, capture_output=True, timeout=LONGEST_WAIT_S)
+    subprocess.run(_as_server(command), check=True, capture_output=True, timeout=PATIENCE_S)
 
 
-def _wait_until_ready(address: str) -> None:
-    until = time.monotonic() + LONGEST_WAIT_S
-    while True:
-        try:
-            psycopg.connect(address, connect_timeout=5).close()
-        except psycopg.OperationalError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+def _takes_connections(address: str) -> bool:
+    try:
+        psycopg.connect(address, connect_timeout=10).close()
+    except psycopg.OperationalError:
+        return False
+    return True

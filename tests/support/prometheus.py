@@ -1,7 +1,6 @@
 """A real Prometheus: Debian's package, told what deploy/monitoring tells it, but in a hurry."""
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ import httpx
 import yaml
 
 from tests.support.programs import path_of
-from tests.support.servers import PROJECT, Server, free_port
+from tests.support.servers import PROJECT, Server, await_answer, free_port
+from tests.support.waiting import PATIENCE_S, await_true
 
 MONITORING = PROJECT / "deploy" / "monitoring"
-LONGEST_WAIT_S = 30
 OF_THE_DAY_BEFORE = {"job:tabento_rows:increase1d_before", "job:tabento_confidence:mean1d_before"}
 """What a service of a few seconds cannot have."""
 
@@ -73,11 +72,9 @@ class Prometheus:
         alerts = self.ask("alerts")["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
-    def await_that(self, what: Callable[[], object], *, within_s: float = LONGEST_WAIT_S) -> None:
-        deadline = time.monotonic() + within_s
-        while not what():
-            assert time.monotonic() < deadline, f"not within {within_s} s; firing: {self.firing()}"
-            time.sleep(0.1)
+    def await_that(self, what: Callable[[], object], expected: str) -> None:
+        """Wait until that is so; the alerts that fire come with the failure."""
+        await_true(what, expected, step_s=0.1, state=lambda: f"firing: {self.firing()}")
 
 
 class Watched(NamedTuple):
@@ -102,19 +99,8 @@ def prometheus(folder: Path, target: str, **scraped_with: object) -> Iterator[Pr
     with output.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             running = Prometheus(f"http://127.0.0.1:{port}")
-            deadline = time.monotonic() + LONGEST_WAIT_S
-            while not _is_ready(running):
-                assert process.poll() is None, output.read_text()
-                assert time.monotonic() < deadline, output.read_text()
-                time.sleep(0.1)
+            await_answer(f"{running.url}/-/ready", process, output)
             yield running
         finally:
             process.terminate()
-            process.wait(LONGEST_WAIT_S)
-
-
-def _is_ready(running: Prometheus) -> bool:
-    try:
-        return httpx.get(f"{running.url}/-/ready", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
+            process.wait(PATIENCE_S)

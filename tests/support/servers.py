@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +15,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from load_tests.bench.serving import free_ports
+from tests.support.waiting import PATIENCE_S, await_true
 
 PROJECT = Path(__file__).parents[2]
 COMMAND_TIMEOUT_S = 600
 """A training takes half a minute, and many times that where the machine has other things to do."""
-START_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 30
 ADDRESS_TAKEN = "Address already in use"
 
 
@@ -73,6 +71,27 @@ def metric(url: httpx.URL | str, name: str, **labels: str) -> float:
     )
 
 
+def answers(url: str, auth: tuple[str, str] | None = None) -> bool:
+    """Whether this is answered with 200 at this moment."""
+    try:
+        return httpx.get(url, auth=auth, timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def await_answer(
+    url: str, process: subprocess.Popen[bytes], output: Path, auth: tuple[str, str] | None = None
+) -> None:
+    """Wait until a process answers this with 200; what it has said comes with the failure."""
+
+    def is_answered() -> bool:
+        if process.poll() is not None:
+            pytest.fail(f"the process ended before it answered {url}:\n{output.read_text()}")
+        return answers(url, auth)
+
+    await_true(is_answered, f"{url} is answered", state=output.read_text)
+
+
 @dataclass
 class Server:
     """A running ``bentoml serve``."""
@@ -89,17 +108,7 @@ class Server:
         return self.output.read_text()
 
     def await_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
-        pytest.fail(f"the server did not become ready:\n{self.log}")
+        await_answer(f"{self.url}/readyz", self.process, self.output)
 
     def terminate(self) -> None:
         """Ask it to stop, as an orchestrator would."""
@@ -110,11 +119,11 @@ class Server:
         """Stop it, and give its exit code."""
         self.terminate()
         try:
-            return self.process.wait(STOP_TIMEOUT_S)
+            return self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            pytest.fail(f"the server did not stop within {STOP_TIMEOUT_S} s:\n{self.log}")
+            pytest.fail(f"the server did not stop within {PATIENCE_S:g} s:\n{self.log}")
 
 
 class Restartable:
@@ -149,6 +158,18 @@ def children(parent: psutil.Process, of: str) -> list[psutil.Process]:
 def workers(server: Server) -> list[psutil.Process]:
     """Its worker processes that are alive."""
     return children(psutil.Process(server.process.pid), "_bentoml_impl.worker.service")
+
+
+def await_workers(url: str, number: int) -> None:
+    """Wait until so many serve; the first is ready before the others."""
+    await_true(lambda: metric(url, "tabento_workers") >= number, f"{number} workers serve")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it goes on; one that has ended may still be in the table of processes."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 class Starter:

@@ -4,16 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-import pytest
-
-from tests.support.servers import free_port
+from tests.support.servers import await_answer, free_port
+from tests.support.waiting import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -46,19 +43,9 @@ def tracking_server(folder: Path, database: str = "served.db") -> Iterator[Track
         )
     server = TrackingServer(url, process)
     try:
-        _await(url, process)
+        await_answer(f"{url}/health", process, folder / "server.log")
         yield server
     finally:
         # It would wait for its connections first.
         server.kill()
-        process.wait(30)
-
-
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail("mlflow server ended before it answered")
+        process.wait(PATIENCE_S)

@@ -1,6 +1,5 @@
 """Clients that ask a service for predictions without end, and keep what they were answered."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from threading import Event, Thread
 import httpx
 
 from tests.support.iris_rows import SETOSA, VIRGINICA
+from tests.support.waiting import PATIENCE_S, await_true
 
 PAUSE_S = 0.005
 """Of each client between two requests: without one, twelve clients take most of a small machine's time."""
@@ -35,12 +35,14 @@ class Traffic:
     def answered(self) -> int:
         return sum(answer.status_code == 200 for answer in list(self.answers))
 
-    def await_answers(self, number: int, timeout_s: float = 30) -> None:
+    def await_answers(self, number: int) -> None:
         """Wait until so many more predictions were answered."""
-        goal, deadline = self.answered() + number, time.monotonic() + timeout_s
-        while self.answered() < goal:
-            assert time.monotonic() < deadline, f"no {number} answers within {timeout_s} s"
-            time.sleep(0.01)
+        goal = self.answered() + number
+        await_true(
+            lambda: self.answered() >= goal,
+            f"{number} more predictions are answered",
+            state=lambda: f"{self.answered()} of {goal} are; without an answer: {self.broken[-3:]}",
+        )
 
 
 @contextmanager
@@ -59,7 +61,7 @@ def traffic(url: str, clients: int = 12) -> Iterator[Traffic]:
 
 
 def _ask(result: Traffic, over: Event, number: int) -> None:
-    with httpx.Client(base_url=result.url, timeout=20) as client:
+    with httpx.Client(base_url=result.url, timeout=PATIENCE_S) as client:
         while not over.is_set():
             path, body = _REQUESTS[number % len(_REQUESTS)]
             number += 1

@@ -12,8 +12,9 @@ import mlflow
 from bentoml._internal.models import ModelStore
 
 from service.model.published import load_stored
-from tests.support.servers import PROJECT
+from tests.support.servers import COMMAND_TIMEOUT_S, PROJECT
 from tests.support.tables import LABELLED
+from tests.support.waiting import PATIENCE_S, await_true
 from training.cli import _ENVIRONMENT
 
 
@@ -119,7 +120,7 @@ class Trainer:
         """Let it start no more."""
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(60)
+        self._process.wait(PATIENCE_S)
         assert self._process.stdout
         self._process.stdout.close()
 
@@ -136,16 +137,23 @@ def lives(process: int) -> bool:
 def await_moment(stores: Stores, process: int, moment: tuple[str, float]) -> None:
     """Return some time after the training says that it begins a step, or when it has ended."""
     step, offset = moment
-    while step not in stores.said and lives(process):
-        time.sleep(0.005)
+    await_true(
+        lambda: step in stores.said or not lives(process),
+        f"the training says '{step}', or ends",
+        within_s=COMMAND_TIMEOUT_S,
+        step_s=0.005,  # Some steps are short.
+        state=lambda: stores.said,
+    )
     time.sleep(offset)
 
 
 def await_end(stores: Stores, process: int) -> int | None:
     """The exit code, none of one that was killed."""
-    until = time.monotonic() + 600
-    while lives(process):
-        assert time.monotonic() < until, stores.said
-        time.sleep(0.01)
+    await_true(
+        lambda: not lives(process),
+        "the training ends",
+        within_s=COMMAND_TIMEOUT_S,
+        state=lambda: stores.said,
+    )
     code = stores.outputs / "code"
     return int(code.read_text()) if code.exists() else None

@@ -18,10 +18,11 @@ Found = TypeVar("Found")
 
 
 def await_true(
-    condition: Callable[[], Found],
+    condition: Callable[[], Found | None],
     expected: str,
     *,
     within_s: float = PATIENCE_S,
+    step_s: float = _STEP_S,
     state: Callable[[], object] | None = None,
 ) -> Found:
     """The first true value that ``condition`` returns; the test fails if there is none in time.
@@ -32,15 +33,16 @@ def await_true(
     while not (value := condition()):
         if time.monotonic() > until:
             _fail(expected, within_s, state)
-        time.sleep(_STEP_S)
+        time.sleep(step_s)
     return value
 
 
 async def until_true(
-    condition: Callable[[], Found],
+    condition: Callable[[], Found | None],
     expected: str,
     *,
     within_s: float = PATIENCE_S,
+    step_s: float = _STEP_S,
     state: Callable[[], object] | None = None,
 ) -> Found:
     """The same in a coroutine, whose loop goes on between the calls."""
@@ -48,7 +50,7 @@ async def until_true(
     while not (value := condition()):
         if time.monotonic() > until:
             _fail(expected, within_s, state)
-        await asyncio.sleep(_STEP_S)
+        await asyncio.sleep(step_s)
     return value
 
 

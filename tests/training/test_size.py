@@ -17,7 +17,8 @@ import pytest
 from bentoml._internal.models import ModelStore
 
 from service.model.published import load_stored
-from tests.support.servers import PROJECT
+from tests.support.servers import COMMAND_TIMEOUT_S, PROJECT
+from tests.support.waiting import PATIENCE_S, await_true
 
 ROWS = 20_000
 
@@ -65,7 +66,7 @@ def test_a_table_of_20_000_rows_is_sampled_and_the_champion_is_fitted_to_all(
     table: Path, tmp_path: Path
 ) -> None:
     process = started(table, tmp_path, "--json")
-    stdout, stderr = process.communicate(timeout=500)
+    stdout, stderr = process.communicate(timeout=COMMAND_TIMEOUT_S)
     assert process.returncode == 0, stderr
     assert "Cross-validation: 5 folds, on 10,000 and then 16,000 of 16,000 training rows" in stderr
     assert "Estimated time: " in stderr
@@ -85,11 +86,12 @@ def test_a_table_of_20_000_rows_is_sampled_and_the_champion_is_fitted_to_all(
 def folding(table: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
     """A training whose processes fit folds."""
     process = started(table, tmp_path, "--without", "logistic_regression")
-    until = time.monotonic() + 120
-    while len(descendants(process)) < 4:
+
+    def is_folding() -> bool:
         assert process.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.05)
+        return len(descendants(process)) >= 4
+
+    await_true(is_folding, "the processes of the training fit folds", within_s=COMMAND_TIMEOUT_S)
     time.sleep(1)
     yield process, descendants(process)
     process.kill()
@@ -102,20 +104,20 @@ def test_a_signal_leaves_no_process(
 ) -> None:
     process, others = folding
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=PATIENCE_S)
     if number is signal.SIGKILL:
         assert process.returncode == -number
     else:
         assert process.returncode == 128 + number
         assert stderr.endswith(f"Ended by {number.name}; nothing was published.\n")
     assert "Traceback" not in stderr
-    _, alive = psutil.wait_procs(others, timeout=10)
+    _, alive = psutil.wait_procs(others, timeout=30)
     assert alive == []
 
 
 def test_an_unknown_candidate_is_refused_with_the_known_ones(table: Path, tmp_path: Path) -> None:
     process = started(table, tmp_path, "--only", "random_forest,forest")
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
     assert "--only forest: there is no such candidate." in stderr
     assert "logistic_regression, k_nearest_neighbours, random_forest, gradient_boosting" in stderr
@@ -123,7 +125,7 @@ def test_an_unknown_candidate_is_refused_with_the_known_ones(table: Path, tmp_pa
 
 def test_a_candidate_that_was_chosen_is_trained(table: Path, tmp_path: Path) -> None:
     process = started(table, tmp_path, "--only", "logistic_regression", "--json")
-    stdout, stderr = process.communicate(timeout=200)
+    stdout, stderr = process.communicate(timeout=COMMAND_TIMEOUT_S)
     assert process.returncode == 0, stderr
     assert [each["name"] for each in json.loads(stdout)["candidates"]] == ["logistic_regression"]
 
@@ -132,6 +134,6 @@ def test_a_table_with_too_many_columns_is_refused_at_once(tmp_path: Path) -> Non
     frame = pd.DataFrame(np.zeros((60, 2_500)), columns=[f"n{place}" for place in range(2_500)])
     frame.assign(label=["a", "b"] * 30).to_csv(tmp_path / "wide.csv", index=False)
     process = started(tmp_path / "wide.csv", tmp_path)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
     assert "The table has 2,500 features, and a service takes at most 2,000." in stderr

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from service.access.keyring import Keyring, make_key, read_keys
 from tests.support.key_files import write_keys
 from tests.support.servers import PROJECT
+from tests.support.waiting import PATIENCE_S, await_true
 
 NOBODY = 65534
 COMMANDS = """
@@ -46,7 +47,7 @@ def test_no_command_undoes_another(tmp_path: Path) -> None:
         [step for k in range(20) for step in (f"new:new-{n}-{k}", f"revoke:old-{n}-{k}")] for n in range(6)
     ]
     running = [commands(file, course) for course in courses]
-    outputs = [process.communicate(timeout=120) for process in running]
+    outputs = [process.communicate(timeout=PATIENCE_S) for process in running]
     for process, (_, said) in zip(running, outputs, strict=True):
         assert process.returncode == 0, said
     assert {key.name for key in read_keys(file) if key.is_valid} == {
@@ -67,8 +68,9 @@ def test_a_command_that_is_killed_leaves_the_old_keys_or_the_new(
     write_keys(file, [make_key("first", ["predict"])[1]])
     for attempt, pause in enumerate(pauses):
         with commands(file, [f"new:{attempt}-{n}" for n in range(1000)]) as process:
-            while len(read_keys(file)) < 2 and process.poll() is None:
-                time.sleep(0.01)
+            await_true(
+                lambda: len(read_keys(file)) >= 2 or process.poll() is not None, "a key is made", step_s=0.01
+            )
             time.sleep(pause)
             process.send_signal(signal.SIGKILL)
             shown, _ = process.communicate()
@@ -80,7 +82,7 @@ def test_a_command_that_is_killed_leaves_the_old_keys_or_the_new(
         )
     # The next command is not kept by what the killed ones left.
     with commands(file, ["new:last"]) as process:
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert read_keys(file)[-1].name == "last"
     assert {path.name for path in file.parent.iterdir()} == {"keys.json", "keys.json.lock"}
 
@@ -91,7 +93,7 @@ def test_a_change_through_a_link_is_made_where_the_link_leads(tmp_path: Path) ->
     write_keys(target, [make_key("a", ["predict"])[1]])
     link.symlink_to(target)
     with commands(link, ["new:b", "revoke:a"]) as process:
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert link.is_symlink()
     assert [key.name for key in read_keys(target) if key.is_valid] == ["b"]
 
@@ -105,7 +107,7 @@ def test_a_change_keeps_the_rights_and_the_owner_of_the_file(tmp_path: Path) -> 
         os.chown(file, NOBODY, NOBODY)
     before = file.stat()
     with commands(file, ["new:a"]) as process:
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
     after = file.stat()
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
     assert [key.name for key in read_keys(file)] == ["a"]

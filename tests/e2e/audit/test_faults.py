@@ -1,6 +1,5 @@
 """What the running service does when its log cannot be written: really full, read-only, locked, damaged."""
 
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,8 +17,7 @@ from tests.support.audit.logs import locked
 from tests.support.iris_rows import SETOSA
 from tests.support.mounts import Filesystem
 from tests.support.servers import Serve, Server, metric
-
-LONGEST_WAIT_S = 30
+from tests.support.waiting import PATIENCE_S, await_true
 
 
 @dataclass
@@ -29,7 +27,7 @@ class Client:
     server: Server
     db: Path
     answers: list[httpx.Response] = field(default_factory=list)
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=LONGEST_WAIT_S))
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=PATIENCE_S))
 
     def close(self) -> None:
         self.client.close()
@@ -38,18 +36,15 @@ class Client:
         self.answers.append(self.client.post(f"{self.server.url}/predict", json=SETOSA))
         return self.answers[-1]
 
-    def ask_until(self, status: int, within_s: float) -> httpx.Response:
-        deadline = time.monotonic() + within_s
-        while (answer := self.ask()).status_code != status:
-            assert time.monotonic() < deadline, f"no {status} within {within_s} s"
-            time.sleep(0.01)
-        return answer
+    def refusal(self) -> httpx.Response | None:
+        answer = self.ask()
+        return answer if answer.status_code == 503 else None
 
     def ready(self) -> int:
-        return httpx.get(f"{self.server.url}/readyz", timeout=LONGEST_WAIT_S).status_code
+        return httpx.get(f"{self.server.url}/readyz", timeout=PATIENCE_S).status_code
 
-    def assert_refused(self, within_s: float = LONGEST_WAIT_S) -> None:
-        answer = self.ask_until(503, within_s)
+    def assert_refused(self) -> None:
+        answer = await_true(self.refusal, "a request is refused", state=lambda: self.server.log)
         assert answer.headers["content-type"] == "application/problem+json"
         assert int(answer.headers["retry-after"]) >= 1
         assert "audit log" in answer.json()["detail"]
@@ -136,7 +131,7 @@ def test_a_log_damaged_under_the_running_service_is_answered_with_503_until_it_i
     if damaged == "audit.db":
         checkpointed(db)
     overwrite(db.with_name(damaged))
-    damageable.assert_refused(within_s=10)
+    damageable.assert_refused()
     for file in db.parent.glob("audit.db*"):
         file.rename(tmp_path / file.name)
     damageable.assert_recovers()
@@ -148,10 +143,12 @@ def test_relaxed_the_answers_go_on_and_what_is_lost_is_counted_and_stated_in_the
     relaxed: Client, filesystem: Filesystem
 ) -> None:
     filesystem.fill()
-    deadline = time.monotonic() + LONGEST_WAIT_S
-    while lost(relaxed) == 0:
+
+    def loses() -> bool:
         assert [relaxed.ask().status_code for _ in range(20)] == [200] * 20
-        assert time.monotonic() < deadline, "nothing was lost on a full disk"
+        return lost(relaxed) > 0
+
+    await_true(loses, "records are lost on a full disk")
     assert relaxed.ready() == 200
     filesystem.make_room()
     await_writing(relaxed)
@@ -179,12 +176,13 @@ def lost(client: Client) -> float:
 
 def await_writing(client: Client) -> None:
     """Wait until what is answered is recorded again."""
-    deadline = time.monotonic() + LONGEST_WAIT_S
     before = written(client)
-    while written(client) == before:
+
+    def writes() -> bool:
         assert client.ask().status_code == 200
-        assert time.monotonic() < deadline, "nothing is recorded although there is room"
-        time.sleep(0.2)
+        return written(client) > before
+
+    await_true(writes, "answers are recorded, as there is room", step_s=0.2)
 
 
 def written(client: Client) -> float:

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.audit.logs import numbered, write
 from tests.support.mounts import Filesystem, filesystem_or_skip
-from tests.support.servers import PROJECT, START_TIMEOUT_S, free_port
+from tests.support.servers import PROJECT, free_port
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_it_does_not_start_on_a_read_only_disk_and_says_why(
         env={**stores, "TABENTO_AUDIT_DB": str(db)},
         capture_output=True,
         text=True,
-        timeout=START_TIMEOUT_S,
+        timeout=PATIENCE_S,
     )
 
     assert done.returncode != 0

@@ -15,6 +15,7 @@ from tests.support.certificates import make_certificate
 from tests.support.grpc_calls import MESSAGES, NAME, dog, reason, refused
 from tests.support.servers import Serve, Server
 from tests.support.transports import method
+from tests.support.waiting import PATIENCE_S
 
 
 def test_keys_come_by_metadata_and_certificates_from_both_sides(
@@ -35,20 +36,20 @@ def test_keys_come_by_metadata_and_certificates_from_both_sides(
     root = server_side.cert.read_bytes()
     both = grpc.ssl_channel_credentials(root, client_side.key.read_bytes(), client_side.cert.read_bytes())
     with grpc.secure_channel(server.grpc, both) as channel:
-        assert method(channel, "ServerLive")(MESSAGES["ServerLiveRequest"](), timeout=10).live
+        assert method(channel, "ServerLive")(MESSAGES["ServerLiveRequest"](), timeout=30).live
         infer, ready = method(channel, "ModelInfer"), method(channel, "ModelReady")
         named = MESSAGES["ModelReadyRequest"](name=NAME)
         for call, message in ((infer, dog()), (ready, named)):
-            without = refused(call, message, timeout=10)
+            without = refused(call, message, timeout=30)
             assert reason(without) == "UNAUTHENTICATED key-invalid"
         assert_refused_before_its_message_is_there(channel)
         bearer = (("authorization", f"Bearer {robot}"),)
-        assert infer(dog(id="dog-k"), timeout=10, metadata=bearer).id == "dog-k"
+        assert infer(dog(id="dog-k"), timeout=30, metadata=bearer).id == "dog-k"
         of_auditor = (("x-api-key", auditor),)
-        narrow = refused(infer, dog(), timeout=10, metadata=of_auditor)
+        narrow = refused(infer, dog(), timeout=30, metadata=of_auditor)
         assert reason(narrow) == "PERMISSION_DENIED scope-missing"
         for metadata in (bearer, of_auditor):
-            assert ready(named, timeout=10, metadata=metadata).ready
+            assert ready(named, timeout=30, metadata=metadata).ready
     assert_closed_to_strangers(server, root)
     with closing(sqlite3.connect(server.audit_db)) as log:
         rows = log.execute("SELECT request_id, transport, key_name FROM request").fetchall()
@@ -60,7 +61,7 @@ def assert_refused_before_its_message_is_there(channel: grpc.Channel) -> None:
     told = Event()
 
     def no_message() -> Iterator[bytes]:
-        told.wait(60)
+        told.wait(PATIENCE_S)
         yield b""
 
     infer: Any = channel.stream_unary(INFER)
@@ -75,5 +76,5 @@ def assert_closed_to_strangers(server: Server, root: bytes) -> None:
     for stranger in (grpc.secure_channel(server.grpc, without), grpc.insecure_channel(server.grpc)):
         with stranger as channel:
             live = method(channel, "ServerLive")
-            call = refused(live, MESSAGES["ServerLiveRequest"](), timeout=10)
+            call = refused(live, MESSAGES["ServerLiveRequest"](), timeout=30)
             assert call.code() is grpc.StatusCode.UNAVAILABLE

@@ -1,6 +1,5 @@
 """Calls that cannot be recorded, are given up, or find no room."""
 
-import time
 from typing import Any
 
 import grpc
@@ -15,6 +14,7 @@ from tests.support.audit.logs import locked
 from tests.support.grpc_calls import NAME, counted, details, dog, reason, refusal, refused
 from tests.support.servers import Serve, Server, metric
 from tests.support.transports import infer_request, method
+from tests.support.waiting import await_true
 
 
 @pytest.fixture(scope="module")
@@ -27,27 +27,26 @@ def slow(serve: Serve, animals: str) -> Server:
 def test_calls_are_unavailable_while_they_cannot_be_recorded(slow: Server) -> None:
     server = slow
     labels = f'{{method="POST",route="{INFER}",status="503"}}'
-    assert f"tabento_requests_total{labels} 0.0" in httpx.get(f"{server.url}/metrics").text
+    assert f"tabento_requests_total{labels} 0.0" in httpx.get(f"{server.url}/metrics", timeout=30).text
     with grpc.insecure_channel(server.grpc) as channel:
         with locked(server.audit_db):
             call = refusal(channel, dog())
             assert reason(call) == "UNAVAILABLE audit-unavailable"
             health: Any = health_pb2_grpc.HealthStub(channel)
             asked = health_pb2.HealthCheckRequest(service=SERVICE)
-            deadline = time.monotonic() + 10
-            while health.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.SERVING:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            serving = health_pb2.HealthCheckResponse.SERVING
+            await_true(lambda: health.Check(asked, timeout=30).status != serving, "it is not serving")
         server.await_ready()
         assert method(channel, "ModelInfer")(dog(), timeout=30).id
     assert counted(server, "503") == 1
 
 
 def await_counted(server: Server, status: str, number: float) -> None:
-    deadline = time.monotonic() + 20
-    while counted(server, status) < number:
-        assert time.monotonic() < deadline, f"{counted(server, status)} of {number} calls ended with {status}"
-        time.sleep(0.05)
+    await_true(
+        lambda: counted(server, status) >= number,
+        f"{number} calls ended with {status}",
+        state=lambda: counted(server, status),
+    )
 
 
 def test_a_call_that_is_cancelled_or_too_late_leaves_the_batcher(slow: Server) -> None:
@@ -60,9 +59,12 @@ def test_a_call_that_is_cancelled_or_too_late_leaves_the_batcher(slow: Server) -
         infer(dog(), timeout=30)
         before = metric(slow.url, "tabento_batch_rows_sum")
         call = infer.future(request, timeout=60)
-        while metric(slow.url, "tabento_batch_rows_sum") == before:
+
+        def has_begun() -> bool:
             assert not call.done()
-            time.sleep(0.005)
+            return metric(slow.url, "tabento_batch_rows_sum") > before
+
+        await_true(has_begun, "the call is in the batcher", step_s=0.005)
         call.cancel()
         await_counted(slow, "499", 1)
         request.parameters["timeout"].int64_param = 100_000
@@ -70,10 +72,7 @@ def test_a_call_that_is_cancelled_or_too_late_leaves_the_batcher(slow: Server) -
         assert reason(late) == "DEADLINE_EXCEEDED deadline-exceeded"
         del request.parameters["timeout"]
         assert refused(infer, request, timeout=0.1).code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        deadline = time.monotonic() + 20
-        while counted(slow, "499") + counted(slow, "504") < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        await_true(lambda: counted(slow, "499") + counted(slow, "504") >= 3, "all three calls have ended")
         infer(dog(), timeout=30)
     assert metric(slow.url, "tabento_batch_rows_sum") - batched < 3 * rows
     assert metric(slow.url, "tabento_audit_records_total", outcome="written") == written + 2
@@ -85,9 +84,9 @@ def test_what_comes_while_there_is_no_room_is_told_when_to_try_again(slow: Serve
         infer(dog(), timeout=30)
         with locked(slow.audit_db):
             calls = [infer.future(dog(), timeout=30) for _ in range(2)]  # One of them takes the only room.
-            while not any(call.done() for call in calls):
-                time.sleep(0.01)
-            call = next(call for call in calls if call.done())
+            call = await_true(
+                lambda: next((call for call in calls if call.done()), None), "one of the calls is refused"
+            )
         assert reason(call) == "RESOURCE_EXHAUSTED overloaded"
         retry = RetryInfo()
         assert details(call).details[1].Unpack(retry)

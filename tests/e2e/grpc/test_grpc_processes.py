@@ -73,13 +73,13 @@ def test_a_stopping_service_reports_it_and_finishes_its_calls(server: Server) ->
         health: Any = health_pb2_grpc.HealthStub(channel)
         for service in ("", SERVICE):
             asked = health_pb2.HealthCheckRequest(service=service)
-            assert health.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+            assert health.Check(asked, timeout=30).status == health_pb2.HealthCheckResponse.SERVING
         states = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
         assert next(states).status == health_pb2.HealthCheckResponse.SERVING
         server.terminate()
         assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert not method(channel, "ServerReady")(MESSAGES["ServerReadyRequest"](), timeout=10).ready
-        assert method(channel, "ModelInfer")(dog(), timeout=10).id
+        assert not method(channel, "ServerReady")(MESSAGES["ServerReadyRequest"](), timeout=30).ready
+        assert method(channel, "ModelInfer")(dog(), timeout=30).id
         # Still in progress when the second is over.
         large = method(channel, "ModelInfer").future(infer_request(CONTRACT, [DOG] * 4_000, NAME))
         assert [*large.result(timeout=60).outputs[0].shape] == [4_000]
@@ -129,5 +129,5 @@ def test_a_port_that_is_taken_ends_the_start_with_a_sentence(
     port = animals_server.grpc.rpartition(":")[2]
     with pytest.raises(pytest.fail.Exception, match=f"TABENTO_GRPC_PORT={port} cannot be used: Address"):
         serve(model=animals, TABENTO_GRPC_PORT=port)
-    with closing(httpx.Client(base_url=animals_server.url)) as client:
+    with closing(httpx.Client(base_url=animals_server.url, timeout=30)) as client:
         assert client.get("/readyz").status_code == 200

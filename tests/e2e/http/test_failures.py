@@ -43,7 +43,7 @@ def test_a_row_that_the_model_fails_on_fails_alone(picky: Server) -> None:
             assert answer.json()["predictions"] == [letter.upper()]
 
     batch = {"instances": [{"letter": letter} for letter in "ab?a?"]}
-    failed = httpx.post(f"{picky.url}/predict/batch", json=batch).json()
+    failed = httpx.post(f"{picky.url}/predict/batch", json=batch, timeout=30).json()
     assert failed["errors"] == [
         {"loc": ["instances", 2], "msg": "The model failed on it"},
         {"loc": ["instances", 4], "msg": "The model failed on it"},
@@ -81,8 +81,8 @@ def test_a_page_that_fails_is_answered_with_problem_details_and_counted_as_what_
 
 def test_a_history_that_cannot_be_read_is_problem_details(picky: Server) -> None:
     server = picky
-    assert httpx.post(f"{server.url}/predict", json={"letter": "a"}).status_code == 200
-    assert httpx.get(f"{server.url}/predictions/history").status_code == 200
+    assert httpx.post(f"{server.url}/predict", json={"letter": "a"}, timeout=30).status_code == 200
+    assert httpx.get(f"{server.url}/predictions/history", timeout=30).status_code == 200
     for damage in (
         "UPDATE request SET response_json = 1",
         "UPDATE request SET received_utc = 'never'",
@@ -92,7 +92,7 @@ def test_a_history_that_cannot_be_read_is_problem_details(picky: Server) -> None
             connection.set_busy_timeout(5_000)
             connection.execute(damage)
 
-        answer = httpx.get(f"{server.url}/predictions/history")
+        answer = httpx.get(f"{server.url}/predictions/history", timeout=30)
 
         assert answer.status_code == 500
         assert answer.headers["content-type"] == "application/problem+json"

@@ -21,6 +21,7 @@ from tests.support.audit.logs import locked
 from tests.support.iris_rows import SETOSA, VIRGINICA
 from tests.support.servers import Restartable, Serve, Server, children, metric
 from tests.support.transports import Transports
+from tests.support.waiting import PATIENCE_S
 
 LIMIT = 32
 """Of single rows in progress or queued; a batch has more."""
@@ -93,7 +94,7 @@ def test_no_single_row_is_refused_beside_batches_of_more_rows_than_are_taken_on(
 
     with ThreadPoolExecutor(1) as pool:
         answered = pool.submit(send_all)
-        found = asyncio.run(asyncio.wait_for(statuses_until(server, over.is_set, 200), 120))
+        found = asyncio.run(asyncio.wait_for(statuses_until(server, over.is_set, 200), PATIENCE_S))
     assert answered.result() == [[len(ROWS)] * batches] * clients
     assert set(found) == {200}
 
@@ -132,7 +133,7 @@ def test_queries_of_the_history_beyond_a_number_are_refused_and_predictions_go_o
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["type"] == "urn:tabento:overloaded"
 
-    asyncio.run(asyncio.wait_for(run(), 120))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 def test_the_history_is_read_again_after_its_process_was_killed(server: Server) -> None:
@@ -155,7 +156,7 @@ def statuses_of_all(server: Server, requests: int = REQUESTS) -> Counter[int]:
 
     async def ask_all() -> Counter[int]:
         answers = asyncio.gather(*(ask_one() for _ in range(requests)))
-        return Counter(await asyncio.wait_for(answers, 60))
+        return Counter(await asyncio.wait_for(answers, PATIENCE_S))
 
     return asyncio.run(ask_all())
 
@@ -189,6 +190,6 @@ def test_a_stopped_process_of_the_history_holds_up_neither_the_service_nor_its_e
     stuck.send_signal(signal.SIGSTOP)
     assert httpx.get(url, timeout=30).status_code == 504
     assert httpx.get(url, timeout=30).status_code == 200
-    assert psutil.wait_procs([stuck], timeout=10)[1] == []
+    assert psutil.wait_procs([stuck], timeout=PATIENCE_S)[1] == []
     history_process(server).send_signal(signal.SIGSTOP)
     assert server.stop() == 0

@@ -1,6 +1,5 @@
 """Where an OpenTelemetry collector is named, it gets the spans of every request."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.iris_rows import SETOSA
 from tests.support.servers import Serve, Server
+from tests.support.waiting import await_true
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -28,10 +28,7 @@ class Collector(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def await_spans(self, count: int) -> list[Span]:
-        deadline = time.monotonic() + 20
-        while len(self.spans) < count:
-            assert time.monotonic() < deadline, f"{len(self.spans)} of {count} spans came"
-            time.sleep(0.05)
+        await_true(lambda: len(self.spans) >= count, f"{count} spans come", state=lambda: len(self.spans))
         return list(self.spans)
 
 
@@ -72,16 +69,16 @@ def test_a_request_is_a_span_with_one_for_the_model_and_one_for_the_commit_and_n
             is_measured=True,
         )
         assert_traced(server, collector)
-    assert httpx.post(f"{server.url}/predict", json=SETOSA).status_code == 200
+    assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
     assert server.stop() == 0
 
 
 def assert_traced(server: Server, collector: Collector) -> None:
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-    assert httpx.post(f"{server.url}/predict", json=SETOSA, headers=headers).status_code == 200
-    assert httpx.post(f"{server.url}/predict", json={}).status_code == 422
+    assert httpx.post(f"{server.url}/predict", json=SETOSA, headers=headers, timeout=30).status_code == 200
+    assert httpx.post(f"{server.url}/predict", json={}, timeout=30).status_code == 422
     for path in ("/livez", "/readyz", "/metrics"):
-        assert httpx.get(f"{server.url}{path}").status_code == 200
+        assert httpx.get(f"{server.url}{path}", timeout=30).status_code == 200
 
     spans = collector.await_spans(5)
     by_name = {span.name: span for span in spans if span.trace_id.hex() == TRACE}

@@ -25,7 +25,7 @@ PAUSE_S = 0.01
 def ask(address: tuple[str, int], pause_s: float) -> str:
     """What becomes of a new connection, over which a request is sent after a pause."""
     try:
-        connection = socket.create_connection(address, timeout=20)
+        connection = socket.create_connection(address, timeout=30)
     except ConnectionRefusedError:
         return "refused"
     except OSError as error:

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.servers import PROJECT, START_TIMEOUT_S, Serve, Server, free_port, metric, workers
+from tests.support.servers import PROJECT, Serve, Server, await_workers, free_port, metric, workers
+from tests.support.waiting import PATIENCE_S
 
 
 class Start(NamedTuple):
@@ -30,7 +30,7 @@ class Start(NamedTuple):
 @contextmanager
 def ended_in_time(process: subprocess.Popen[str]) -> Iterator[None]:
     """Within the context, its output may be read to the end, which comes after a while at the latest."""
-    timer = Timer(2 * START_TIMEOUT_S, process.kill)
+    timer = Timer(2 * PATIENCE_S, process.kill)
     timer.start()
     try:
         with process:
@@ -93,7 +93,7 @@ def test_a_taken_address_ends_the_start_with_one_sentence_however_it_is_configur
         command = [sys.executable, "-m", "bentoml", *start.options.split(), "--arg", f"model={iris}"]
         env = {**stores, "TABENTO_AUDIT_DB": str(audit_db), **start.settings}
         return subprocess.run(
-            command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=START_TIMEOUT_S
+            command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=PATIENCE_S
         )
 
     tried = starts(taken, tmp_path)
@@ -184,14 +184,6 @@ def test_without_a_host_it_says_once_that_anybody_can_ask_and_what_it_serves_whe
     )
 
 
-def await_workers(url: str, number: int) -> None:
-    """Wait until so many serve; the first is ready before the others."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while metric(url, "tabento_workers") < number:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def assert_said_once(said: list[str], *parts: str) -> None:
     (warning,) = [line for line in said if "TABENTO_API_KEYS_FILE" in line]
     assert "(HTTP on 0.0.0.0 and gRPC on 0.0.0.0)" in warning
@@ -227,7 +219,7 @@ def test_grpc_that_is_open_while_http_is_not_is_warned_of_and_bentomls_number_of
     assert "BentoML's configuration starts 2 workers of this service, not the 3 of" in server.log
     assert len(workers(server)) == 2
     assert metric(server.url, "tabento_workers_wanted") == 2
-    assert httpx.get(f"{server.url}/health").status_code == 200
+    assert httpx.get(f"{server.url}/health", timeout=30).status_code == 200
     assert server.stop() == 0
 
 

@@ -5,15 +5,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from threading import Event, Thread
 
 import httpx
 import pytest
 
 from tests.support.iris_rows import SETOSA
-from tests.support.servers import Restartable, Serve, Server, metric, workers
+from tests.support.servers import Restartable, Serve, Server, answers, metric, workers
+from tests.support.waiting import PATIENCE_S, await_true
 
-DRAIN = {"TABENTO_DRAIN_SECONDS": "1.5"}
+DRAIN = {"TABENTO_DRAIN_SECONDS": "4"}
 IN_A_CONTAINER = {"BENTOML_CONTAINERIZED": "true"}
 PAUSE_S = 0.02
 """Of a client between two requests: the moments matter here, not the number."""
@@ -37,17 +39,7 @@ def server(shared: Restartable) -> Server:
 
 
 def ready(server: Server) -> bool:
-    try:
-        return httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def await_not_ready(server: Server) -> None:
-    deadline = time.monotonic() + 10
-    while ready(server):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    return answers(f"{server.url}/readyz")
 
 
 def recorded(server: Server) -> int:
@@ -59,10 +51,12 @@ def recorded(server: Server) -> int:
 def test_a_worker_that_is_killed_is_replaced_in_a_container_too(server: Server) -> None:
     (worker,) = workers(server)
     worker.kill()
-    deadline = time.monotonic() + 30
-    while not (set(workers(server)) - {worker} and ready(server)):
-        assert time.monotonic() < deadline, "the worker was not replaced"
-        time.sleep(0.1)
+    await_true(
+        lambda: {*workers(server)} - {worker} and ready(server),
+        "the worker is replaced",
+        step_s=0.1,
+        state=lambda: server.log,
+    )
     assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
     assert metric(server.url, "tabento_requests_total", route="/predict", status="200") == 1
 
@@ -70,16 +64,16 @@ def test_a_worker_that_is_killed_is_replaced_in_a_container_too(server: Server) 
 def test_a_stopping_service_reports_it_serves_on_and_exits_with_0(server: Server) -> None:
     before = recorded(server)
     server.terminate()
-    await_not_ready(server)
+    await_true(lambda: not ready(server), "it says that it stops")
     told = time.monotonic()
     served = 0
     while time.monotonic() - told < 0.8:
-        answer = httpx.post(f"{server.url}/predict", json=SETOSA, timeout=5)
+        answer = httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30)
         assert answer.status_code == 200
         assert answer.headers["connection"] == "close"
         served += 1
         time.sleep(PAUSE_S)
-    assert httpx.get(f"{server.url}/health").json()["status"] == "draining"
+    assert httpx.get(f"{server.url}/health", timeout=30).json()["status"] == "draining"
     assert server.stop() == 0
     assert recorded(server) == before + served
 
@@ -96,9 +90,12 @@ class RoundRobin:
         while not self.over.wait(0.05):
             self.ready = [server for server in self.servers if ready(server)]
 
+    def sees(self, server: Server) -> bool:
+        return server in self.ready
+
     def ask(self, number: int) -> int:
         answered = 0
-        with httpx.Client(timeout=20) as client:
+        with httpx.Client(timeout=30) as client:
             while not self.over.is_set():
                 if not (ready := self.ready):
                     time.sleep(0.01)
@@ -125,8 +122,7 @@ def test_a_rolling_restart_loses_no_request(serve: Serve, iris: str) -> None:
                 clients.servers.remove(old)
                 new = serve(model=iris, **DRAIN)
                 clients.servers.append(new)
-                while new not in clients.ready:
-                    time.sleep(0.02)
+                await_true(partial(clients.sees, new), "the clients see that the new one is ready")
             time.sleep(0.5)
         finally:
             clients.over.set()
@@ -134,4 +130,6 @@ def test_a_rolling_restart_loses_no_request(serve: Serve, iris: str) -> None:
     answered = sum(asked.result() for asked in asking)
     assert answered > 100
     for server in clients.servers:
-        assert server.stop() == 0
+        server.terminate()
+    for server in clients.servers:
+        assert server.process.wait(PATIENCE_S) == 0

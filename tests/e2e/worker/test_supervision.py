@@ -15,8 +15,9 @@ import pytest
 
 from service.telemetry.metrics import FOLDER_VARIABLE
 from service.worker.kills import collect_kills, record_kill
-from tests.support.servers import PROJECT
+from tests.support.servers import PROJECT, is_alive
 from tests.support.supervised import SILENCE_LIMIT_S
+from tests.support.waiting import await_true
 
 
 @dataclass
@@ -43,16 +44,11 @@ class Supervised:
         return {kind for kind, worker in self.workers.items() if is_alive(worker)}
 
     def await_ended(self, *kinds: str) -> None:
-        deadline = time.monotonic() + 60
-        while self.alive() & set(kinds):
-            assert time.monotonic() < deadline, f"{self.alive()} are alive"
-            time.sleep(0.1)
-
-
-def is_alive(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False
+        await_true(
+            lambda: not self.alive() & set(kinds),
+            f"{kinds} have ended",
+            state=self.alive,
+        )
 
 
 @contextmanager

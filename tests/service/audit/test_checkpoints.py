@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ from tests.support.audit.log_files import rows
 from tests.support.audit.logs import PROJECT
 from tests.support.iris_rows import SETOSA
 from tests.support.servers import Serve, metric
+from tests.support.waiting import await_true
 
 
 def test_receipts_over_http_and_the_last_checkpoint_at_the_stop(
@@ -24,7 +24,7 @@ def test_receipts_over_http_and_the_last_checkpoint_at_the_stop(
     folder.mkdir()
     settings = {"TABENTO_AUDIT_CHECKPOINT_SECONDS": "2", "TABENTO_AUDIT_WITNESS": str(folder)}
     server = serve(model=iris, **settings, TABENTO_WORKERS="2")
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=30) as client:
         assert client.post("/predict", json=SETOSA, headers={"x-request-id": "mine"}).status_code == 200
         early = client.get("/predictions/mine/receipt")
         assert early.status_code in (200, 409)
@@ -32,10 +32,9 @@ def test_receipts_over_http_and_the_last_checkpoint_at_the_stop(
             assert early.json()["type"] == "urn:tabento:receipt-pending"
         assert client.get("/predictions/other/receipt").json()["type"] == "urn:tabento:prediction-unknown"
         assert client.get("/predictions/mine/receipt?content=perhaps").status_code == 400
-        deadline = time.monotonic() + 30
-        while (answer := client.get("/predictions/mine/receipt")).status_code == 409:
-            assert time.monotonic() < deadline, server.log
-            time.sleep(0.2)
+        answer = await_true(
+            lambda: proven(client, "mine"), "the receipt is given", step_s=0.2, state=lambda: server.log
+        )
         assert answer.status_code == 200, answer.text
         receipt = answer.json()
         assert check(receipt) == 2
@@ -53,6 +52,12 @@ def test_receipts_over_http_and_the_last_checkpoint_at_the_stop(
     assert report.problems == []
     assert (report.tree.uncovered, report.tree.unwitnessed) == (0, 0), server.log
     assert len(reads_of(server.audit_db, "mine")) >= 2
+
+
+def proven(client: httpx.Client, request_id: str) -> httpx.Response | None:
+    """The answer with its receipt, unless it is pending."""
+    answer = client.get(f"/predictions/{request_id}/receipt")
+    return answer if answer.status_code != 409 else None
 
 
 def reads_of(db: Path, request_id: str) -> list[dict[str, object]]:

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-from collections.abc import Callable
-from time import monotonic, sleep
 from typing import Any
 
 import grpc
@@ -19,15 +17,9 @@ from tests.support.audit.log_files import rows
 from tests.support.audit.logs import ADA, command, read
 from tests.support.servers import Serve, Server, children, metric
 from tests.support.transports import infer_request, method
+from tests.support.waiting import await_true
 
 LIMIT = 1024**2
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 20
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.1)
 
 
 def ask(server: Server, rows: int = 200) -> httpx.Response:
@@ -36,9 +28,7 @@ def ask(server: Server, rows: int = 200) -> httpx.Response:
 
 def fill(server: Server) -> None:
     """Ask until the service refuses."""
-    deadline = monotonic() + 60
-    while ask(server).status_code == 200:
-        assert monotonic() < deadline
+    await_true(lambda: ask(server).status_code != 200, "the service refuses", state=lambda: server.log)
 
 
 @pytest.mark.parametrize("mode", ["strict", "relaxed"])
@@ -60,7 +50,7 @@ def test_a_full_log_refuses_with_its_own_sentence_and_is_announced(
         method(channel, "ModelInfer")(infer_request(CONTRACT, [DOG], "animals"), timeout=30)
     call: Any = caught.value
     assert call.code() is grpc.StatusCode.UNAVAILABLE
-    wait_until(lambda: metric(server.url, "tabento_audit_full") == 1)
+    await_true(lambda: metric(server.url, "tabento_audit_full") == 1, "the metrics say that the log is full")
     assert metric(server.url, "tabento_audit_floor_ratio") > 0.9
     assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 503
     assert "TABENTO_AUDIT_KEEP_AT_LEAST_DAYS keeps all of its requests" in server.log
@@ -86,16 +76,16 @@ def test_a_hold_stops_retention_and_says_so_and_the_ledger_sums_up(serve: Serve,
     assert hold.returncode == 0
     while read(server.audit_db)[-1].id < 120:
         assert ask(server).status_code == 200
-    wait_until(lambda: metric(server.url, "tabento_audit_held") == 1)
+    await_true(lambda: metric(server.url, "tabento_audit_held") == 1, "the metrics say that a hold stops it")
     assert read(server.audit_db)[0].request_id == "held"
     assert "nothing is removed: Grace holds the person" in server.log
 
     command("--db", server.audit_db, "subject", "release", "p", *ADA)
-    wait_until(lambda: read(server.audit_db)[0].request_id != "held")
-    wait_until(lambda: metric(server.url, "tabento_audit_held") == 0)
+    await_true(lambda: read(server.audit_db)[0].request_id != "held", "the oldest requests are removed")
+    await_true(lambda: metric(server.url, "tabento_audit_held") == 0, "the metrics say that no hold stops it")
     for process in children(psutil.Process(server.process.pid), "writer_process"):
         os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: ask(server).status_code == 200)
+    await_true(lambda: ask(server).status_code == 200, "the service answers again", state=lambda: server.log)
     assert server.stop() == 0
     acts = list(logged_acts(server.audit_db, kind="prune"))
     (event,) = rows(

@@ -13,9 +13,9 @@ from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from tests.support.audit.log_files import stated
 from tests.support.audit.logs import numbered, read, writing
+from tests.support.waiting import until_true
 
 KILLS = 6
-PATIENCE_S = 60
 
 
 async def append_and_kill(log: AuditLog, chance: random.Random) -> int:
@@ -30,10 +30,7 @@ async def append_and_kill(log: AuditLog, chance: random.Random) -> int:
             await asyncio.sleep(chance.choice((0, 0.001, 0.02)))
         with suppress(ValueError, psutil.NoSuchProcess):  # None runs at this moment.
             writing(log.path).kill()
-    deadline = monotonic() + PATIENCE_S
-    while log.queued or not log.writable:
-        assert monotonic() < deadline
-        await asyncio.sleep(0.02)
+    await until_true(lambda: log.writable and not log.queued, "all is written or stated as lost")
     return appended
 
 

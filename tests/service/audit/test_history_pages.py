@@ -16,8 +16,8 @@ from service.audit.query.history_process import NICENESS, PageContent, PageFaile
 from service.audit.query.reader import AuditReader, HistoryFilters
 from service.errors import DeadlineExceeded, Overloaded
 from tests.support.audit.logs import PROJECT, numbered, write
-from tests.support.event_loop import until
 from tests.support.servers import children
+from tests.support.waiting import PATIENCE_S, until_true
 
 FILTERS = [
     HistoryFilters(),
@@ -36,7 +36,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_process_stays(db: Path) -> Iterator[None]:
     yield
-    assert psutil.wait_procs(children(psutil.Process(), str(db)), timeout=10)[1] == []
+    assert psutil.wait_procs(children(psutil.Process(), str(db)), timeout=PATIENCE_S)[1] == []
 
 
 def with_pages(
@@ -51,7 +51,7 @@ def with_pages(
         finally:
             pages.close()
 
-    asyncio.run(asyncio.wait_for(run(), 90))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 async def process_of(pages: HistoryPages) -> psutil.Process:
@@ -138,7 +138,7 @@ def test_a_page_is_read_by_another_process_where_one_was_killed(db: Path) -> Non
         process.kill()
         assert len(set(await asyncio.gather(*waiting))) == 1
         (await process_of(pages)).kill()
-        await until(lambda: pages.process.pid is None)
+        await until_true(lambda: pages.process.pid is None, "the process ends")
         assert await pages.page(HistoryFilters())
 
     with_pages(db, ask)
@@ -152,7 +152,7 @@ def test_a_process_that_gives_no_answer_in_time_is_replaced(db: Path) -> None:
             await pages.page(HistoryFilters())
         assert await pages.page(HistoryFilters())
         assert pages.process.pid != process.pid
-        await asyncio.to_thread(process.wait, 10)
+        await asyncio.to_thread(process.wait, PATIENCE_S)
 
     with_pages(db, ask, deadline_s=5)
 
@@ -172,8 +172,8 @@ def test_a_caller_that_gives_up_leaves_no_answer_for_the_next(db: Path) -> None:
 def test_the_process_ends_when_nobody_asks_and_starts_again_for_the_next(db: Path) -> None:
     async def ask(pages: HistoryPages) -> None:
         process = await process_of(pages)
-        await until(lambda: pages.process.pid is None)
-        await asyncio.to_thread(process.wait, 10)
+        await until_true(lambda: pages.process.pid is None, "the process ends")
+        await asyncio.to_thread(process.wait, PATIENCE_S)
         assert await pages.page(HistoryFilters())
 
     with_pages(db, ask, idle_s=0.05)
@@ -213,4 +213,4 @@ def test_the_process_ends_with_its_worker(db: Path) -> None:
         assert worker.stdout is not None
         process = psutil.Process(int(worker.stdout.readline()))
         worker.kill()
-        assert psutil.wait_procs([process], timeout=10)[1] == []
+        assert psutil.wait_procs([process], timeout=PATIENCE_S)[1] == []

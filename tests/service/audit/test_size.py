@@ -3,13 +3,13 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 
 from service.audit.keep.retention import Limits
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from tests.support.audit.log_files import used
 from tests.support.audit.logs import numbered, read, request_ids, write
+from tests.support.waiting import await_true
 
 
 def test_large_requests_go_no_further_than_the_limit(tmp_path: Path) -> None:
@@ -18,10 +18,7 @@ def test_large_requests_go_no_further_than_the_limit(tmp_path: Path) -> None:
     assert used(db) > limit
 
     log = AuditLog.open(db, limits=Limits(max_bytes=limit))
-    deadline = monotonic() + 60
-    while used(db) > limit:
-        assert monotonic() < deadline
-        asyncio.run(asyncio.sleep(0.05))
+    await_true(lambda: used(db) <= limit, "the log is pruned to its limit", state=lambda: used(db))
     asyncio.run(asyncio.sleep(1.5))
     log.close()
 
@@ -40,10 +37,9 @@ def test_a_log_of_large_requests_stays_at_its_limit_while_it_is_written(tmp_path
 
     for _ in range(4):
         asyncio.run(append_all())
-    deadline = monotonic() + 60
-    while used(log.path) > limit:
-        assert monotonic() < deadline
-        asyncio.run(asyncio.sleep(0.05))
+    await_true(
+        lambda: used(log.path) <= limit, "the log is pruned to its limit", state=lambda: used(log.path)
+    )
     log.close()
 
     assert used(log.path) > limit - 250_000

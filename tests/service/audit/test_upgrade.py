@@ -7,6 +7,7 @@ from pathlib import Path
 from service.audit.prove.verify import verify
 from tests.support.audit.log_files import older_log
 from tests.support.audit.logs import PROJECT
+from tests.support.waiting import PATIENCE_S
 
 START = """
 import sys
@@ -21,6 +22,6 @@ def test_workers_that_start_together_upgrade_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", START, str(tmp_path / "audit.db")]
     workers = [subprocess.Popen(command, cwd=PROJECT) for _ in range(4)]
 
-    assert [worker.wait(60) for worker in workers] == [0] * 4
+    assert [worker.wait(PATIENCE_S) for worker in workers] == [0] * 4
     assert [path.name for path in tmp_path.glob("*.bak*")] == ["audit.db.v1.bak"]
     assert verify(tmp_path / "audit.db").ok

@@ -19,6 +19,7 @@ from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
 from service.errors import AuditUnavailable
+from tests.support.audit.failing_logs import wait_until_writable
 from tests.support.audit.logs import (
     ANSWERED,
     appender,
@@ -29,6 +30,7 @@ from tests.support.audit.logs import (
     write,
     writing,
 )
+from tests.support.waiting import PATIENCE_S, until_true
 
 COUNT = "import apsw, sys; print(apsw.Connection(sys.argv[1]).execute('SELECT count(*) FROM request').get)"
 
@@ -174,10 +176,7 @@ def test_pending_records_of_a_killed_writer_fail_and_it_is_replaced(
 
     assert [type(outcome) for outcome in asyncio.run(kill_under_way())] == [AuditUnavailable] * 5
     assert (log.written, log.failed, log.queued) == (3, 5, 0)
-    deadline = time.monotonic() + 10
-    while not log.writable:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until_writable(log)
     assert asyncio.run(append_all(log, numbered(2, first=4))) == [None] * 2
     log.close()
 
@@ -191,21 +190,17 @@ def test_pending_records_of_a_killed_writer_fail_and_it_is_replaced(
 def test_in_relaxed_mode_a_killed_writer_leaves_a_gap_that_is_stated(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path / "audit.db", mode="relaxed")
 
-    async def turned(*, writable: bool) -> None:
-        while log.writable != writable:  # noqa: ASYNC110 - it is looked at, as a probe does
-            await asyncio.sleep(0.02)
-
     async def kill_and_go_on() -> None:
         writer = writing(log.path)
         writer.suspend()
         await append_all(log, numbered(5))
         writer.kill()
-        await turned(writable=False)
-        await turned(writable=True)
+        await until_true(lambda: not log.writable, "the log cannot be written")
+        await until_true(lambda: log.writable, "the log is written again")
         await append_all(log, numbered(2, first=6))
         await asyncio.sleep(0)
 
-    asyncio.run(asyncio.wait_for(kill_and_go_on(), 10))
+    asyncio.run(kill_and_go_on())
     log.close()
 
     assert (log.written, log.dropped) == (2, 5)
@@ -223,7 +218,7 @@ def test_the_writer_of_a_killed_worker_writes_its_records_and_ends(tmp_path: Pat
     worker.kill()
     worker.communicate()
 
-    assert writer.wait(10) is None or not writer.is_running()
+    assert writer.wait(PATIENCE_S) is None or not writer.is_running()
     assert verify(tmp_path / "audit.db").ok
 
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +14,8 @@ import httpx
 import pytest
 
 from tests.support.programs import path_of
-from tests.support.servers import PROJECT, free_port
+from tests.support.servers import PROJECT, await_answer, free_port
+from tests.support.waiting import PATIENCE_S
 
 ACCOUNT = ("publisher", "token")
 HASHED = "publisher:$2b$04$abcdefghijklmnopqrstuuXW5JZg9aMqUYNJxQVUKvcx/Agx.PPZe"
@@ -44,22 +44,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             ["docker-registry", "serve", folder / "config.yml"], stdout=output, stderr=output
         )
     try:
-        await_answer(f"http://{host}/v2/", process)
+        await_answer(f"http://{host}/v2/", process, folder / "output", ACCOUNT)
         yield host
     finally:
         process.terminate()
-        process.wait(10)
-
-
-def await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(url, auth=ACCOUNT).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    pytest.fail("the registry did not start")
+        process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -123,7 +112,10 @@ def publish(project: Path, name: str, **github: str) -> str:
 def digest_of(registry: str, name: str, tag: str) -> str:
     kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
     answer = httpx.head(
-        f"http://{registry}/v2/{name}/manifests/{tag}", headers={"accept": kinds}, auth=ACCOUNT
+        f"http://{registry}/v2/{name}/manifests/{tag}",
+        headers={"accept": kinds},
+        auth=ACCOUNT,
+        timeout=30,
     )
     assert answer.status_code == 200
     return answer.headers["docker-content-digest"]
@@ -142,8 +134,8 @@ def test_a_version_is_published_without_its_v(project: Path, registry: str) -> N
     said = publish(project, f"{registry}/owner/released", GITHUB_REF_TYPE="tag", GITHUB_REF_NAME="v1.2.3")
     digest = digest_of(registry, "owner/released", "1.2.3")
     assert said == f"image={registry}/owner/released@{digest}\n"
-    tags = httpx.get(f"http://{registry}/v2/owner/released/tags/list", auth=ACCOUNT).json()["tags"]
-    assert tags == ["1.2.3"]
+    listed = httpx.get(f"http://{registry}/v2/owner/released/tags/list", auth=ACCOUNT, timeout=30)
+    assert listed.json()["tags"] == ["1.2.3"]
     assert (project.parent / ".docker" / "config.json").exists()  # where cosign looks for the account
 
 

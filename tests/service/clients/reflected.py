@@ -12,7 +12,7 @@ def file_of(address: str, symbol: str) -> bytes:
     request = bytes([4 << 3 | 2, len(symbol)]) + symbol.encode()
     with grpc.insecure_channel(address) as channel:
         ask: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-        (response,) = ask(iter([request]), timeout=20)
+        (response,) = ask(iter([request]), timeout=60)
     return _field(_field(response, 4), 1)
 
 

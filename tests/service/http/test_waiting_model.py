@@ -1,23 +1,26 @@
 """A service of a name serves its champion while a newer model waits, and says so."""
 
-import time
 from collections.abc import Callable
 
 import httpx
 from bentoml._internal.models import ModelStore
 
-from service.model.newer_model import REFRESH_INTERVAL_S
 from tests.support.servers import Serve
+from tests.support.waiting import await_true
 
 
-def health_with(client: httpx.Client, tag: str) -> dict[str, object]:
-    """The answer of /health once it names this newer model."""
-    deadline = time.monotonic() + 3 * REFRESH_INTERVAL_S
-    while True:
-        health: dict[str, object] = client.get("/health").raise_for_status().json()
-        if health.get("newer_model") == tag or time.monotonic() > deadline:
-            return health
-        time.sleep(0.2)
+def health_with(client: httpx.Client, tag: str | None) -> dict[str, object]:
+    """The answer of /health once it names this newer model, or none."""
+
+    def health() -> dict[str, object]:
+        found: dict[str, object] = client.get("/health").raise_for_status().json()
+        return found
+
+    def matching() -> dict[str, object]:
+        found = health()
+        return found if found.get("newer_model") == tag else {}
+
+    return await_true(matching, f"the newer model is {tag}", step_s=0.2, state=health)
 
 
 def test_the_champion_is_served_and_health_and_the_start_line_name_the_newer_model(
@@ -30,7 +33,7 @@ def test_the_champion_is_served_and_health_and_the_start_line_name_the_newer_mod
     (line,) = [line for line in server.log.splitlines() if "Serving followed_logistic_regression" in line]
     assert f"({champion})" in line
     assert line.endswith(f", the newer model {second} is not the champion")
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=30) as client:
         health = client.get("/health").json()
         assert health["model"] == champion
         assert (health["newer_model"], health["newer_model_is_champion"]) == (second, False)
@@ -42,9 +45,5 @@ def test_the_champion_is_served_and_health_and_the_start_line_name_the_newer_mod
 
         store.delete(second)
         store.delete(third)
-        deadline = time.monotonic() + 3 * REFRESH_INTERVAL_S
-        while "newer_model" in health and time.monotonic() < deadline:
-            time.sleep(0.2)
-            health = client.get("/health").json()
-        assert "newer_model" not in health
+        assert "newer_model" not in health_with(client, None)
     server.stop()

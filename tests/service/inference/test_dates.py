@@ -107,10 +107,10 @@ def test_the_contract_and_the_metadata_show_dates_as_texts(
 
 
 def test_the_example_of_the_document_is_a_row_that_the_service_takes(server: Server) -> None:
-    document = httpx.get(f"{server.url}/docs.json").json()
+    document = httpx.get(f"{server.url}/docs.json", timeout=30).json()
     for path in ("/predict", "/v2/models/visits/infer"):
         example = document["paths"][path.replace("visits", "{model}")]["post"]["requestBody"]["content"]
-        answer = httpx.post(f"{server.url}{path}", json=example["application/json"]["example"])
+        answer = httpx.post(f"{server.url}{path}", json=example["application/json"]["example"], timeout=30)
         assert answer.status_code == 200, answer.text
 
 
@@ -118,11 +118,11 @@ def test_scikit_learn_gives_what_the_compiled_form_gives(
     serve: Serve, server: Server, transports: Transports
 ) -> None:
     """The published pipeline loads, with the function that computes calendar features."""
-    tag = httpx.get(f"{server.url}/model/info").json()["tag"]
+    tag = httpx.get(f"{server.url}/model/info", timeout=30).json()["tag"]
     other = serve(model=tag, TABENTO_RUNTIME="sklearn")
     answer = httpx.post(f"{other.url}/predict/batch", json={"instances": [VISIT, LATER]}, timeout=30).json()
     expected = transports.native([VISIT, LATER])
-    assert httpx.get(f"{other.url}/model/info").json()["runtime"].startswith("scikit-learn")
+    assert httpx.get(f"{other.url}/model/info", timeout=30).json()["runtime"].startswith("scikit-learn")
     assert answer["predictions"] == expected.labels
     for got, wanted in zip(answer["probabilities"], expected.probabilities, strict=True):
         assert got == pytest.approx(wanted, abs=1e-12)

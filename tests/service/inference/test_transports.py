@@ -108,7 +108,7 @@ def test_rows_get_the_same_bits_by_every_way(iris_transports: Transports, data: 
 
 
 def test_the_metadata_say_what_each_feature_is_best_sent_as(animals_server: Server) -> None:
-    metadata = httpx.get(f"{animals_server.url}/v2/models/animals/versions/1").json()
+    metadata = httpx.get(f"{animals_server.url}/v2/models/animals/versions/1", timeout=30).json()
     assert {tensor["name"]: tensor["datatype"] for tensor in metadata["inputs"]} == {
         feature.name: datatype(feature) for feature in ANIMALS.features
     }
@@ -130,8 +130,8 @@ def test_the_metrics_tell_routes_apart_and_no_names_of_models(iris_server: Serve
         "none-3/ready",
         "none-4/x",
     ):
-        httpx.get(f"{iris_server.url}/v2/models/{path}")
-    page = httpx.get(f"{iris_server.url}/metrics").text
+        httpx.get(f"{iris_server.url}/v2/models/{path}", timeout=30)
+    page = httpx.get(f"{iris_server.url}/metrics", timeout=30).text
     assert "none" not in page
     assert "versions" not in page
     routes = {"/v2/models/{model}": "404", "/v2/models/{model}/ready": "404"}

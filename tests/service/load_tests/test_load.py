@@ -59,8 +59,8 @@ def test_a_running_service_can_be_loaded(iris_server: Server, stores: dict[str, 
 def test_rows_of_every_type_with_gaps_get_over_grpc_what_they_get_over_http(animals_server: Server) -> None:
     gaps = ("weight", "teeth", "barks", "breed")
     rows = [dict(DOG), {**DOG, "weight": 2.5}, {**DOG, **dict.fromkeys(gaps)}]
-    answer = httpx.post(f"{animals_server.url}/predict/batch", json={"instances": rows}).json()
-    name = httpx.get(f"{animals_server.url}/model/info").json()["tag"].partition(":")[0]
+    answer = httpx.post(f"{animals_server.url}/predict/batch", json={"instances": rows}, timeout=30).json()
+    name = httpx.get(f"{animals_server.url}/model/info", timeout=30).json()["tag"].partition(":")[0]
     with grpc.insecure_channel(animals_server.grpc) as channel:
         ask = channel.unary_unary(MODEL_METADATA, bytes, ModelMetadataResponse.FromString)
         metadata = ask(ModelMetadataRequest(name=name).SerializeToString(), timeout=30)

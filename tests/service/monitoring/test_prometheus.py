@@ -32,7 +32,7 @@ def test_what_is_recorded_has_values_as_soon_as_there_was_load(watched: Watched)
 
 def test_nothing_but_unusual_values_is_reported_of_a_service_that_works(watched: Watched) -> None:
     running = watched.prometheus
-    running.await_that(lambda: running.query("tabento_workers == 2"))
+    running.await_that(lambda: running.query("tabento_workers == 2"), "two workers serve")
     assert not running.firing() & {
         "TabentoDown",
         "TabentoAbsent",
@@ -49,11 +49,12 @@ def test_an_audit_log_that_cannot_be_written_fires_its_alerts_until_it_can(watch
         assert answer.status_code == 503
         assert rules("alert")["TabentoAuditRecordsFailed"].get("for") is None
         running.await_that(
-            lambda: {"TabentoAuditRecordsFailed", "TabentoAuditUnwritable"} <= running.firing()
+            lambda: {"TabentoAuditRecordsFailed", "TabentoAuditUnwritable"} <= running.firing(),
+            "both alerts fire",
         )
         (failed,) = running.query('ALERTS{alertname="TabentoAuditRecordsFailed", alertstate="firing"}')
         assert failed["metric"]["severity"] == "page"
-    running.await_that(lambda: "TabentoAuditUnwritable" not in running.firing())
+    running.await_that(lambda: "TabentoAuditUnwritable" not in running.firing(), "the alert is over")
     assert "TabentoAuditRecordsFailed" in running.firing()
     server.await_ready()
 
@@ -62,8 +63,8 @@ def test_a_worker_that_was_killed_is_missed_until_it_is_replaced(watched: Watche
     server, running = watched
     before = metric(server.url, "tabento_worker_starts_total")
     workers(server)[0].kill()
-    running.await_that(lambda: "TabentoWorkersMissing" in running.firing())
-    running.await_that(lambda: "TabentoWorkersMissing" not in running.firing())
+    running.await_that(lambda: "TabentoWorkersMissing" in running.firing(), "the alert fires")
+    running.await_that(lambda: "TabentoWorkersMissing" not in running.firing(), "the alert is over")
     assert metric(server.url, "tabento_worker_starts_total") == before + 1
     assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
 
@@ -81,6 +82,6 @@ def test_a_service_with_api_keys_is_watched_with_a_key_as_the_page_says(
     target = server.url.removeprefix("http://")
     scraped_with: dict[str, Any] = yaml.safe_load(told)
     with prometheus(tmp_path, target, **scraped_with) as running:
-        running.await_that(lambda: running.query("tabento_workers == 1"))
+        running.await_that(lambda: running.query("tabento_workers == 1"), "one worker serves")
     assert httpx.get(f"{server.url}/metrics", timeout=30).status_code == 401
     assert server.stop() == 0

@@ -16,6 +16,7 @@ from service.telemetry.gauges import Gauges
 from service.worker.worker_gauges import WorkerGauges
 from tests.support import metrics_worker
 from tests.support.audit.logs import ANSWERED, locked
+from tests.support.waiting import PATIENCE_S
 
 WORKER = """
 import sys
@@ -54,11 +55,11 @@ def samples(page: str) -> dict[str, float]:
 
 def test_workers_are_added_up_and_of_a_killed_one_only_its_start_stays(tmp_path: Path) -> None:
     with worker(tmp_path) as killed, worker(tmp_path) as alive, worker(tmp_path) as other:
-        page, _ = other.communicate("\n", timeout=20)
+        page, _ = other.communicate("\n", timeout=PATIENCE_S)
         all_there = samples(page)
         killed.kill()
         killed.wait()
-        page, _ = alive.communicate("\n", timeout=20)
+        page, _ = alive.communicate("\n", timeout=PATIENCE_S)
         one_left = samples(page)
     assert all_there["tabento_workers"] == 3
     assert all_there["tabento_rows_in_hand"] == 90

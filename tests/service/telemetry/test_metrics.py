@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -11,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import metrics_worker
 from tests.support.servers import PROJECT
+from tests.support.waiting import PATIENCE_S, await_true
 
 WORKER = """
 import sys
@@ -72,8 +72,8 @@ def test_the_folder_of_a_killed_service_is_removed_by_the_next_and_no_other(tmp_
         third, own = supervisor(tmp_path)
         with third:
             assert set(tmp_path.iterdir()) == {used, own}
-            third.communicate("\n", timeout=20)
-        alive.communicate("\n", timeout=20)
+            third.communicate("\n", timeout=PATIENCE_S)
+        alive.communicate("\n", timeout=PATIENCE_S)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,7 +81,7 @@ def test_workers_are_added_up_and_a_killed_one_leaves_only_its_counts(tmp_path: 
     with worker(tmp_path, "nothing") as killed, worker(tmp_path, "page") as alive:
         killed.kill()
         killed.wait()
-        page, _ = alive.communicate("\n", timeout=20)
+        page, _ = alive.communicate("\n", timeout=PATIENCE_S)
     found = samples(page)
     assert found["tabento_audit_records_total"] == 2
     assert found["tabento_requests_total"] == 2
@@ -91,8 +91,9 @@ def test_workers_are_added_up_and_a_killed_one_leaves_only_its_counts(tmp_path: 
 def test_a_killed_worker_is_forgotten_before_its_parent_has_seen_to_it(tmp_path: Path) -> None:
     with worker(tmp_path, "nothing") as killed, worker(tmp_path, "page") as alive:
         killed.kill()
-        while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
-        page, _ = alive.communicate("\n", timeout=60)
+        await_true(
+            lambda: psutil.Process(killed.pid).status() == psutil.STATUS_ZOMBIE, "the worker has ended"
+        )
+        page, _ = alive.communicate("\n", timeout=PATIENCE_S)
     assert samples(page)["tabento_audit_queue_records"] == 3
     assert samples(page)["tabento_requests_total"] == 2

@@ -4,12 +4,12 @@ import asyncio
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 
 import psutil
 
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
+from tests.support.waiting import await_true
 
 
 @contextmanager
@@ -36,10 +36,4 @@ def append_all(log: AuditLog, records: list[AuditRecord]) -> list[type]:
 
 
 def wait_until_writable(log: AuditLog) -> None:
-    async def wait() -> None:
-        deadline = monotonic() + 10
-        while not log.writable:
-            assert monotonic() < deadline
-            await asyncio.sleep(0.02)
-
-    asyncio.run(wait())
+    await_true(lambda: log.writable, "the log is written again")

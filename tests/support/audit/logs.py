@@ -70,6 +70,7 @@ BY_ADA = Actor("Ada", "shell", "operator"), "asked for by the person"
 HOLD_THE_LOCK = """
 import sys, apsw
 connection = apsw.Connection(sys.argv[1])
+connection.set_busy_timeout(60_000)
 connection.execute("BEGIN IMMEDIATE")
 print("held", flush=True)
 sys.stdin.read()

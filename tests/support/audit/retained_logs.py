@@ -1,13 +1,12 @@
 """Records of a given age, and the wait until a log holds no more than it may."""
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 
 from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
 from tests.support.audit.logs import numbered, read
+from tests.support.waiting import await_true
 
 LONG = b'"' + b"x" * 4_000 + b'"'
 
@@ -21,7 +20,8 @@ def recent(count: int, ago: timedelta = timedelta(0)) -> list[AuditRecord]:
 
 
 def wait_for(log: AuditLog, records: int) -> None:
-    deadline = monotonic() + 15
-    while len(read(log.path)) > records:
-        assert monotonic() < deadline
-        asyncio.run(asyncio.sleep(0.05))
+    await_true(
+        lambda: len(read(log.path)) <= records,
+        f"the log holds {records} records at most",
+        state=lambda: f"it holds {len(read(log.path))}",
+    )

@@ -18,6 +18,7 @@ import pytest
 from tests.support.mounts import filesystem_or_skip
 from tests.support.tracking_server import tracking_server
 from tests.support.trainings import Stores, Trainer, await_end, await_moment
+from tests.support.waiting import PATIENCE_S
 from training.publish import experiment
 from training.publish.experiment import open_experiment
 from training.training_errors import TrackingFailed
@@ -133,7 +134,7 @@ class TestADatabaseThatAnotherProcessIsCreating:
             other.stdin.flush()
             os.environ["MLFLOW_TRACKING_URI"] = uri
             assert open_experiment("together", created.parent).experiment_id
-            other.wait(60)
+            other.wait(PATIENCE_S)
 
 
 class TestInTheMiddleOfATraining:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import mlflow
 import pytest
 import yaml
 
-from tests.support.prometheus import LONGEST_WAIT_S
-from tests.support.servers import PROJECT, free_port, train
+from tests.support.servers import PROJECT, await_answer, free_port, train
 from tests.support.tables import LABELLED, write_points
+from tests.support.waiting import PATIENCE_S
 
 CANDIDATE_NAMES = ["logistic_regression", "k_nearest_neighbours", "random_forest", "gradient_boosting"]
 MLFLOW = yaml.safe_load((PROJECT / "deploy" / "compose.yaml").read_text())["services"]["mlflow"]
@@ -49,22 +48,11 @@ def mlflow_server(stores: dict[str, str], tmp_path: Path) -> Iterator[str]:
     ):
         try:
             url = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + 4 * LONGEST_WAIT_S
-            while not answers(url):
-                assert process.poll() is None, output.read_text()
-                assert time.monotonic() < deadline, output.read_text()
-                time.sleep(0.2)
+            await_answer(f"{url}/health", process, output)
             yield url
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(LONGEST_WAIT_S)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
+            process.wait(PATIENCE_S)
 
 
 def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(

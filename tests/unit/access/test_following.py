@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from service.access.keyring import Key, Keyring, make_key
 from service.errors import KeysUnusable
 from tests.support.key_files import write_keys
+from tests.support.waiting import await_true
 
 MADE = [make_key(f"key-{n}", ["predict"]) for n in range(4)]
 TEXTS = [text.encode() for text, _ in MADE]
@@ -179,13 +180,18 @@ def test_a_watched_file_is_followed_without_anybody_asking(tmp_path: Path) -> No
     write_keys(file, keys([0, 1]))
     keyring = Keyring(file)
     keyring.watch()
+
+    def follow(numbers: list[int]) -> None:
+        write_keys(file, keys(numbers))
+        await_true(
+            lambda: valid(keyring) == numbers,
+            f"the keys {numbers} are valid",
+            state=lambda: valid(keyring),
+        )
+
     try:
         for numbers in ([1], [0], []):
-            write_keys(file, keys(numbers))
-            until = time.monotonic() + 20
-            while valid(keyring) != numbers and time.monotonic() < until:
-                time.sleep(0.01)
-            assert valid(keyring) == numbers
+            follow(numbers)
     finally:
         keyring.close()
 

@@ -23,6 +23,7 @@ from service.errors import AuditNotErased
 from tests.support.audit.log_files import older_log
 from tests.support.audit.logs import ADA, BY_ADA, NINE, command, packed, read, write
 from tests.support.audit.marked_records import LONG, SMALL, found_in_files, marked
+from tests.support.waiting import PATIENCE_S
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def test_a_reader_that_ends_in_time_is_waited_for(tmp_path: Path) -> None:
 
     thread = Thread(target=read_for_a_while)
     thread.start()
-    assert reading.wait(10)
+    assert reading.wait(PATIENCE_S)
     with closing(LogFile(db)) as file:
         redact(file, "r-3", *BY_ADA, patience_s=60)
     thread.join()

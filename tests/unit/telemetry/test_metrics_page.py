@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from service.telemetry.metrics import Metrics
 from service.telemetry.metrics_page import MetricsPage
 from service.telemetry.tally import Tally
+from tests.support.waiting import PATIENCE_S, until_true
 
 
 class Counted:
@@ -38,7 +39,7 @@ def test_all_who_ask_at_the_same_time_get_one_page() -> None:
         assert await asyncio.gather(*[page.get() for _ in range(100)]) == [b"1"] * 100
         assert counted.rendered == 1
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 def test_a_request_during_rendering_gets_the_next_page() -> None:
@@ -46,12 +47,11 @@ def test_a_request_during_rendering_gets_the_next_page() -> None:
         counted = Counted()
         page = counted.page()
         first = asyncio.create_task(page.get())
-        while not counted.tallied:  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.001)
+        await until_true(lambda: counted.tallied, "the page is being rendered", step_s=0.001)
         assert await asyncio.gather(*[page.get() for _ in range(100)]) == [b"2"] * 100
         assert await first == b"1"
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 def test_a_disconnected_client_leaves_the_others_their_page_and_an_error_ends_with_its_page() -> None:
@@ -73,4 +73,4 @@ def test_a_disconnected_client_leaves_the_others_their_page_and_an_error_ends_wi
             await failing.get()
         assert await failing.get() == b"whole"
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))

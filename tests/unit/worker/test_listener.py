@@ -13,11 +13,11 @@ def test_what_had_come_is_accepted_and_answered_and_newcomers_are_refused(
 ) -> None:
     listener = socket.create_server((host, 0), family=family, backlog=10)
     address = listener.getsockname()
-    waiting = [socket.create_connection(address[:2], timeout=10) for _ in range(5)]
+    waiting = [socket.create_connection(address[:2], timeout=30) for _ in range(5)]
     drop_new_connections(listener)
     with pytest.raises(TimeoutError):
         socket.create_connection(address[:2], timeout=0.3)
-    listener.settimeout(10)
+    listener.settimeout(30)
     for client in waiting:
         client.sendall(b"question")
         server, _ = listener.accept()
@@ -28,7 +28,7 @@ def test_what_had_come_is_accepted_and_answered_and_newcomers_are_refused(
             assert client.recv(100) == b"answer"
     listener.close()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address[:2], timeout=10)
+        socket.create_connection(address[:2], timeout=30)
 
 
 def test_a_socket_that_is_not_of_the_network_is_left_alone() -> None:

@@ -48,7 +48,7 @@ def test_nothing_is_kept_of_what_was_cut_off(iris_server: Server, worker: psutil
         whole = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         whole += b"Content-Length: %d\r\n\r\n" % len(GOOD) + GOOD
         exchange(iris_server.url, whole[: len(whole) - 1 - cut])
-    answer = httpx.post(f"{iris_server.url}/predict", json=SETOSA, timeout=10)
+    answer = httpx.post(f"{iris_server.url}/predict", json=SETOSA, timeout=30)
     assert answer.status_code == 200
     assert worker.num_fds() <= descriptors + 2
     assert metric(iris_server.url, "tabento_audit_queue_records") == 0
