@@ -102,6 +102,7 @@ class Server:
     output: Path
     grpc: str = ""
     """Where it is served over gRPC, if it is."""
+    is_stopping: bool = False
 
     @property
     def log(self) -> str:
@@ -111,8 +112,9 @@ class Server:
         await_answer(f"{self.url}/readyz", self.process, self.output)
 
     def terminate(self) -> None:
-        """Ask it to stop, as an orchestrator would."""
-        if self.process.poll() is None:
+        """Ask it to stop, as an orchestrator would: once, because a second signal may end it as it exits."""
+        if self.process.poll() is None and not self.is_stopping:
+            self.is_stopping = True
             self.process.send_signal(signal.SIGTERM)
 
     def stop(self) -> int:
