@@ -9,6 +9,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- ModelUnusable
     |   |   +-- CompiledFormRefused
     |   +-- AuditUnusable
+    |   |   +-- LedgerContradicts
     |   +-- AnchorUnusable
     |   +-- AuditMisuse
     |   +-- AuditNotErased
@@ -103,6 +104,7 @@ from service.errors.startup import (
     HttpUnusable,
     KeyMisuse,
     KeysUnusable,
+    LedgerContradicts,
     ModelNotPublished,
     ModelUnusable,
     ReplayFailed,
@@ -139,6 +141,7 @@ __all__ = [
     "KeyInvalid",
     "KeyMisuse",
     "KeysUnusable",
+    "LedgerContradicts",
     "Location",
     "MediaTypeUnsupported",
     "MethodNotAllowed",

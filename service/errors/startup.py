@@ -60,6 +60,10 @@ class AuditUnusable(StartError):
         return type(self), (self.path, self.reason)
 
 
+class LedgerContradicts(AuditUnusable):
+    """The ledger of the log states something else under an identifier of this service, and always will."""
+
+
 class AnchorUnusable(StartError):
     """The audit log cannot be compared with an anchor."""
 

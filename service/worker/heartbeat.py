@@ -19,7 +19,7 @@ from enum import IntEnum
 from socket import MSG_DONTWAIT, socket
 from threading import Thread, Timer
 
-from service.errors import GrpcUnusable, ModelNotPublished, ModelUnusable, SettingInvalid
+from service.errors import GrpcUnusable, LedgerContradicts, ModelNotPublished, ModelUnusable, SettingInvalid
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ ORPHAN_LIMIT_S = 4.0
 
 _EXIT_CODE = 1
 
-_LASTING_ERRORS = (SettingInvalid, ModelNotPublished, ModelUnusable, GrpcUnusable)
+_LASTING_ERRORS = (SettingInvalid, ModelNotPublished, ModelUnusable, GrpcUnusable, LedgerContradicts)
 """Permanent errors, with which no worker can start. A missing audit log or file of keys may come back."""
 
 

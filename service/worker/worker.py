@@ -160,7 +160,7 @@ class Worker:
         )
 
     def _declare(self, act: Act) -> None:
-        """Have the log hold the card before the model's first record; raises AuditUnusable."""
+        """Have the log hold the card first; raises AuditUnusable, or LedgerContradicts if it has another."""
         refuse_other_act(self.settings.audit_db, act)
         self.audit.declare(act)
 

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from service.audit.act import ACT_COLUMNS, Act
 from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.utc_text import utc_text
-from service.errors import AuditUnusable
+from service.errors import LedgerContradicts
 
 _CHUNK_ROWS = 1_000
 _ACTS = f"""
@@ -72,11 +72,11 @@ def logged_acts(
 
 
 def refuse_other_act(path: Path, act: Act) -> None:
-    """Raise AuditUnusable if the ledger has another act under this act's identifier."""
+    """Raise LedgerContradicts if the ledger has another act under this act's identifier."""
     with closing(open_for_reading(path)) as connection, errors_as_unusable(path):
         detail = connection.execute(_DETAIL, (act.act_id,)).get
     if detail is not None and detail != act.detail_json:
-        raise AuditUnusable(path, f"its ledger has another act {act.act_id} than the one of this service")
+        raise LedgerContradicts(path, f"its ledger has another act {act.act_id} than the one of this service")
 
 
 def _logged_act(row: Sequence[Any]) -> LoggedAct:

@@ -17,7 +17,7 @@ from service.audit.prove.verify import verify
 from service.audit.query.acts import logged_acts, refuse_other_act
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import pack
-from service.errors import AuditUnusable
+from service.errors import LedgerContradicts
 from service.model.model_id import canonical_json, model_id_of
 from tests.support.audit.log_files import anchor, rows, statements
 from tests.support.audit.logs import ADA, ANSWERED, BY_ADA, command, numbered, write
@@ -138,7 +138,7 @@ def test_a_card_of_another_id_is_refused_before_it_is_declared_and_found_afterwa
     with closing(LogFile(db)) as file, file.transaction() as (_, tail):
         tail.add_act(model_act(MODEL_ID, {"tag": "another"}))
     refuse_other_act(db, model_act("f" * 16, CARD))
-    with pytest.raises(AuditUnusable, match=f"ledger has another act model:{MODEL_ID}"):
+    with pytest.raises(LedgerContradicts, match=f"ledger has another act model:{MODEL_ID}"):
         refuse_other_act(db, model_act(MODEL_ID, CARD))
     other = model_id_of(canonical_json({"tag": "another"}))
     (problem,) = problems(db)
