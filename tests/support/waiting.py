@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 import pytest
 
 PATIENCE_S = 120.0
-_STEP_S = 0.02
+_STEP_S = 0.05
 
 Found = TypeVar("Found")
 
