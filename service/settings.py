@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     """Days after which requests are pruned from the log. Unset: they are kept."""
 
     audit_max_bytes: int | None = Field(default=None, ge=1024**2)
-    """Bytes of the log in use above which its oldest requests are pruned. Unset: no limit."""
+    """Bytes of the log in use, without the ledger, above which its oldest requests are pruned. Unset: no
+    limit."""
 
     audit_keep_at_least_days: float | None = Field(default=None, gt=0, le=36_500)
     """Days for which the size limit removes no request. A log that is full of younger requests answers

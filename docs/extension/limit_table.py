@@ -2,7 +2,7 @@
 
 from docs.extension.markdown_table import markdown_table
 from service.audit.query.history import MAX_ITEMS
-from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES
+from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES, READ_BURST, READS_PER_S
 from service.audit.query.read_acts import MAX_IDS
 from service.audit.write.key_acts import MAX_FOUND
 from service.errors import error_text
@@ -33,6 +33,10 @@ def limit_table() -> str:
         ("Answers of 429, for each worker", f"{admission.REJECTIONS_PER_S:g} a second"),
         ("Pages, documents and metrics, for each worker", f"{PAGES_PER_S:g} a second"),
         ("Queries of the history at once", f"{MAX_CONCURRENT_QUERIES}"),
+        (
+            "Pages of the history and receipts, for each worker",
+            f"{READS_PER_S:g} a second, after {READ_BURST} at once",
+        ),
         ("Items on a page of the history", f"{MAX_ITEMS}"),
         ("Ids that the act of a read lists", f"{MAX_IDS}"),
         ("Counts in the act of refused keys, for each worker and minute", f"{MAX_COMBINATIONS}"),

@@ -73,6 +73,9 @@ class Act(NamedTuple):
 MODEL_PREFIX = "model:"
 """What the ``act_id`` of a model begins with, before the model id."""
 
+_OVERHEAD_BYTES = 80
+"""Of an act in the file: its hash, its places, and its entries in the indexes."""
+
 ACT_COLUMNS = ", ".join(Act._fields)
 
 
@@ -104,6 +107,13 @@ def make_act(
 def model_act(model_id: str, card: dict[str, object]) -> Act:
     """The act by which a model enters a log, before its first prediction."""
     return make_act("model", SERVICE, card, act_id=f"{MODEL_PREFIX}{model_id}")
+
+
+def stored_bytes(act: Act) -> int:
+    """About how long an act is in the log's file; its identifier and its kind are in indexes too."""
+    texts = [value for value in (*act, act.act_id, act.kind) if isinstance(value, str)]
+    # An eighth of a page stays free.
+    return (_OVERHEAD_BYTES + sum(len(text.encode()) for text in texts)) * 9 // 8
 
 
 def shell_actor(name: str | None = None) -> Actor:

@@ -20,7 +20,7 @@ from service.errors import ClientGone, MethodNotAllowed, RequestError, RouteUnkn
 from service.http.connection.fast_connection import ADMISSION, HOLDS_KEY
 from service.http.connection.uvicorn_cycle import FINISH
 from service.http.http_request import Handler, HttpRequest, Reply
-from service.http.page_rate import PageRate
+from service.http.page_rate import page_rate
 from service.inference.dataplane import CLIENT_CLOSED_REQUEST, DataPlane, as_request_error
 from service.inference.readiness import WorkerReadiness
 from service.routes import Match
@@ -58,7 +58,7 @@ class Gateway:
         """Take BentoML's application, and a function that is called after the worker has started."""
         self._app = app
         self._make_serving = serving
-        self._pages = PageRate()
+        self._pages = page_rate()
         self._serving: Serving
         """Set when the worker has started."""
 

@@ -149,6 +149,7 @@ MIGRATIONS = (
         """
         ALTER TABLE log ADD COLUMN ledger_seq INTEGER NOT NULL DEFAULT 0;  -- the last act
         ALTER TABLE log ADD COLUMN ledger_hash BLOB NOT NULL DEFAULT x'';  -- its hash; empty: none
+        ALTER TABLE log ADD COLUMN ledger_bytes INTEGER NOT NULL DEFAULT 0;  -- what its acts take, about
 
         CREATE TABLE ledger (
             id INTEGER PRIMARY KEY,                 -- from the same sequence as those of requests

@@ -14,7 +14,7 @@ from uuid import uuid4
 import apsw
 from pydantic_core import to_json
 
-from service.audit.act import ACT_COLUMNS, Act
+from service.audit.act import ACT_COLUMNS, Act, stored_bytes
 from service.audit.chain import (
     FORMAT,
     NO_HASH,
@@ -50,6 +50,7 @@ _ADD_FACET = f"INSERT OR IGNORE INTO facet ({FACET_COLUMNS}) VALUES (?, ?, ?, ?,
 _FACET_ID = f"SELECT id FROM facet WHERE ({FACET_COLUMNS}) = (?, ?, ?, ?, ?)"  # noqa: S608 - as above
 
 _LEDGER_HEAD = "SELECT log_id, ledger_seq, ledger_hash FROM log"
+_ADVANCE_LEDGER = "UPDATE log SET ledger_seq = ?, ledger_hash = ?, ledger_bytes = ledger_bytes + ?"
 _RECORDED_DETAIL = "SELECT detail_json FROM ledger WHERE act_id = ?"
 
 _CHAIN_COLUMNS = """
@@ -131,7 +132,7 @@ class Tail:
             return
         place = act_hash(self._ledger_head(), self._next_id, act)
         insert(self._connection, "ledger", [(self._next_id, *place, *act)])
-        self._connection.execute("UPDATE log SET ledger_seq = ?, ledger_hash = ?", place)
+        self._connection.execute(_ADVANCE_LEDGER, (*place, stored_bytes(act)))
         self._next_id += 1
 
     def rechain(self, entries: Iterable[tuple[int, Entry]]) -> None:

@@ -97,6 +97,19 @@ def used_bytes(connection: apsw.Connection) -> int:
     return _used_pages(connection) * int(connection.pragma("page_size"))
 
 
+def limited_bytes(connection: apsw.Connection) -> int:
+    """The bytes that the limit of size is for: those in use, but for the ledger, which is never pruned.
+
+    With the ledger, reading the log often enough would remove every request from it.
+    """
+    return used_bytes(connection) - ledger_bytes(connection)
+
+
+def ledger_bytes(connection: apsw.Connection) -> int:
+    """About how many bytes the acts of the ledger take."""
+    return int(connection.execute("SELECT ledger_bytes FROM log").get)
+
+
 def _used_pages(connection: apsw.Connection) -> int:
     return int(connection.execute(_PAGES).get) - int(connection.execute(_FREE_PAGES).get)
 
@@ -217,21 +230,21 @@ def _age(keep: timedelta | None, now: datetime) -> Age | None:
 
 
 def _is_too_large(connection: apsw.Connection, limits: Limits) -> bool:
-    return limits.max_bytes is not None and used_bytes(connection) > limits.max_bytes
+    return limits.max_bytes is not None and limited_bytes(connection) > limits.max_bytes
 
 
 def _remove(
     connection: apsw.Connection, oldest: list[_OldRequest], at_least: int, limits: Limits
 ) -> list[_OldRequest]:
     """Remove the oldest requests, up to the end of the step or the limit of size."""
-    page_bytes: int = connection.pragma("page_size")
-    before, removed, facet_ids = used_bytes(connection), [], set()
+    page_bytes, of_ledger = int(connection.pragma("page_size")), ledger_bytes(connection)
+    before, removed, facet_ids = limited_bytes(connection), [], set()
     for request in oldest:
         facet_ids |= remove_labels_of(connection, request.id)
         connection.execute(_KEEP_LEAF, (request.id, request.hash))
         connection.execute("DELETE FROM request WHERE id = ?", (request.id,))
         removed.append(request)
-        used = _used_pages(connection) * page_bytes
+        used = _used_pages(connection) * page_bytes - of_ledger
         if limits.max_bytes is not None and used <= limits.max_bytes:
             break
         if before - used >= STEP_BYTES and len(removed) >= at_least:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import apsw
 
-from service.audit.keep.retention import Limits, floor_utc, hold_on_oldest, is_full, used_bytes
+from service.audit.keep.retention import Limits, floor_utc, hold_on_oldest, is_full, limited_bytes
 
 NEAR = 0.9
 """The share of the size limit from which on a warning is due."""
@@ -52,5 +52,5 @@ def _floor_share(connection: apsw.Connection, limits: Limits, now: datetime) -> 
             low = id_ + 1
         else:
             high = middle
-    share: float = used_bytes(connection) / limits.max_bytes * (last + 1 - low) / (last + 1 - first)
+    share: float = limited_bytes(connection) / limits.max_bytes * (last + 1 - low) / (last + 1 - first)
     return share

@@ -9,13 +9,13 @@ from typing import Any
 
 import apsw
 
-from service.audit.act import ACT_COLUMNS, MODEL_PREFIX, Act
+from service.audit.act import ACT_COLUMNS, MODEL_PREFIX, Act, stored_bytes
 from service.audit.chain import Position, act_hash, ledger_start
 from service.audit.file.raw_value import as_bytes, as_integer, fetch_all, require_texts
 from service.model.model_id import model_id_of
 
 _ACTS = f"SELECT seq, id, hash, {ACT_COLUMNS} FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
-_HEAD = "SELECT ledger_seq, ledger_hash, (SELECT coalesce(max(seq), 0) FROM ledger) FROM log"
+_HEAD = "SELECT ledger_seq, ledger_hash, ledger_bytes, (SELECT coalesce(max(seq), 0) FROM ledger) FROM log"
 _HAS_CONTENT = "SELECT salt IS NOT NULL FROM request WHERE id = ?"
 
 
@@ -24,7 +24,7 @@ class LedgerWalk:
 
     def __init__(self, connection: apsw.Connection, log_id: str) -> None:
         self._connection = connection
-        ((seq, hash_, last), *_) = fetch_all(connection, _HEAD) or [(0, b"", 0)]
+        ((seq, hash_, self._head_bytes, last), *_) = fetch_all(connection, _HEAD) or [(0, b"", 0, 0)]
         self.place = ledger_start(log_id)
         self.head = Position(as_integer(seq), as_bytes(hash_)) if seq else self.place
         self.flaw = f"the ledger has {last} acts, and its head is act {seq}" if last != seq else ""
@@ -32,7 +32,7 @@ class LedgerWalk:
         self.models: set[str] = set()
         """The models that entered the log, by model id."""
         self._expected: dict[int, list[tuple[bytes, str]]] = {}
-        self._last_id = 0
+        self._last_id = self._bytes = 0
 
     def expect(self, position: Position, source: str) -> None:
         """Let the act at this place have this hash, as the source says."""
@@ -60,6 +60,7 @@ class LedgerWalk:
             place = act_hash(self.place, id_, act)
             if place.hash == hash_:
                 self.place, self._last_id = place, id_
+                self._bytes += stored_bytes(act)
                 return (
                     self._unexpected() or self._flaw_of_model(name, act) or self._flaw_of_redaction(name, act)
                 )
@@ -92,3 +93,5 @@ class LedgerWalk:
         for seq in sorted(self._expected):
             if seq > self.place.seq and not self.flaw:
                 self.flaw = f"{self._expected[seq][0][1]} has seen act {seq} of the ledger, and it is gone"
+        if self._bytes != self._head_bytes and not self.flaw:
+            self.flaw = f"the ledger takes {self._bytes} bytes, and its head says {self._head_bytes}"

@@ -4,6 +4,8 @@ The history process (history_process.py) reads one query at a time; the others w
 ``MAX_CONCURRENT_QUERIES`` get 429. A 429 also costs the worker half a millisecond, and a client that retries
 at once would keep the worker busy with them. So at most ``REJECTIONS_PER_S`` rejections are sent per second,
 and the others wait.
+
+Each read is an act of the ledger, which is never pruned. So the reads have a rate, which bounds its growth.
 """
 
 import asyncio
@@ -12,10 +14,14 @@ from typing import NoReturn
 
 from service.audit.query.history_process import HistoryProcess, PageContent, PageFailed, ProcessEnded, Query
 from service.errors import DeadlineExceeded, Overloaded, RequestError
+from service.system.rate_limit import RateLimit
 
 MAX_CONCURRENT_QUERIES = 8
 """Queries that are being read or wait."""
 REJECTIONS_PER_S = 50
+READS_PER_S = 10.0
+READ_BURST = 200
+"""Reads that may begin at once after an idle period; those beyond wait for their turn."""
 _MIN_REJECTION_S = 0.25
 _MAX_REJECTION_S = 5.0
 """A query is rejected after this time at the latest. The rate then follows from the clients, each of which
@@ -38,6 +44,7 @@ class HistoryPages:
         self.checkpoint_s = checkpoint_s
         self._idle_s = idle_s
         self._reading = asyncio.Lock()
+        self._rate = RateLimit(READS_PER_S, READ_BURST)
         self._in_progress = 0
         self._last_rejection = 0.0
         self._idle: asyncio.TimerHandle | None = None
@@ -50,6 +57,7 @@ class HistoryPages:
         self._cancel_end()
         try:
             async with asyncio.timeout(self.deadline_s), self._reading:
+                await self._rate.wait()
                 return await self._read(query)
         except TimeoutError as error:
             raise DeadlineExceeded from error

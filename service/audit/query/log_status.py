@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from service.audit.file import schema
 from service.audit.file.side_files import wal_bytes
 from service.audit.keep.pruned import pruned_total
-from service.audit.keep.retention import used_bytes
+from service.audit.keep.retention import ledger_bytes, used_bytes
 
 
 class LogStatus(BaseModel):
@@ -22,6 +22,8 @@ class LogStatus(BaseModel):
     schema_number: int
     file_bytes: int
     used_bytes: int
+    ledger_bytes: int
+    """About how many of them the ledger takes, which the limit of size does not count."""
     wal_bytes: int
     requests: int
     by_status: dict[str, int]
@@ -44,6 +46,7 @@ def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
         schema_number=schema.schema_number(connection),
         file_bytes=path.stat().st_size,
         used_bytes=used_bytes(connection),
+        ledger_bytes=ledger_bytes(connection),
         wal_bytes=wal_bytes(path),
         requests=sum(by_status.values()),
         by_status=by_status,

@@ -11,7 +11,13 @@ from time import monotonic
 import psutil
 import pytest
 
-from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES, REJECTIONS_PER_S, HistoryPages
+from service.audit.query.history_pages import (
+    MAX_CONCURRENT_QUERIES,
+    READ_BURST,
+    READS_PER_S,
+    REJECTIONS_PER_S,
+    HistoryPages,
+)
 from service.audit.query.history_process import NICENESS, PageContent, PageFailed
 from service.audit.query.reader import AuditReader, HistoryFilters
 from service.errors import DeadlineExceeded, Overloaded
@@ -92,6 +98,18 @@ def test_pages_are_read_by_one_process_of_a_lower_priority(db: Path) -> None:
         process = await process_of(pages)
         assert process.nice() == psutil.Process().nice() + NICENESS
         assert children(psutil.Process(), str(db)) == [process]
+
+    with_pages(db, ask)
+
+
+def test_pages_beyond_a_burst_come_at_a_rate_and_none_is_refused(db: Path) -> None:
+    beyond = 2 * MAX_CONCURRENT_QUERIES
+
+    async def ask(pages: HistoryPages) -> None:
+        started = monotonic()
+        for _ in range((READ_BURST + beyond) // MAX_CONCURRENT_QUERIES):
+            await asyncio.gather(*[pages.page(HistoryFilters()) for _ in range(MAX_CONCURRENT_QUERIES)])
+        assert monotonic() - started >= (beyond - 1) / READS_PER_S
 
     with_pages(db, ask)
 

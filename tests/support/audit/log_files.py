@@ -12,7 +12,7 @@ from service.audit.file import schema
 from service.audit.file.database import open_for_reading
 from service.audit.file.migrations import MIGRATIONS
 from service.audit.file.side_files import wal_path
-from service.audit.keep.retention import used_bytes
+from service.audit.keep.retention import limited_bytes
 from service.audit.prove.anchor import take_anchor
 
 
@@ -32,9 +32,9 @@ def rows(db: Path, sql: str) -> list[dict[str, Any]]:
 
 
 def used(db: Path) -> int:
-    """The bytes of the log that are in use, by which its size is limited."""
+    """The bytes of the log that are in use, but for the ledger, by which its size is limited."""
     with closing(open_for_reading(db)) as connection:
-        return used_bytes(connection)
+        return limited_bytes(connection)
 
 
 def copy_log(db: Path, target: Path) -> None:

@@ -77,6 +77,7 @@ def test_the_status_sums_up_the_log(call: Call, db: Path) -> None:
     assert found == {
         "path": str(db),
         "schema_number": 3,
+        "ledger_bytes": 0,
         "wal_bytes": 0,
         "requests": 5,
         "by_status": {"200": 4, "422": 1},

@@ -25,7 +25,7 @@ TABLES = {
     "chain": "id writer started_utc follows_seq follows_hash head_seq head_hash base_seq base_hash format "
     "ledger_seq ledger_hash",
     "event": "id chain seq kind recorded_utc request detail_json hash",
-    "log": "log_id ledger_seq ledger_hash",
+    "log": "log_id ledger_seq ledger_hash ledger_bytes",
     "ledger": "id seq act_id recorded_utc kind actor actor_kind system_user reason request subject "
     "detail_json hash",
 }
