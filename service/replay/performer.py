@@ -19,6 +19,7 @@ from service.replay.recorded_answer import AnswerUnreadable, RecordedAnswer, rea
 from service.replay.recorded_request import RequestReader, RouteNotReplayable
 from service.replay.stored_models import FoundModel, StoredModels
 from service.replay.verdict import CLOSE_WITHIN, ModelNote, Outcome, Part, Verdict
+from service.routes import is_v2
 
 Probabilities = NDArray[np.float64]
 
@@ -165,13 +166,20 @@ def refuse_again(model: ReplayModel, record: Recorded) -> Outcome:
     except RequestError as error:
         if int(error.status) == record.status:
             return outcome_of(record, Verdict.REFUSED_AGAIN)
-        reason = f"it is refused with {int(error.status)} now, and was with {record.status}"
-        return outcome_of(record, Verdict.DIFFERENT, reason)
+        return _refused_otherwise(record, f"it is refused with {int(error.status)} now")
     except RouteNotReplayable:
         return outcome_of(record, Verdict.NOT_REPLAYABLE, f"this version has no route {record.route}")
-    if record.status == 400 and record.route.startswith("/v2/"):
-        return outcome_of(record, Verdict.NOT_REPLAYABLE, "a header may be the cause, which is not recorded")
-    return outcome_of(record, Verdict.DIFFERENT, f"it is answered now, and was refused with {record.status}")
+    return _refused_otherwise(record, "it is answered now")
+
+
+def _refused_otherwise(record: Recorded, now: str) -> Outcome:
+    reason = f"{now}, and was refused with {record.status}"
+    if record.transport == "http" and is_v2(record.route):
+        # The header tells where the JSON ends. It follows from a body only if the body agrees with itself.
+        return outcome_of(
+            record, Verdict.NOT_REPLAYABLE, f"{reason}: a header may be the cause, which is not recorded"
+        )
+    return outcome_of(record, Verdict.DIFFERENT, reason)
 
 
 def compare_all(model: ReplayModel, parsed: Sequence[Parsed]) -> Iterator[Outcome]:
