@@ -19,8 +19,8 @@ from service.system.rate_limit import RateLimit
 MAX_CONCURRENT_QUERIES = 8
 """Queries that are being read or wait."""
 REJECTIONS_PER_S = 50
-READS_PER_S = 10.0
-READ_BURST = 200
+READS_PER_S = 50.0
+READ_BURST = 250
 """Reads that may begin at once after an idle period; those beyond wait for their turn."""
 _MIN_REJECTION_S = 0.25
 _MAX_REJECTION_S = 5.0
