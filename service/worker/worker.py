@@ -81,9 +81,10 @@ class Worker:
             queue_limit=settings.audit_queue_records,
             limits=_limits(settings),
         )
-        self._keyring = Keyring(settings.api_keys_file) if settings.api_keys_file else None
-        self._key_statements = None
-        if self._keyring is not None and settings.api_keys_file is not None:
+        self._keyring: Keyring | None = None
+        self._key_statements: KeyStatements | None = None
+        if settings.api_keys_file is not None:
+            self._keyring = Keyring(settings.api_keys_file)
             self._keyring.watch()
             self._key_statements = KeyStatements(settings.audit_db, settings.api_keys_file, self._keyring)
         self.history = _history_pages(settings)
