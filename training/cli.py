@@ -25,6 +25,7 @@ from training.training_errors import InputRefused, TrainingError
 
 if TYPE_CHECKING:
     from training.candidates.built_in import Candidate
+    from training.train import Settings
 
 TABLES = Path(__file__).parent / "tables"
 
@@ -65,6 +66,7 @@ class Options:
     json: bool
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    keep_sample: bool = False
 
 
 def main(
@@ -118,22 +120,28 @@ def _train(
         give_back_freed_memory()
 
         progress.step("Starting MLflow")
-        from training.train import Settings, train
+        from training.train import train
 
-        settings = Settings(
-            options.name,
-            options.test_size,
-            options.seed,
-            Path.cwd(),
-            options.margin,
-            options.force,
-            are_candidates_chosen=bool(options.only),
-        )
-        training = train(dataset, split, settings, progress, candidates, interruption)
+        training = train(dataset, split, _settings(options), progress, candidates, interruption)
     if options.json:
         sys.stdout.write(json.dumps(as_json(training)) + "\n")
     else:
         print_result(training, Console())
+
+
+def _settings(options: Options) -> "Settings":
+    from training.train import Settings
+
+    return Settings(
+        options.name,
+        options.test_size,
+        options.seed,
+        Path.cwd(),
+        options.margin,
+        options.force,
+        are_candidates_chosen=bool(options.only),
+        keeps_sample=options.keep_sample,
+    )
 
 
 def _shown_name(data: str) -> str:
@@ -239,6 +247,12 @@ _FILE = click.Path(path_type=Path)
     help="By how much the macro F1 of a new champion may be below that of the present one.",
 )
 @click.option("--force", is_flag=True, help="Make the best model champion, however it compares.")
+@click.option(
+    "--keep-sample",
+    is_flag=True,
+    help="Publish up to 2,000 rows of the table with the model, for the two-sample test of monitoring. Off "
+    "by default, because they may be data of persons.",
+)
 @click.option("--json", is_flag=True, help="Print the result as one JSON object.")
 def command(
     *,
@@ -253,6 +267,7 @@ def command(
     json: bool,
     only: tuple[str, ...],
     without: tuple[str, ...],
+    keep_sample: bool,
     **table: Any,
 ) -> Options:
     """Check the options that depend on each other, and fill in those of Iris."""
@@ -265,5 +280,17 @@ def command(
     elif target is None or name is None:
         raise click.UsageError("--data needs --target and --name.")
     return Options(
-        data, target, name, contract, arguments, test_size, seed, margin, force, json, only, without
+        data,
+        target,
+        name,
+        contract,
+        arguments,
+        test_size,
+        seed,
+        margin,
+        force,
+        json,
+        only,
+        without,
+        keep_sample,
     )

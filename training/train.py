@@ -7,7 +7,7 @@ interrupted before that step, the registration is undone, and the served model s
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from service.model.published import Lineage
 from service.system.memory import give_back_freed_memory
 from training.candidates.built_in import CANDIDATES, Candidate
 from training.candidates.table_size import TableSize
-from training.evaluate.calibrating import Calibration, calibrate, held_out
+from training.evaluate.calibrating import calibrate, held_out
 from training.evaluate.champion import Choice, choose_champion
 from training.evaluate.evaluation import Evaluation, Scored, fit_and_test
 from training.evaluate.plan import Plan, make_plan
@@ -61,6 +61,8 @@ class Settings:
     """Whether the winner becomes champion however it compares."""
     are_candidates_chosen: bool = False
     """Whether the candidates were named one by one, so that no rule leaves one out."""
+    keeps_sample: bool = False
+    """Whether rows of the table are published with the model, for monitoring."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _train(
         # Imported here, because the libraries of compiling and publishing need memory that the selection has.
         from training.publish.winner import publish_winner
 
-        outcome = publish_winner(winner, run_id, dataset, experiment, settings, progress, interruption)
+        outcome = publish_winner(winner, run_id, dataset, split, experiment, settings, progress, interruption)
     choice = Choice(winner.evaluation, best.reason)
     return Training(settings, dataset, plan, choice, logged, unfitted, experiment, run_id, outcome)
 
@@ -163,7 +165,11 @@ class _Work:
 
     def fit(self, scored: Scored, *, is_winner: bool) -> LoggedCandidate:
         """Fit a candidate to the training split and log it; the winner is calibrated where that helps."""
-        calibration = self._calibration(scored) if is_winner else None
+        calibration = None
+        if is_winner:
+            scored = self._held_out(scored)
+            found = calibrate(scored.out_of_fold)
+            calibration = found if found.is_worthwhile else None
         title, rows = scored.candidate.title, len(self.split.train.labels)
         self.progress.step(f"Fitting {title} to all {rows:,} training rows")
         contract, seed = self.dataset.contract, self.settings.seed
@@ -171,14 +177,14 @@ class _Work:
         self.progress.step(f"Logging {title}")
         return log_candidate(evaluation, self.dataset, self.experiment)
 
-    def _calibration(self, winner: Scored) -> Calibration | None:
-        """The calibration of the winner, if it is worthwhile."""
-        train, out_of_fold = self.split.train, winner.out_of_fold
-        if winner.rows < len(train.labels):
-            self.progress.step(f"Fitting {winner.candidate.title} to most rows, for calibration")
-            out_of_fold = held_out(winner.candidate, self.dataset.contract, train, self.settings.seed)
-        found = calibrate(out_of_fold)
-        return found if found.is_worthwhile else None
+    def _held_out(self, winner: Scored) -> Scored:
+        """The winner; with probabilities by a fit to most rows, if it competed on a sample of them."""
+        train = self.split.train
+        if winner.rows == len(train.labels):
+            return winner
+        self.progress.step(f"Fitting {winner.candidate.title} to most rows, for calibration")
+        probabilities = held_out(winner.candidate, self.dataset.contract, train, self.settings.seed)
+        return replace(winner, out_of_fold=probabilities)
 
 
 def _available_cores() -> int:

@@ -1,8 +1,8 @@
 """The published model: a BentoML model with all files that serving needs.
 
 It contains the estimator in skops format (never pickle), the compiled form if there is one, the contract,
-golden rows with their probabilities, and the lineage, which names the MLflow run. Training writes it and the
-service reads it, both with this module's names of files.
+golden rows with their probabilities, the training profile (stored_profile.py), and the lineage, which names
+the MLflow run. Training writes it and the service reads it, both with this module's names of files.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,8 @@ from service.errors import CompiledFormRefused, ModelNotPublished, ModelUnusable
 from service.model.compiled import CompiledForm
 from service.model.contract import Contract, Matrix
 from service.model.runtime import NOT_COMPILED, Compilation, Predictor, SklearnForm
+from service.model.stored_profile import check_sample, read_profile
+from service.model.training_profile import TrainingProfile
 from service.settings import Runtime
 
 ESTIMATOR_FILE = "estimator.skops"
@@ -80,6 +82,8 @@ class PublishedModel:
     """The form that serves."""
     sample: Matrix
     """The golden rows, for test calls."""
+    profile: TrainingProfile | None = None
+    """What drift is measured against; None if the model was published without it."""
 
     def predict_proba(self, matrix: Matrix) -> NDArray[np.float64]:
         """Probabilities ``(n_rows, n_classes)`` of rows ``(n_rows, n_features)``."""
@@ -134,7 +138,10 @@ def load_stored(stored: bentoml.Model, runtime: Runtime) -> PublishedModel:
         golden = Golden.model_validate_json(Path(stored.path_of(GOLDEN_FILE)).read_bytes())
         predictor = _read_predictor(stored, lineage.compilation, runtime)
         rows = TypeAdapter(list[contract.row_type]).validate_python(golden.rows)  # type: ignore[name-defined]
-        model = PublishedModel(str(stored.tag), contract, lineage, predictor, contract.matrix(rows))
+        profile = read_profile(stored, contract)
+        check_sample(stored)
+        matrix = contract.matrix(rows)
+        model = PublishedModel(str(stored.tag), contract, lineage, predictor, matrix, profile)
         _verify(model, golden)
     except ModelUnusable:
         raise

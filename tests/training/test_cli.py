@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from service.model.published import load_model
+from service.model.stored_profile import read_sample
 from tests.support.servers import PROJECT, free_port
 from tests.support.stores import IrisTraining
 from training.candidates.built_in import CANDIDATES
@@ -68,6 +69,7 @@ def test_without_options_iris_is_trained_published_and_explained(iris_by_command
             for line in (f"Fitting {title} to all 120 training rows", f"Logging {title}")
         ),
         "Compiling logistic regression and comparing it with scikit-learn",
+        "Profiling the table and the predictions of logistic regression",
         "Registering logistic regression",
         "Verifying iris_classifier and publishing it",
     ]
@@ -196,6 +198,21 @@ def test_drop_takes_several_columns_and_may_be_repeated(
     assert options.table.drop == dropped
 
 
+@pytest.mark.usefixtures("own_stores")
+def test_rows_of_the_table_are_kept_only_by_an_option_that_says_what_they_may_be(
+    points: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(points), *LABELLED, "--drop", "when", "--name", "points_kept"]
+    assert main([*arguments, "--keep-sample"], candidates=CANDIDATES[:1]) == 0
+    sample = read_sample(bentoml.models.get("points_kept"), load_model("points_kept").contract)
+    assert sample is not None
+    assert sample.matrix.shape == (40, 2)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Note: The published model has 40 rows of the table; everybody who can read it can read" in shown
+    assert main(["--help"]) == 0
+    assert "Off by default, because they may be data of persons." in " ".join(capsys.readouterr().out.split())
+
+
 def test_help_shows_every_option_and_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
@@ -210,6 +227,7 @@ def test_help_shows_every_option_and_ends_with_0(capsys: pytest.CaptureFixture[s
         "as",
         "test-size",
         "seed",
+        "keep-sample",
         "json",
     ):
         assert f"--{option} " in shown

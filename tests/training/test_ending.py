@@ -21,6 +21,7 @@ STEPS = (
     "Logging logistic",
     "Logging gradient",
     "Compiling",
+    "Profiling",
     "Registering",
     "Comparing logistic",
     "Verifying",

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import bentoml
 import mlflow
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from service.http.openapi.document import document
 from service.model.contract_view import LISTED_CATEGORIES, view_of
 from service.model.published import load_model
 from service.model.reference_profile import NO_FLAGS
+from service.model.training_profile import PROFILE_FILE, SAMPLE_FILE
 from service.native.messages import Messages
 from service.settings import Settings as ServiceSettings
 from tests.support.row_flags import flagged
@@ -135,15 +137,18 @@ def test_open_categories_are_not_in_the_documents_and_in_the_contract_shown_they
 def test_what_is_published_and_logged_has_no_identifier_and_is_verified(tmp_path: Path) -> None:
     names = [f"BORROWER{n:03}" for n in range(ROWS)]
     dataset = load_dataset(write_table(tmp_path, names, 10**8, gaps=True), "repaid", KEPT)
+    settings = Settings("withheld", 0.2, 42, tmp_path, keeps_sample=True)
     with Progress(Console(quiet=True)) as progress:
-        training = train(
-            dataset, dataset.split(0.2, 42), Settings("withheld", 0.2, 42, tmp_path), progress, CANDIDATES[:2]
-        )
+        training = train(dataset, dataset.split(0.2, 42), settings, progress, CANDIDATES[:2])
     model = load_model(training.tag)
     assert model.contract == dataset.contract
     artifacts = Path(mlflow.artifacts.download_artifacts(f"models:/{training.candidates[0].model_id}"))
     contract = mlflow.artifacts.load_text(f"runs:/{training.run_id}/contract.json")
     example = "".join(path.read_text() for path in artifacts.rglob("*example*.json"))
     assert '"amount"' in example
-    for text in (contract, example):
+    stored = bentoml.models.get(training.tag)
+    profile, sample = (Path(stored.path_of(name)).read_text() for name in (PROFILE_FILE, SAMPLE_FILE))
+    assert '"name":"borrower","categories":[]' in profile
+    assert '"amount"' in sample
+    for text in (contract, example, profile, sample):
         assert told(text, names, 10**8) == []

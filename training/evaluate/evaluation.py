@@ -104,6 +104,8 @@ class Evaluation:
     test_metrics: Mapping[str, float]
     notes: tuple[str, ...]
     """scikit-learn's warnings while fitting."""
+    out_of_fold: OutOfFold
+    """Probabilities of rows of the training split, not calibrated."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -144,6 +146,7 @@ def fit_and_test(
         probabilities,
         {**metrics_of_test(pipeline.classes_, split.test.labels, probabilities), **further},
         tuple(dict.fromkeys([*scored.notes, *notes])),
+        scored.out_of_fold,
     )
 
 

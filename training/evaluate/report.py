@@ -142,7 +142,7 @@ def all_notes(training: "Training") -> list[str]:
 
 
 def _warnings(training: "Training") -> list[str]:
-    """What makes the comparison less than fair, why candidates were dropped, and scikit-learn's warnings."""
+    """What makes the comparison less than fair, dropped candidates, warnings, and rows that were kept."""
     doubt = training.outcome.decision.note
     dropped = [each.dropped for each in training.unfitted if each.dropped]
     fitting = [
@@ -150,7 +150,16 @@ def _warnings(training: "Training") -> list[str]:
         for logged in training.candidates
         for note in logged.evaluation.notes
     ]
-    return [*filter(None, [doubt]), *dropped, *fitting]
+    return [*filter(None, [doubt]), *dropped, *fitting, *_kept_rows(training)]
+
+
+def _kept_rows(training: "Training") -> list[str]:
+    if not training.settings.keeps_sample:
+        return []
+    rows = training.outcome.sample_rows
+    if not rows:
+        return ["The published model has no rows of the table, because every feature is withheld."]
+    return [f"The published model has {rows:,} rows of the table; everybody who can read it can read them."]
 
 
 def _next_commands(training: "Training") -> dict[str, str]:

@@ -26,6 +26,7 @@ from mlflow.exceptions import MlflowException
 
 from service.model.calibration import CalibratedClassifier
 from service.model.days import MICROSECONDS_A_DAY
+from service.model.training_profile import PROFILE_FILE, TrainingProfile
 from training.evaluate.evaluation import Evaluation, Scored
 from training.publish.logged_model import log_model
 from training.publish.tracking_reason import is_unfinished, reason_of
@@ -239,6 +240,11 @@ def log_dropped(scored: Sequence[Scored], experiment: Experiment) -> None:
             mlflow.set_tag("not_fitted", each.dropped or "Another candidate was chosen.")
             mlflow.log_param("selection_rows", each.rows)
             mlflow.log_metrics(each.cross_validation.metrics)
+
+
+def log_profile(candidate: LoggedCandidate, profile: TrainingProfile) -> None:
+    """Log the training profile of the model that is published, in the run of its candidate."""
+    mlflow.MlflowClient().log_text(candidate.run_id, profile.model_dump_json(indent=2), PROFILE_FILE)
 
 
 def log_champion(champion: Evaluation, reason: str) -> None:

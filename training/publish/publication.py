@@ -31,8 +31,11 @@ from service.model.published import (
     Lineage,
     load_stored,
 )
+from service.model.stored_profile import DIGESTS_KEY, digest_of, read_sample
+from service.model.training_profile import PROFILE_FILE, SAMPLE_FILE
 from service.settings import Runtime
 from training.publish.bentoml_store import Staging, staging
+from training.publish.reference.model_reference import Reference
 from training.training_errors import PublicationFailed
 
 _RUNTIMES: tuple[Runtime, ...] = ("sklearn", "compiled")
@@ -46,6 +49,7 @@ def publish(
     graph: bytes | None = None,
     confirm: Callable[[str], object] | None = None,
     *,
+    reference: Reference | None = None,
     is_champion: bool = True,
     champion: str | None = None,
 ) -> str:
@@ -53,6 +57,7 @@ def publish(
 
     ``graph`` is the file of its compiled form, if the lineage states that it was accepted. ``confirm`` is
     called with the tag when the model is verified and not yet published; if it raises, nothing is published.
+    Without a ``reference`` the model is served, and its drift is not measured.
     The name alone then stands for the published model if it is the champion, else for ``champion``, the tag
     of the champion's model.
     Raises PublicationFailed, with nothing left in the store.
@@ -62,10 +67,11 @@ def publish(
     with ExitStack() as stack:
         with _as_publication_failed(name):
             staged = stack.enter_context(staging())
-            tag = _write(staged, pipeline, contract, golden, lineage, graph)
+            tag = _write(staged, pipeline, contract, golden, lineage, graph, reference)
             model = staged.get(tag)
             for runtime in _RUNTIMES[: 1 if graph is None else 2]:
                 load_stored(model, runtime)
+            read_sample(model, contract)
             stack.enter_context(staged.publication_lock())
         if confirm is not None:
             confirm(str(tag))
@@ -81,17 +87,31 @@ def _write(
     golden: Golden,
     lineage: Lineage,
     graph: bytes | None,
+    reference: Reference | None,
 ) -> Tag:
+    files = _reference_files(reference)
     # BentoML's metadata has no null.
-    metadata = {LINEAGE_KEY: lineage.model_dump(mode="json", exclude_none=True)}
+    metadata: dict[str, object] = {LINEAGE_KEY: lineage.model_dump(mode="json", exclude_none=True)}
+    if files:
+        metadata[DIGESTS_KEY] = {name: digest_of(content) for name, content in files.items()}
     with staged.create(lineage.registered_model, metadata) as model:
         folder = Path(model.path)
         (folder / CONTRACT_FILE).write_text(contract.model_dump_json(indent=2), encoding="utf-8")
         (folder / GOLDEN_FILE).write_text(golden.model_dump_json(), encoding="utf-8")
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
         skops.io.dump(pipeline, folder / ESTIMATOR_FILE)
         if graph is not None:
             (folder / COMPILED_FILE).write_bytes(graph)
     return model.tag
+
+
+def _reference_files(reference: Reference | None) -> dict[str, bytes]:
+    """The files of monitoring, by their names."""
+    if reference is None:
+        return {}
+    parts = {PROFILE_FILE: reference.profile, SAMPLE_FILE: reference.sample}
+    return {name: part.model_dump_json().encode() for name, part in parts.items() if part is not None}
 
 
 @contextmanager

@@ -17,12 +17,13 @@ from training.evaluate.evaluation import Evaluation
 from training.interruption import Interruption
 from training.progress import Progress
 from training.publish.champion_change import Decision, decide
-from training.publish.experiment import Experiment, LoggedCandidate
+from training.publish.experiment import Experiment, LoggedCandidate, log_profile
 from training.publish.golden_rows import golden_rows
 from training.publish.present_champion import ALIAS, present_champion
 from training.publish.publication import publish
+from training.publish.reference.model_reference import Reference, make_reference
 from training.publish.registry import Registration, registered_version
-from training.table.dataset import Dataset
+from training.table.dataset import Dataset, Split
 from training.training_errors import ChampionReplaced
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Outcome:
     served_tag: str
     """What the model's name alone stands for in that store."""
     decision: Decision
+    sample_rows: int
+    """Rows of the table that are published with the model."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def publish_winner(
     winner: LoggedCandidate,
     training_run_id: str,
     dataset: Dataset,
+    split: Split,
     experiment: Experiment,
     settings: "Settings",
     progress: Progress,
@@ -63,6 +67,11 @@ def publish_winner(
     title = winner.evaluation.candidate.title
     progress.step(f"Compiling {title} and comparing it with scikit-learn")
     compiled = _compile(winner.evaluation, dataset, settings.seed)
+    progress.step(f"Profiling the table and the predictions of {title}")
+    reference = make_reference(
+        winner.evaluation, dataset.contract, split, settings.seed, keeps_sample=settings.keeps_sample
+    )
+    log_profile(winner, reference.profile)
     progress.step(f"Registering {title}")
     with registered_version(settings.name, winner, training_run_id) as registration:
         while True:
@@ -71,10 +80,11 @@ def publish_winner(
             lineage = _lineage(registration, compiled.compilation, dataset, experiment, settings, alias)
             progress.step(f"Verifying {settings.name} and publishing it")
             try:
-                tag = _publish(registration, decision, lineage, compiled, dataset, interruption)
+                tag = _publish(registration, decision, lineage, compiled, reference, dataset, interruption)
             except ChampionReplaced:
                 continue
-            return Outcome(lineage, tag, resolve_tag(settings.name), decision)
+            rows = 0 if reference.sample is None else len(reference.sample.rows)
+            return Outcome(lineage, tag, resolve_tag(settings.name), decision, rows)
 
 
 def _compile(winner: Evaluation, dataset: Dataset, seed: int) -> _Compiled:
@@ -110,6 +120,7 @@ def _publish(
     decision: Decision,
     lineage: Lineage,
     compiled: _Compiled,
+    reference: Reference,
     dataset: Dataset,
     interruption: Interruption,
 ) -> str:
@@ -126,6 +137,7 @@ def _publish(
         lineage,
         compiled.graph,
         confirm,
+        reference=reference,
         is_champion=decision.is_champion,
         champion=None if present is None else present.tag,
     )

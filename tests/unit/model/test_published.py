@@ -34,6 +34,7 @@ def test_a_published_model_is_loaded_with_its_contract_and_lineage(
     model = load_model(publish_picky("letters"))
     assert model.contract.target.classes == ("A", "B")
     assert model.lineage.model_name == "letters_logistic_regression"
+    assert model.profile is None
     rows = [model.contract.row_type.model_validate({"letter": letter}) for letter in "ba"]
     assert model.predict_proba(model.contract.matrix(rows)).argmax(axis=1).tolist() == [1, 0]
 
