@@ -5,6 +5,7 @@ history, rows for analysis, and proof that the log is as it was written. The roo
 point down:
 
     commands/    the command line ``python -m service.audit``
+    outcome/     what was true of predictions, or decided: validated, matched, made into records
     write/       from ``AuditLog.append`` over a socket to the writer process, and one commit for many records
     query/       the history, every request for export, rows by SQL
     receipt/     receipts and bundles, which prove records without the log

@@ -16,6 +16,7 @@ from service.audit.utc_text import utc_text
 ActKind = Literal[
     "backup",
     "export",
+    "feedback",
     "hold",
     "hold_release",
     "key",

@@ -14,7 +14,13 @@ Cover = Literal["entry", "content"]
 redaction removes the content."""
 
 ANSWERED = HTTPStatus.OK
-"""The status of an answered prediction. A request with any other status was refused or failed."""
+"""The status of an answered prediction."""
+OUTCOME = HTTPStatus.CREATED
+"""The status of the record of an outcome (file/outcome_row.py). A request with any other status was refused
+or failed."""
+
+REQUEST_ID = "[A-Za-z0-9._~:/+=@-]{1,128}"
+"""A regular expression for the ids that a client may give to its requests."""
 
 BodyValue = str | bytes
 """A body in its column: TEXT if it is valid UTF-8, so that SQL can look into it, else BLOB."""

@@ -7,11 +7,13 @@ from typing import Any
 import apsw
 from pydantic import BaseModel, ConfigDict
 
+from service.replay.recorded import IS_PERFORMED
 from service.replay.stored_models import StoredModels
 
-_RECORDS = """
-    SELECT model_id, count(*), min(received_utc), max(received_utc) FROM request GROUP BY model_id
-"""
+_RECORDS = f"""
+    SELECT model_id, count(*), min(received_utc), max(received_utc) FROM request
+    WHERE {IS_PERFORMED} GROUP BY model_id
+"""  # noqa: S608 - no text from outside
 _CARDS = "SELECT model_id, card_json FROM model ORDER BY recorded_utc, model_id"
 
 

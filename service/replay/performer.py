@@ -14,6 +14,7 @@ from service.errors import RequestError, RowsFailed
 from service.model.contract import Values
 from service.model.label import Label
 from service.model.published import PublishedModel
+from service.oip.served_model import ServedNames
 from service.replay.recorded import Recorded
 from service.replay.recorded_answer import AnswerUnreadable, RecordedAnswer, read_answer, sent_labels
 from service.replay.recorded_request import RequestReader, RouteNotReplayable
@@ -130,8 +131,9 @@ class Performer:
         found = self._found[model_id]
         if found.model is None or found.card is None:
             return None
-        settings = found.card.settings
-        reader = RequestReader(found.model, model_id, settings.max_batch_rows)
+        settings, model = found.card.settings, found.model
+        names = ServedNames(model.tag, model.lineage.model_version, model_id)
+        reader = RequestReader(model.contract, names, settings.max_batch_rows)
         self._ready[model_id] = ReplayModel(found.model, reader, settings.max_call_rows)
         return self._ready[model_id]
 

@@ -10,10 +10,13 @@ from pydantic_core import to_json
 
 from service.audit.columns import BodyValue
 from service.audit.file.database import errors_as_unusable, open_for_reading
+from service.routes import FEEDBACK
 
 _CHUNK_BYTES = 16 * 1024**2
 """Bytes of bodies after which a chunk of records ends."""
 _CHUNK_RECORDS = 2_000
+_MAX_DRAWS = 50
+"""For each record of a sample; then all ids are read."""
 _DENSE_IDS = 100_000
 """Up to so many ids are read at once to draw a sample from them."""
 
@@ -39,20 +42,25 @@ _COLUMNS = """
     id, request_id, received_utc, transport, route, status, rows, request_json, request_cut_bytes,
     response_json, model_id, salt IS NOT NULL
 """
+IS_PERFORMED = f"route <> '{FEEDBACK}'"
+"""Outcomes, and requests to record some, were not given to a model."""
 _RANGE = f"""
-    SELECT {_COLUMNS} FROM request WHERE id > ? AND id <= ? AND received_utc >= ?
+    SELECT {_COLUMNS} FROM request WHERE id > ? AND id <= ? AND received_utc >= ? AND {IS_PERFORMED}
     ORDER BY id LIMIT {_CHUNK_RECORDS}
 """  # noqa: S608 - no text from outside
 _CHOSEN = f"""
     SELECT {_COLUMNS} FROM request WHERE id IN (SELECT value FROM json_each(?)) AND received_utc >= ?
-    ORDER BY id
+    AND {IS_PERFORMED} ORDER BY id
 """  # noqa: S608 - no text from outside
 _BOUNDS = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM request"
-_BY_REQUEST_ID = "SELECT id FROM request WHERE request_id = ? ORDER BY id"
-_IDS = "SELECT id FROM request WHERE id >= ? AND id <= ? AND received_utc >= ? ORDER BY id"
-_EXISTING = """
-    SELECT id FROM request WHERE id IN (SELECT value FROM json_each(?)) AND received_utc >= ? ORDER BY id
-"""
+_BY_REQUEST_ID = f"SELECT id FROM request WHERE request_id = ? AND {IS_PERFORMED} ORDER BY id"  # noqa: S608
+_IDS = f"""
+    SELECT id FROM request WHERE id >= ? AND id <= ? AND received_utc >= ? AND {IS_PERFORMED} ORDER BY id
+"""  # noqa: S608 - no text from outside
+_EXISTING = f"""
+    SELECT id FROM request WHERE id IN (SELECT value FROM json_each(?)) AND received_utc >= ?
+    AND {IS_PERFORMED} ORDER BY id
+"""  # noqa: S608 - no text from outside
 _NEXT = "SELECT id, received_utc FROM request WHERE id >= ? ORDER BY id LIMIT 1"
 _CARDS = "SELECT model_id, card_json FROM model"
 
@@ -71,8 +79,9 @@ Choice = IdRange | tuple[int, ...]
 class RecordedLog:
     """A log, open for reading."""
 
-    def __init__(self, path: Path, since_utc: str = "") -> None:
+    def __init__(self, path: Path, since_utc: str = "", *, dense_ids: int = _DENSE_IDS) -> None:
         self._path = path
+        self._dense_ids = dense_ids
         self._since = since_utc
         self._connection = open_for_reading(path)
 
@@ -103,10 +112,12 @@ class RecordedLog:
         with errors_as_unusable(self._path):
             ((first, last),) = self._rows(_BOUNDS)
             first = self._first_since(first, last)
-            if last - first < max(_DENSE_IDS, 4 * count):
-                ids = [id_ for (id_,) in self._connection.execute(_IDS, (first, last, self._since))]
-                return tuple(sorted(random.sample(ids, min(count, len(ids)))))
-            return self._drawn(random, first, last, count)
+            if last - first >= max(self._dense_ids, 4 * count):
+                drawn = self._drawn(random, first, last, count)
+                if len(drawn) == count:
+                    return drawn
+            ids = [id_ for (id_,) in self._connection.execute(_IDS, (first, last, self._since))]
+            return tuple(sorted(random.sample(ids, min(count, len(ids)))))
 
     def chunks(self, choice: Choice) -> Iterator[list[Recorded]]:
         """The records, oldest first. No transaction is open between two chunks."""
@@ -153,10 +164,10 @@ class RecordedLog:
         return low
 
     def _drawn(self, random: Random, first: int, last: int, count: int) -> tuple[int, ...]:
-        # Most ids are of requests, so few draws are in vain.
+        # Most ids are of requests, so few draws are in vain; in a log that is full of outcomes, most may be.
         found: list[int] = []
         drawn: set[int] = set()
-        while len(found) < count and len(drawn) < (last - first + 1) // 2:
+        while len(found) < count and len(drawn) < min(_MAX_DRAWS * count, (last - first + 1) // 2):
             ids = {random.randint(first, last) for _ in range(2 * count)} - drawn
             drawn |= ids
             values = (to_json(sorted(ids)).decode(), self._since)

@@ -11,13 +11,12 @@ from typing import Any
 
 from service.audit.columns import BodyValue
 from service.audit.file.kept_body import body_bytes
-from service.model.contract import Values
-from service.model.published import PublishedModel
+from service.model.contract import Contract, Values
 from service.native.messages import Messages
 from service.oip import json_body
 from service.oip.inputs import Inputs
 from service.oip.outputs import Outputs
-from service.oip.served_model import ServedModel
+from service.oip.served_model import ServedNames
 from service.routes import BATCH, PREDICT, is_v2
 from service.system.steps import finish_at_once
 
@@ -31,13 +30,12 @@ class RouteNotReplayable(Exception):
 class RequestReader:
     """Reads the recorded requests of one model."""
 
-    def __init__(self, model: PublishedModel, model_id: str, max_batch_rows: int) -> None:
-        contract = model.contract
+    def __init__(self, contract: Contract, names: ServedNames, max_batch_rows: int) -> None:
         self.messages = Messages(contract, max_batch_rows)
         """The native API's."""
         self._inputs = Inputs(contract, max_batch_rows)
         self._outputs = Outputs(contract)
-        self._served = ServedModel(model, model_id)
+        self._served = names
 
     def rows(self, transport: str, route: str, body: BodyValue) -> Sequence[Values]:
         """The rows of a recorded body; raises RequestError if it is refused, RouteNotReplayable."""

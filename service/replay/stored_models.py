@@ -20,16 +20,19 @@ from service.model.card import (
     this_processor,
 )
 from service.model.compiled import COMPILER
+from service.model.contract import Contract
 from service.model.published import CONTRACT_FILE, LINEAGE_KEY, Lineage, PublishedModel, load_stored
 from service.replay.verdict import ModelNote
 
 
 @dataclass
 class FoundModel:
-    """A model that a record names; ``model`` is None if the store does not have it."""
+    """A model that a record names; ``model`` is None if it was not loaded."""
 
     note: ModelNote
     card: ModelCard | None = None
+    folder: Path | None = None
+    """Its folder; None if the store does not have it."""
     model: PublishedModel | None = None
 
 
@@ -64,9 +67,19 @@ class StoredModels:
             tag = _tag_of(card_text)
             return FoundModel(ModelNote(model_id, tag, "its card cannot be read by this version", ()))
         note = ModelNote(model_id, card.tag, None, _differences(card))
-        if self._matching(card) is None:
-            note = note._replace(missing=self._why_missing(card))
-        return FoundModel(note, card)
+        stored = self._matching(card)
+        if stored is None:
+            return FoundModel(note._replace(missing=self._why_missing(card)), card)
+        return FoundModel(note, card, Path(stored.path))
+
+    def contract(self, card: ModelCard) -> Contract | None:
+        """The contract of a card, if a model of the store has it."""
+        for stored in self._candidates(card):
+            file = Path(stored.path) / CONTRACT_FILE
+            with suppress(OSError, ValidationError):
+                if file_sha256(file) == card.contract_sha256:
+                    return Contract.model_validate_json(file.read_bytes())
+        return None
 
     def _matching(self, card: ModelCard) -> bentoml.Model | None:
         wanted = StoredDigests(card.files, card.lineage_sha256)

@@ -63,6 +63,7 @@ def key(db: Path) -> None:
 @click.option("--request-id", required=True, metavar="ID")
 @click.option("--received", type=MOMENT, metavar="TIME", help="only the record of this time")
 @click.option("--no-content", is_flag=True, help="without the bodies, the labels and the client")
+@click.option("--outcomes", is_flag=True, help="with the records of the prediction's outcomes")
 @click.option("--output", type=FILE, metavar="FILE", help="by default stdout")
 @reader_option
 @pass_db
@@ -71,13 +72,14 @@ def receipt(
     request_id: str,
     received: datetime | None,
     no_content: bool,
+    outcomes: bool,
     output: Path | None,
     actor: Actor,
 ) -> None:
     """Write the receipt of a request: its records with their proofs."""
     from service.audit.receipt.making import ReceiptQuery, make_receipt
 
-    query = ReceiptQuery(received_utc=received, content=not no_content)
+    query = ReceiptQuery(received_utc=received, content=not no_content, outcomes=outcomes)
     try:
         made = make_receipt(db, request_id, query, limit_bytes=None)
     except RequestError as error:

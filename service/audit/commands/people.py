@@ -24,9 +24,9 @@ from service.audit.keep import export as exporting
 from service.audit.keep.holds import active_holds, hold_act, release_act
 from service.audit.keep.redaction import redact_subject
 from service.audit.query.reader import AuditReader
+from service.audit.query.subject_records import ids_of_subject
 from service.errors import AuditMisuse
 
-_COUNT = "SELECT count(*) FROM request WHERE subject = ?"
 _COUNT_OF_REQUEST_ID = "SELECT count(*) FROM request WHERE request_id = ?"
 
 
@@ -74,7 +74,8 @@ def export_subject(db: Path, subject: str, output: Path | None, actor: Actor, re
     The ledger states it, with the hash of the person and the number of requests.
     """
     with writing(db) as file, file.transaction() as (connection, tail):
-        detail = {"requests": connection.execute(_COUNT, (subject,)).get, "upto_id": tail.last_id}
+        count = len(ids_of_subject(connection, subject))
+        detail: dict[str, object] = {"requests": count, "upto_id": tail.last_id}
         tail.add_act(make_act("export", actor, detail, reason=reason, subject=subject))
     exporting.export(AuditReader(db).records_of_subject(subject), "jsonl", output)
 
@@ -103,7 +104,7 @@ def hold_subject(db: Path, subject: str, actor: Actor, reason: str) -> None:
     """Keep every request of a person, also future ones, from redaction and retention."""
     with writing(db) as file, file.transaction() as (connection, tail):
         tail.add_act(hold_act(actor, reason, subject=subject))
-        count = connection.execute(_COUNT, (subject,)).get
+        count = len(ids_of_subject(connection, subject))
     write_line(f"{counted(count, 'request')} held")
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from service.audit.chain import LabelEntry, bits, content_hash, request_text
-from service.audit.columns import LabelRow, PackedRecord, place_of
+from service.audit.columns import OUTCOME, LabelRow, PackedRecord, place_of
 from service.audit.file.facet import Facet, confidence_step, steps_of
 from service.audit.file.kept_body import to_column
+from service.audit.file.outcome_row import OutcomeRow, outcome_row
 from service.model.label import Label, label_text, label_type
 
 _CLIENT, _MODEL, _FLAGS = place_of("client"), place_of("model_name"), place_of("flags")
-_SUBJECT = place_of("subject")
+_SUBJECT, _STATUS, _REQUEST_ID = place_of("subject"), place_of("status"), place_of("request_id")
 _REQUEST, _RESPONSE = place_of("request_json"), place_of("response_json")
 
 
@@ -29,6 +30,8 @@ class Entry(NamedTuple):
     """What the entry's hash covers, beside the place and the content."""
     content: bytes
     """The hash of the content."""
+    outcome: OutcomeRow | None = None
+    """Of a record of an outcome."""
 
 
 def make_entry(packed: PackedRecord, salt: bytes) -> Entry:
@@ -39,7 +42,8 @@ def make_entry(packed: PackedRecord, salt: bytes) -> Entry:
     text = request_text(values)
     content = content_hash(salt, request, response, values[_CLIENT], hashed, values[_SUBJECT])
     values[_REQUEST], values[_RESPONSE] = to_column(request), to_column(response)
-    return Entry(values, labels, facets, salt, text, content)
+    outcome = outcome_row(request, values[_REQUEST_ID]) if values[_STATUS] == OUTCOME else None
+    return Entry(values, labels, facets, salt, text, content, outcome)
 
 
 def by_label(predictions: Iterable[tuple[Label, float]]) -> dict[tuple[type[Label], Label], list[float]]:

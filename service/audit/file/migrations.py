@@ -6,6 +6,8 @@ every index that it walks has that time after its own key. Indexes that serve on
 partial, so a flood of refused requests does not slow the history down. ``chain`` has the writers, ``event``
 what happened to the log itself, and ``ledger`` the acts (chain.py).
 ``tree_node`` and the tables after it hold the tree over all entries and its checkpoints (tree/, witness/).
+``outcome`` has one row for each record of an outcome. All outcomes of a prediction have its request id, so
+the index of request ids has the status before the time: the prediction is found without reading them.
 """
 
 from collections.abc import Callable
@@ -224,5 +226,50 @@ MIGRATIONS = (
             FROM ledger WHERE kind = 'model';
         """,
         state_upgrade,
+    ),
+    Migration(
+        4,
+        "outcomes of predictions",
+        """
+        CREATE TABLE outcome (
+            request INTEGER PRIMARY KEY REFERENCES request (id),  -- id of the record of the outcome
+            request_id TEXT NOT NULL,               -- of the prediction that it is about
+            row INTEGER NOT NULL,                   -- index of the row in the prediction, from 0
+            kind TEXT NOT NULL,                     -- truth, or decision of a person
+            label TEXT NOT NULL,                    -- plain: setosa, 1, true
+            label_type TEXT NOT NULL,               -- text, integer, boolean
+            observed_utc TEXT,                      -- when it became known, as the sender says
+            source TEXT,                            -- where the label comes from
+            reviewer TEXT,                          -- who decided
+            reason_code TEXT                        -- why, as a code of the sender
+        ) STRICT;
+        CREATE INDEX newest_outcome ON outcome (request_id, row, kind, request DESC);
+
+        DROP INDEX request_by_request_id;
+        CREATE INDEX request_by_request_id ON request (request_id, status, received_utc);
+
+        DROP VIEW refusal;
+        CREATE VIEW refusal AS
+            SELECT id, request_id, received_utc, transport, route, status, duration_ms, client, key_name,
+                   request_json, request_cut_bytes, response_json
+            FROM request WHERE status NOT IN (200, 201);
+        CREATE VIEW feedback AS
+            SELECT o.request AS id, r.received_utc, o.request_id, o.row, o.kind, o.label, o.label_type,
+                   o.observed_utc, o.source, o.reviewer, o.reason_code, r.key_name, p.id AS prediction,
+                   p.received_utc AS predicted_utc, p.model_id, CASE
+                       WHEN p.rows = 1 THEN (SELECT label FROM request_label WHERE request = p.id)
+                       WHEN p.route = '/predict/batch' AND json_valid(p.response_json) THEN
+                           CASE json_type(p.response_json, '$.predictions[' || o.row || ']')
+                               WHEN 'true' THEN 'true'
+                               WHEN 'false' THEN 'false'
+                               ELSE json_extract(p.response_json, '$.predictions[' || o.row || ']')
+                           END
+                   END AS predicted_label
+            FROM outcome AS o JOIN request AS r ON r.id = o.request
+            LEFT JOIN request AS p ON p.request_id = o.request_id AND p.status = 200
+            WHERE o.request = (SELECT n.request FROM outcome AS n
+                               WHERE (n.request_id, n.row, n.kind) = (o.request_id, o.row, o.kind)
+                               ORDER BY n.request DESC LIMIT 1);
+        """,
     ),
 )

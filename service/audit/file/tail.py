@@ -100,17 +100,23 @@ class Tail:
         requests: list[Row] = []
         labels: list[Row] = []
         facets: list[Row] = []
+        outcomes: list[Row] = []
         head = self._started_chain()
         number, before = head.chain, head.position
-        for id_, (values, of_labels, of_facets, salt, text, content) in enumerate(entries, self._next_id):
+        for id_, (values, of_labels, of_facets, salt, text, content, outcome) in enumerate(
+            entries, self._next_id
+        ):
             before = request_hash(before, id_, text, content)
             requests.append((id_, *values, number, *before, salt, None))
             labels += [(id_, *row) for row in of_labels]
             facets += [(self._facet_id(facet), values[_RECEIVED], id_) for facet in of_facets]
+            if outcome is not None:
+                outcomes.append((id_, *outcome))
         insert(self._connection, "request", requests)
         insert(self._connection, "request_label", labels)
         # In the order of their keys, so that neighbours go to the same page.
         insert(self._connection, "request_facet", sorted(facets))
+        insert(self._connection, "outcome", outcomes)
         self._next_id += len(entries)
         self.head = head._replace(position=before)
 

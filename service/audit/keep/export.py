@@ -1,8 +1,8 @@
 """The export: the log as JSON lines, CSV or Parquet, oldest first, in constant memory.
 
-JSON lines hold every request with its bodies as values. CSV and Parquet have one row for each request and
-label, or one without label if the request was not answered, in the columns of ``TABLE``. In CSV, a text that
-a spreadsheet would run as a formula gets an apostrophe before it.
+JSON lines hold every request with its bodies as values; that of an outcome is the outcome. CSV and Parquet
+have one row for each request and label, or one without label if the request was not answered, in the columns
+of ``TABLE``. In CSV, a text that a spreadsheet would run as a formula gets an apostrophe before it.
 """
 
 import csv
@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -19,9 +20,10 @@ from typing import Any, BinaryIO
 from pydantic import JsonValue
 from pydantic_core import to_json
 
-from service.audit.columns import COLUMNS, Affinity
+from service.audit.columns import COLUMNS, OUTCOME, Affinity
 from service.audit.file.permissions import PRIVATE
 from service.audit.query.reader import LoggedRequest
+from service.audit.utc_text import utc_text
 from service.errors import AuditMisuse
 from service.model.label import label_text
 
@@ -41,11 +43,23 @@ def _table() -> dict[str, str]:
             table |= _LABEL_TABLE
         elif column is not None and field != "rows":
             table[column.name] = _TYPES[column.affinity]
-    return table | {"received_utc": "timestamp"}
+    return table | {"received_utc": "timestamp"} | _OUTCOME_TABLE
 
+
+_OUTCOME_TABLE = {
+    "outcome_row": "int64",
+    "outcome_kind": "string",
+    "outcome_label": "string",
+    "observed_utc": "timestamp",
+    "source": "string",
+    "reviewer": "string",
+    "reason_code": "string",
+}
+"""The columns of outcomes, which are about the request that has the same ``request_id`` and status 200."""
 
 TABLE = _table()
-"""Columns and their types. ``label`` to ``max_confidence`` are empty if the request was not answered."""
+"""Columns and their types. ``label`` to ``max_confidence`` are empty if the request was not answered, and
+``outcome_row`` to ``reason_code`` if it is not the record of an outcome."""
 
 _FIRST_LABEL_COLUMN = [*TABLE].index("label")
 
@@ -97,9 +111,8 @@ def _write_csv(requests: Rows, file: BinaryIO) -> None:
         writer = csv.writer(text)
         writer.writerow(TABLE)
         for request in requests:
-            received_utc = request.received_utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
             for row in _rows(request):
-                writer.writerow([*map(as_cell, (*row[:2], received_utc, *row[3:]))])
+                writer.writerow([*map(as_cell, row)])
     finally:
         text.detach()  # The caller closes the file, also after an error.
 
@@ -110,6 +123,8 @@ def as_cell(value: object) -> object:
     Such a text gets an apostrophe before it, and so does one that begins with an apostrophe. To get the
     original texts back, remove the first apostrophe of those that begin with one.
     """
+    if isinstance(value, datetime):
+        return utc_text(value)
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
@@ -132,13 +147,26 @@ def _rows(request: LoggedRequest) -> Iterator[tuple[object, ...]]:
     values = [
         bodies[name] if name in bodies else getattr(request, name)
         for name in TABLE
-        if name not in _LABEL_TABLE
+        if name not in _LABEL_TABLE and name not in _OUTCOME_TABLE
     ]
-    before, after = values[:_FIRST_LABEL_COLUMN], values[_FIRST_LABEL_COLUMN:]
+    before, after = values[:_FIRST_LABEL_COLUMN], [*values[_FIRST_LABEL_COLUMN:], *_outcome(request)]
     for one in request.predictions:
         yield *before, label_text(one.label), one.rows, one.min_confidence, one.max_confidence, *after
     if not request.predictions:
         yield *before, None, None, None, None, *after
+
+
+def _outcome(request: LoggedRequest) -> Iterator[object]:
+    """The values of ``_OUTCOME_TABLE``."""
+    members = request.request
+    if request.status != OUTCOME or not isinstance(members, dict):
+        yield from (None for _ in _OUTCOME_TABLE)
+        return
+    label, observed = members.get("label"), members.get("observed_utc")
+    yield from (members.get("row"), members.get("kind"))
+    yield label_text(label) if isinstance(label, str | int) else None
+    yield datetime.fromisoformat(observed) if isinstance(observed, str) else None
+    yield from (members.get(name) for name in ("source", "reviewer", "reason_code"))
 
 
 def _json(value: JsonValue) -> str:

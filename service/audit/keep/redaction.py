@@ -4,16 +4,20 @@ It removes both bodies, the client's address, the labels with their confidences,
 the salt of the content's hash. Without the salt, the hash reveals nothing about the content. What stays is
 the time, the request id, the model and the status, and the complete chain. Each redaction is an act of the
 ledger, with its actor and its reason, and a line in the list of erasures (erasures.py).
+
+The outcomes of a prediction are redacted with it: they have its request id. They may not name its person, if
+they came before it. A batch can have thousands, so they are redacted in steps, before the prediction itself.
 """
 
 import time
 from typing import NamedTuple
 
 import apsw
+from pydantic_core import to_json
 
 from service.audit.act import Actor, make_act
 from service.audit.chain import FORMAT
-from service.audit.columns import covered_by
+from service.audit.columns import OUTCOME, covered_by
 from service.audit.file.raw_value import fetch_all
 from service.audit.file.tail import Tail
 from service.audit.keep.erasure import PATIENCE_S, erase
@@ -31,14 +35,21 @@ _CLEARED = ", ".join(
 _REDACT = f"UPDATE request SET {_CLEARED}, salt = NULL, content_sha256 = ? WHERE id = ?"  # noqa: S608
 _REDACTED = "SELECT count(*) FROM request WHERE request_id = ? AND salt IS NULL"
 _TARGET = "SELECT id, request_id, subject FROM request WHERE salt IS NOT NULL AND"
-_OF_REQUEST_ID = f"{_TARGET} request_id = ? ORDER BY id"
+_OF_REQUEST_ID = f"{_TARGET} request_id = ? ORDER BY status = {OUTCOME:d} DESC, id LIMIT ?"
+_IN_QUESTION = """
+    SELECT DISTINCT 0, request_id, subject FROM request WHERE salt IS NOT NULL AND request_id = ?
+"""
 _REDACTED_OF_SUBJECT = """
     SELECT request FROM ledger WHERE kind = 'redaction' AND subject = ? AND request IS NOT NULL ORDER BY id
 """
 _OF_SUBJECT = f"{_TARGET} subject = ? ORDER BY id LIMIT ?"
+_OUTCOMES = """
+    SELECT r.id, r.request_id, ? FROM json_each(?) AS j JOIN outcome AS o ON o.request_id = j.value
+    JOIN request AS r ON r.id = o.request ORDER BY r.id LIMIT ?
+"""
 
 _STEP_ROWS = 200
-"""Requests of a person that are redacted in one transaction."""
+"""Requests that are redacted in one transaction."""
 _PAUSE_S = 0.02
 """Pause after it, in which others write."""
 
@@ -58,15 +69,16 @@ def redact(file: LogFile, request_id: str, actor: Actor, reason: str, patience_s
     held, before anything is removed. Raises AuditNotErased if the content is removed, but a reader that does
     not end prevents that it is overwritten.
     """
-    with file.transaction() as (connection, tail):
-        targets = [Target(*row) for row in connection.execute(_OF_REQUEST_ID, (request_id,))]
-        require_not_held(connection, targets)
-        remove_content(connection, tail, targets, actor, reason)
-        is_redacted = bool(connection.execute(_REDACTED, (request_id,)).get)
-    if is_redacted:
+    redacted = 0
+    while step := _redact_some_of_id(file, request_id, actor, reason):
+        redacted += step
+        if step < _STEP_ROWS:
+            break
+        time.sleep(_PAUSE_S)
+    if count_redacted(file, request_id):
         note_erasures(file, request_id=request_id)
         erase(file.path, patience_s)
-    return len(targets)
+    return redacted
 
 
 def redact_subject(
@@ -128,11 +140,25 @@ def remove_content(
         tail.add_act(act)
 
 
+def _redact_some_of_id(file: LogFile, request_id: str, actor: Actor, reason: str) -> int:
+    with file.transaction() as (connection, tail):
+        require_not_held(
+            connection, [Target(*row) for row in connection.execute(_IN_QUESTION, (request_id,))]
+        )
+        found = connection.execute(_OF_REQUEST_ID, (request_id, _STEP_ROWS))
+        targets = [Target(*row) for row in found]
+        remove_content(connection, tail, targets, actor, reason)
+    return len(targets)
+
+
 def _redact_some(file: LogFile, subject: str, actor: Actor, reason: str) -> int:
     with file.transaction() as (connection, tail):
         for hold in active_holds(connection).on(None, subject):
             raise AuditHeld("The requests of this person cannot be redacted", str(hold))
         targets = [Target(*row) for row in connection.execute(_OF_SUBJECT, (subject, _STEP_ROWS))]
+        request_ids = to_json([*{target.request_id for target in targets}]).decode()
+        outcomes = connection.execute(_OUTCOMES, (subject, request_ids, _STEP_ROWS))
+        targets = [Target(*row) for row in outcomes] or targets
         require_not_held(connection, targets)
         remove_content(connection, tail, targets, actor, reason)
     return len(targets)

@@ -1,4 +1,4 @@
-"""Removes the labels and facets of requests, for retention and for redaction."""
+"""Removes the labels, the facets and the outcome of requests, for retention and for redaction."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +22,7 @@ _REMOVE_IF_UNUSED = f"{_REMOVE_UNUSED} AND id = ?"
 
 
 def remove_labels(connection: apsw.Connection, requests: Iterable[int]) -> None:
-    """Remove the labels and facets of requests, and the facets that no request has any more."""
+    """Remove the labels, facets and outcomes of requests, and the facets that no request has any more."""
     facet_ids: set[int] = set()
     for request in requests:
         facet_ids |= remove_labels_of(connection, request)
@@ -30,7 +30,7 @@ def remove_labels(connection: apsw.Connection, requests: Iterable[int]) -> None:
 
 
 def remove_labels_of(connection: apsw.Connection, request: int) -> set[int]:
-    """Remove the labels and facets of one request; returns the ids of its facets."""
+    """Remove the labels, facets and outcome of one request; returns the ids of its facets."""
     facet_ids: set[int] = set()
     labels: list[Any] = connection.execute(_LABELS, (request,)).fetchall()
     for *of, least, most, received_utc in labels:
@@ -38,6 +38,7 @@ def remove_labels_of(connection: apsw.Connection, request: int) -> set[int]:
             connection.execute(_REMOVE_FACET, (facet, received_utc, request))
             facet_ids.add(facet)
     connection.execute("DELETE FROM request_label WHERE request = ?", (request,))
+    connection.execute("DELETE FROM outcome WHERE request = ?", (request,))
     return facet_ids
 
 

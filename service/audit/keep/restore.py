@@ -43,7 +43,13 @@ _SHARED_FIRST, _SHARED_SIZE = 0x4000_0000 + 2, 510
 _HOLDS = f"SELECT {ACT_COLUMNS} FROM ledger WHERE kind IN ('hold', 'hold_release') ORDER BY seq"  # noqa: S608
 _TARGETS = "SELECT id, request_id, subject FROM request WHERE salt IS NOT NULL AND"
 _OF_REQUEST = f"{_TARGETS} id = ? AND request_id = ?"
-_OF_SUBJECT = f"{_TARGETS} subject = ? AND id <= ? AND received_utc <= ? ORDER BY id"
+_OF_SUBJECT = f"""
+    {_TARGETS} id IN (
+        SELECT id FROM request WHERE subject = ?1 AND id <= ?2 AND received_utc <= ?3
+        UNION SELECT o.request FROM request AS p JOIN outcome AS o ON o.request_id = p.request_id
+        WHERE p.subject = ?1 AND p.id <= ?2 AND p.received_utc <= ?3
+    ) ORDER BY id
+"""  # noqa: S608 - no text from outside
 
 
 class Restored(NamedTuple):

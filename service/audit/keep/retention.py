@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from service.audit.columns import OUTCOME
 from service.audit.file.tail import Tail
 from service.audit.keep.age import Age, count_old_requests
-from service.audit.keep.holds import Hold, active_holds
+from service.audit.keep.holds import Hold, Holds, active_holds
 from service.audit.keep.pruned import Total, pruned_total
 from service.audit.keep.removal import remove_if_unused, remove_labels_of
 from service.audit.prove.bases import actual_bases_sha256
@@ -46,7 +47,14 @@ _PAGES = "PRAGMA page_count"
 _FREE_PAGES = "PRAGMA freelist_count"
 _LAST_PRUNE = "SELECT chain, recorded_utc FROM event WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
 _DROPPED = "SELECT coalesce(sum(records), 0) FROM gap WHERE id <= ?"
-_OLDEST = "SELECT id, received_utc, chain, seq, hash, request_id, subject FROM request ORDER BY id LIMIT ?"
+_OLDEST = """
+    SELECT id, received_utc, chain, seq, hash, request_id, subject, status FROM request ORDER BY id LIMIT ?
+"""
+_SUBJECTS = f"""
+    SELECT subject FROM request WHERE request_id = ?1 AND status < {OUTCOME:d} AND subject IS NOT NULL
+    UNION SELECT subject FROM request
+    WHERE request_id = ?1 AND status > {OUTCOME:d} AND subject IS NOT NULL
+"""  # noqa: S608 - no text from outside
 
 
 class Limits(NamedTuple):
@@ -86,6 +94,7 @@ class _OldRequest(NamedTuple):
     hash: bytes
     request_id: str
     subject: str | None
+    status: int
 
 
 def _days(number: float | None) -> timedelta | None:
@@ -176,10 +185,19 @@ def hold_on_oldest(connection: apsw.Connection, limits: Limits, now: datetime) -
     if not _count_over(connection, limits, now, STEP_ROWS):
         return None
     holds = active_holds(connection)
-    for *_, request_id, subject in connection.execute(_OLDEST, (1,)):
-        for hold in holds.on(request_id, subject):
+    for row in connection.execute(_OLDEST, (1,)):
+        for hold in _holds_on(connection, holds, _OldRequest(*row)):
             return hold
     return None
+
+
+def _holds_on(connection: apsw.Connection, holds: Holds, request: _OldRequest) -> list[Hold]:
+    """The holds on a request. An outcome that came before its prediction is held by the person of that."""
+    found = holds.on(request.request_id, request.subject)
+    if request.status == OUTCOME and request.subject is None and holds.by_subject:
+        for (subject,) in connection.execute(_SUBJECTS, (request.request_id,)):
+            found += holds.on(None, subject)
+    return found
 
 
 def is_full(connection: apsw.Connection, limits: Limits, now: datetime) -> bool:
@@ -207,7 +225,7 @@ def _removable(
     holds, found = active_holds(connection), []
     for row in connection.execute(_OLDEST, (count,)):
         request = _OldRequest(*row)
-        if holds.on(request.request_id, request.subject):
+        if _holds_on(connection, holds, request):
             break
         found.append(request)
     return found

@@ -16,6 +16,9 @@ _LOGS = "SELECT count(*) FROM log"
 _STRAY_LABEL = """
     SELECT request FROM request_label WHERE request > (SELECT coalesce(max(id), 0) FROM request) LIMIT 1
 """
+_STRAY_OUTCOME = """
+    SELECT request FROM outcome WHERE request > (SELECT coalesce(max(id), 0) FROM request) LIMIT 1
+"""
 _UNUSED_FACETS = """
     SELECT count(*) FROM facet AS f WHERE NOT EXISTS (SELECT 1 FROM request_facet WHERE facet = f.id)
 """
@@ -50,6 +53,8 @@ def row_flaws(connection: apsw.Connection) -> Iterator[Flaw]:
         yield Flaw("inserted" if logs else "removed", f"the log has {logs} names in table log, and not one")
     for (request,) in fetch_all(connection, _STRAY_LABEL):
         yield Flaw("inserted", f"there are labels of record {request}, which there is not")
+    for (request,) in fetch_all(connection, _STRAY_OUTCOME):
+        yield Flaw("inserted", f"there is an outcome of record {request}, which there is not")
 
 
 def find_damage(connection: apsw.Connection, table: str) -> Flaw | None:

@@ -22,6 +22,7 @@ from service.audit.chain import (
 from service.audit.columns import LABEL_COLUMNS, RECORD_COLUMNS, RequestRow, covered_by, place_of
 from service.audit.file.facet import FACET_COLUMNS, Facet, confidence_step
 from service.audit.file.raw_value import as_bytes, as_integer, as_text, fetch_all, require_texts
+from service.audit.prove.verified_outcome import RawRow, flaw_of_outcome, read_outcomes
 
 _RECORD = ", ".join(
     f"CAST({column.name} AS BLOB)" if column.affinity == "ANY" else column.name for column in RECORD_COLUMNS
@@ -122,6 +123,8 @@ class Chunk(NamedTuple):
     entries: Iterator[VerifiedEntry]
     stray_labels: list[int]
     """Ids of requests that have labels and do not exist."""
+    stray_outcomes: list[int]
+    """Ids of requests that have an outcome and do not exist."""
 
 
 def read_chunk(connection: apsw.Connection, seen: int, last: int, rows: int) -> Chunk:
@@ -131,14 +134,21 @@ def read_chunk(connection: apsw.Connection, seen: int, last: int, rows: int) -> 
     upto = min([last, *(found[-1][0] for found in (requests, events) if len(found) == rows)])
     found = fetch_all(connection, _LABELS, (seen, upto))
     labels = {id_: [row[1:] for row in of_one] for id_, of_one in groupby(found, key=lambda row: row[0])}
+    outcomes = read_outcomes(connection, seen, upto)
     facet_ids = _FacetIds(connection)
     records = [
-        _record(facet_ids, _Request._make((*row[:9], row[9:])), labels.pop(row[0], ()))
+        _record(
+            facet_ids,
+            _Request._make((*row[:9], row[9:])),
+            labels.pop(row[0], ()),
+            outcomes.pop(row[0], None),
+        )
         for row in requests
         if row[0] <= upto
     ]
     others = [_event(connection, row) for row in events if row[0] <= upto]
-    return Chunk(upto, merge(records, others, key=lambda entry: entry.id), sorted(labels))
+    entries = merge(records, others, key=lambda entry: entry.id)
+    return Chunk(upto, entries, sorted(labels), sorted(outcomes))
 
 
 class FacetKey(NamedTuple):
@@ -181,7 +191,9 @@ class _FacetIds(dict[Facet, int | None]):
         return id_
 
 
-def _record(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]) -> VerifiedEntry:
+def _record(
+    facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]], outcome: RawRow | None
+) -> VerifiedEntry:
     flaw, parts = "", (b"", as_bytes(row.content_sha256))
     try:
         parts = _request_text(row.values, row.format), parts[1]
@@ -190,6 +202,7 @@ def _record(facet_ids: _FacetIds, row: _Request, labels: Sequence[Sequence[Any]]
             flaw = _NOT_COVERED
         flaw = flaw or _flaw_of_body(record.request_json, row.request_type)
         flaw = flaw or _flaw_of_body(record.response_json, row.response_type)
+        flaw = flaw or flaw_of_outcome(record, outcome, is_redacted=row.salt is None)
         if row.salt is None:
             flaw = flaw or _flaw_of_redaction(facet_ids.connection, row, labels)
         else:

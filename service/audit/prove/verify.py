@@ -195,8 +195,8 @@ class _Verification:
             walk, place = self._walks.get(number), _position(*base)
             if walk is not None and place.seq > walk.place.seq:  # It was pruned since the verification began.
                 walk.base = walk.place = place
-        upto, entries, stray_labels = read_chunk(self._connection, seen, self._last, _CHUNK_ROWS)
-        for entry in entries:
+        chunk = read_chunk(self._connection, seen, self._last, _CHUNK_ROWS)
+        for entry in chunk.entries:
             self._report.records += entry.kind == "record"
             self._report.events += entry.kind == "event"
             self._report.redacted += entry.redacted
@@ -210,9 +210,11 @@ class _Verification:
                 self._report.problems.append(Problem("inserted", what, id=entry.id))
             elif not walk.broken:
                 self._check_entry(walk, entry)
-        for id_ in stray_labels[:1]:
-            self._report.problems.append(Problem("removed", f"record {id_} has labels, and is gone", id=id_))
-        return upto
+        for what, strays in (("labels", chunk.stray_labels), ("an outcome", chunk.stray_outcomes)):
+            for id_ in strays[:1]:
+                problem = Problem("removed", f"record {id_} has {what}, and is gone", id=id_)
+                self._report.problems.append(problem)
+        return chunk.upto
 
     def _check_entry(self, walk: _ChainWalk, entry: VerifiedEntry) -> None:
         expected, name = walk.place.seq + 1, f"{entry.kind} {entry.id}"

@@ -9,10 +9,14 @@ Each read is an act of the ledger, which is never pruned. So the reads have a ra
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import NoReturn
 
 from service.audit.query.history_process import HistoryProcess, PageContent, PageFailed, ProcessEnded, Query
+from service.audit.query.outcome_lookup import FoundPrediction, OutcomeKey, OutcomeLookup, read_found
 from service.errors import DeadlineExceeded, Overloaded, RequestError
 from service.system.rate_limit import RateLimit
 
@@ -46,6 +50,8 @@ class HistoryPages:
         self._reading = asyncio.Lock()
         self._rate = RateLimit(READS_PER_S, READ_BURST)
         self._in_progress = 0
+        self._users = 0
+        """Queries and look-ups that are being read or wait."""
         self._last_rejection = 0.0
         self._idle: asyncio.TimerHandle | None = None
 
@@ -54,22 +60,41 @@ class HistoryPages:
         if self._in_progress >= MAX_CONCURRENT_QUERIES:
             await self._reject()
         self._in_progress += 1
-        self._cancel_end()
         try:
-            async with asyncio.timeout(self.deadline_s), self._reading:
+            async with self._in_use(self.deadline_s):
                 await self._rate.wait()
-                return await self._read(query)
-        except TimeoutError as error:
-            raise DeadlineExceeded from error
+                async with self._reading:
+                    return await self._read(query)
         finally:
             self._in_progress -= 1
-            if not self._in_progress:
-                self._idle = asyncio.get_running_loop().call_later(self._idle_s, self.process.end)
+
+    async def look_up(self, keys: Sequence[OutcomeKey], deadline: float) -> list[FoundPrediction]:
+        """What the log has of the keys of outcomes; raises what ``page`` does, but for Overloaded.
+
+        It gives out no record, so it has no rate. Its caller limits how many there are at once. The deadline
+        is a time of the clock ``time.monotonic``.
+        """
+        async with self._in_use(deadline - monotonic()), self._reading:
+            return read_found((await self._read(OutcomeLookup(keys))).content)
 
     def close(self) -> None:
         """End the process."""
         self._cancel_end()
         self.process.end()
+
+    @asynccontextmanager
+    async def _in_use(self, timeout_s: float) -> AsyncIterator[None]:
+        self._users += 1
+        self._cancel_end()
+        try:
+            async with asyncio.timeout(timeout_s):
+                yield
+        except TimeoutError as error:
+            raise DeadlineExceeded from error
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle = asyncio.get_running_loop().call_later(self._idle_s, self.process.end)
 
     async def _read(self, query: Query) -> PageContent:
         for _ in range(_ATTEMPTS):

@@ -1,9 +1,10 @@
 """The process that reads the history: ``python -m service.audit.query.history_process SOCKET PATH``.
 
-It reads pages and makes receipts. A page takes some milliseconds of Python. A thread of the worker would hold
-the interpreter for up to 5 ms each time that the event loop releases it, which is at every system call: with
-one thread that reads pages all the time, a tenth of the predictions per second remain. This process has an
-interpreter of its own and a lower priority, so predictions come first if the processor is short.
+It reads pages, makes receipts, and looks up the predictions of outcomes. A page takes some milliseconds of
+Python. A thread of the worker would hold the interpreter for up to 5 ms each time that the event loop
+releases it, which is at every system call: with one thread that reads pages all the time, a tenth of the
+predictions per second remain. This process has an interpreter of its own and a lower priority, so predictions
+come first if the processor is short.
 
 It lives as long as the worker's end of the socket is open, so it ignores the signals that are meant for the
 service.
@@ -26,6 +27,7 @@ from typing import NamedTuple
 from service.audit.ipc.channel import Channel
 from service.audit.ipc.framing import FrameReader, frame
 from service.audit.query.history import HistoryFilters
+from service.audit.query.outcome_lookup import OutcomeLookup, look_up_in
 from service.audit.query.reader import AuditReader
 from service.audit.receipt.making import ReceiptRequest, receipt_of
 from service.errors import RequestError
@@ -37,7 +39,7 @@ NICENESS = 10
 _logger = logging.getLogger(__name__)
 
 
-Query = HistoryFilters | ReceiptRequest
+Query = HistoryFilters | ReceiptRequest | OutcomeLookup
 
 _REFUSAL = b"refusal "
 
@@ -51,7 +53,7 @@ class PageFailed(Exception):
 
 
 class PageContent(NamedTuple):
-    """A page of the history, or a receipt."""
+    """A page of the history, a receipt, or what the log has of outcomes."""
 
     content: bytes
     """As JSON."""
@@ -155,6 +157,8 @@ def _answer(reader: AuditReader, query: bytes) -> tuple[list[int] | None, bytes]
         if isinstance(wanted, ReceiptRequest):
             receipt = receipt_of(reader.path, wanted)
             return receipt.ids, receipt.text.encode()
+        if isinstance(wanted, OutcomeLookup):
+            return [], look_up_in(reader.path, wanted)
         page = reader.history(wanted)
         return [item.id for item in page.items], page.model_dump_json().encode()
     except RequestError as error:

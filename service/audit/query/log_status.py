@@ -6,6 +6,7 @@ from typing import Any
 import apsw
 from pydantic import BaseModel, ConfigDict
 
+from service.audit.columns import OUTCOME
 from service.audit.file import schema
 from service.audit.file.side_files import wal_bytes
 from service.audit.keep.pruned import pruned_total
@@ -26,6 +27,8 @@ class LogStatus(BaseModel):
     """About how many of them the ledger takes, which the limit of size does not count."""
     wal_bytes: int
     requests: int
+    outcomes: int
+    """Records of outcomes, which `requests` does not count."""
     by_status: dict[str, int]
     oldest_utc: str | None
     newest_utc: str | None
@@ -48,7 +51,8 @@ def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
         used_bytes=used_bytes(connection),
         ledger_bytes=ledger_bytes(connection),
         wal_bytes=wal_bytes(path),
-        requests=sum(by_status.values()),
+        requests=sum(by_status.values()) - by_status.get(str(int(OUTCOME)), 0),
+        outcomes=by_status.get(str(int(OUTCOME)), 0),
         by_status=by_status,
         oldest_utc=connection.execute("SELECT received_utc FROM request ORDER BY id LIMIT 1").get,
         newest_utc=connection.execute("SELECT received_utc FROM request ORDER BY id DESC LIMIT 1").get,

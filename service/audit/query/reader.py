@@ -21,6 +21,8 @@ from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.file.kept_body import body_bytes, length_bytes, to_json_value
 from service.audit.query.display import display_message
 from service.audit.query.history import Bindings, HistoryFilters, cursor_after, matching_requests
+from service.audit.query.listed_outcomes import MAX_OUTCOMES, ListedOutcome, outcomes_of
+from service.audit.query.subject_records import ids_of_subject
 from service.audit.utc_text import utc_text
 from service.errors import AuditUnusable, StartError
 from service.model.label import Label, label_from
@@ -41,9 +43,10 @@ _RECORDS = f"""
     AND (:label IS NULL OR EXISTS (SELECT 1 FROM request_label WHERE request = r.id AND label = :label))
     ORDER BY r.id
 """  # noqa: S608 - no text from outside
-_OF_SUBJECT = f"""
-    SELECT {_SELECTED} FROM request AS r WHERE r.subject = :subject AND r.id > :seen ORDER BY r.id LIMIT 100
+_CHOSEN = f"""
+    SELECT {_SELECTED} FROM request AS r WHERE r.id IN (SELECT value FROM json_each(:ids)) ORDER BY r.id
 """  # noqa: S608 - no text from outside
+_CHOSEN_ROWS = 100
 _LAST_RECORDS = f"SELECT {_SELECTED} FROM request AS r ORDER BY r.id DESC LIMIT :rows"  # noqa: S608
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM request"
 _NEXT = "SELECT min(id) FROM request WHERE id > ?"
@@ -100,12 +103,22 @@ class LoggedRequest(BaseModel):
     response: SkipValidation[JsonValue]
 
 
+class LoggedPrediction(LoggedRequest):
+    """One answered request, with what became known of it."""
+
+    outcomes: tuple[ListedOutcome, ...]
+    """The newest outcome of each row and kind, in the order of the rows: what was true, and what a person
+    decided. If a client used the request id for several predictions, each of them lists the same outcomes."""
+    has_more_outcomes: bool
+    """Whether there are others, which are not listed."""
+
+
 class HistoryPage(BaseModel):
     """Answered predictions, newest first."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    items: tuple[LoggedRequest, ...]
+    items: tuple[LoggedPrediction, ...]
     next_before: str | None
     """The value of `before` for the next page; null on the last page."""
 
@@ -128,7 +141,7 @@ class AuditReader:
                 rows.append(row)
                 cursor = cursor_after(row.received_utc, row.id)
                 body_bytes += length_bytes(row.request_json) + length_bytes(row.response_json)
-            items = tuple(_logged_requests(connection, rows))
+            items = tuple(_with_outcomes(connection, [*_logged_requests(connection, rows)]))
         return HistoryPage(items=items, next_before=cursor if more else None)
 
     def records(
@@ -163,10 +176,10 @@ class AuditReader:
     def records_of_subject(self, subject: str) -> Iterator[LoggedRequest]:
         """Every request of the person with this hash, oldest first; raises AuditUnusable."""
         with self._connection() as connection:
-            seen = 0
-            while rows := [*_rows(connection, _OF_SUBJECT, {"subject": subject, "seen": seen})]:
-                yield from _logged_requests(connection, rows)
-                seen = rows[-1].id
+            ids = ids_of_subject(connection, subject)
+            for start in range(0, len(ids), _CHOSEN_ROWS):
+                chosen = to_json(ids[start : start + _CHOSEN_ROWS]).decode()
+                yield from _logged_requests(connection, [*_rows(connection, _CHOSEN, {"ids": chosen})])
 
     def last_records(self, count: int) -> list[LoggedRequest]:
         """The newest requests, oldest first; raises AuditUnusable."""
@@ -189,6 +202,18 @@ class AuditReader:
             raise
         except Exception as error:  # Callers handle one kind of error.
             raise AuditUnusable(self.path, f"it could not be read: {error!r}") from error
+
+
+def _with_outcomes(
+    connection: apsw.Connection, requests: Sequence[LoggedRequest]
+) -> Iterator[LoggedPrediction]:
+    outcomes = outcomes_of(connection, (request.request_id for request in requests))
+    for request in requests:
+        found = outcomes.get(request.request_id, ())
+        has_more = len(found) > MAX_OUTCOMES
+        yield LoggedPrediction.model_construct(
+            **request.__dict__, outcomes=tuple(found[:MAX_OUTCOMES]), has_more_outcomes=has_more
+        )
 
 
 def _rows(connection: apsw.Connection, statement: str, bindings: Bindings) -> Iterator[RequestRow]:

@@ -46,9 +46,15 @@ _ACTS = "SELECT id FROM ledger WHERE id > :seen AND id <= :last ORDER BY id LIMI
 _RECORDS = """
     SELECT id FROM request WHERE id > :seen AND id <= :last
     AND (:since IS NULL OR received_utc >= :since) AND (:until IS NULL OR received_utc < :until)
-    AND (:subject IS NULL OR subject = :subject)
+    AND (:subject IS NULL OR subject = :subject OR status = 201 AND EXISTS (
+        SELECT 1 FROM request AS p
+        WHERE p.request_id = request.request_id AND p.status < 201 AND p.subject = :subject
+        UNION ALL SELECT 1 FROM request AS p
+        WHERE p.request_id = request.request_id AND p.status > 201 AND p.subject = :subject
+    ))
     ORDER BY id LIMIT :rows
 """
+"""The records of a person are also the outcomes of predictions that name the person."""
 
 
 class Selection(NamedTuple):

@@ -1,4 +1,8 @@
-"""Makes receipts: every record of a request id, its model's card, and their proofs up to one checkpoint."""
+"""Makes receipts: every record of a request id, its model's card, and their proofs up to one checkpoint.
+
+The outcomes of a prediction are records with its request id. A receipt holds them if it is asked for them,
+because the last of them decides which checkpoint it needs.
+"""
 
 import json
 from base64 import b64encode
@@ -12,6 +16,7 @@ import apsw
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from service.audit.act import MODEL_PREFIX
+from service.audit.columns import OUTCOME
 from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.receipt.proof import RECORD_LIMIT, Checkpoint, Document, EntryProofs
 from service.audit.tree.tile import TreeBroken
@@ -22,10 +27,19 @@ RECEIPT_LIMIT_BYTES = 8 * 1024**2
 """Length of the bodies that a receipt over HTTP may hold."""
 FORMAT = "tabento receipt 1"
 
-_RECORDS = """
-    SELECT id, received_utc, model_id, octet_length(request_json) + octet_length(response_json)
-    FROM request WHERE request_id = ?1 AND (?2 IS NULL OR received_utc = ?2) ORDER BY id LIMIT ?3
-"""
+_LENGTHS = "id, received_utc, model_id, octet_length(request_json) + octet_length(response_json)"
+_RECORDS = f"""
+    SELECT {_LENGTHS} FROM request
+    WHERE request_id = ?1 AND status < {OUTCOME:d} AND (?2 IS NULL OR received_utc = ?2)
+    UNION ALL SELECT {_LENGTHS} FROM request
+    WHERE request_id = ?1 AND status > {OUTCOME:d} AND (?2 IS NULL OR received_utc = ?2)
+    ORDER BY 1 LIMIT ?3
+"""  # noqa: S608 - no text from outside
+"""Two ranges of an index, without the outcomes between them, of which a batch can have thousands."""
+_OUTCOMES = f"""
+    SELECT {_LENGTHS} FROM request WHERE id IN (SELECT request FROM outcome WHERE request_id = ?1)
+    ORDER BY id LIMIT ?2
+"""  # noqa: S608 - no text from outside
 _MODEL = "SELECT id FROM ledger WHERE act_id = ?"
 _PRUNED = """
     SELECT json_extract(detail_json, '$.last_received_utc') FROM event
@@ -49,6 +63,8 @@ class ReceiptQuery(BaseModel):
     content: bool = True
     """Whether the receipt holds the bodies, the labels and the client. Without them it proves the time, the
     model and the status."""
+    outcomes: bool = False
+    """Whether the receipt also holds the records of the prediction's outcomes."""
 
 
 class ReceiptRequest(NamedTuple):
@@ -111,6 +127,9 @@ def _make(connection: apsw.Connection, request_id: str, query: ReceiptQuery, lim
     found: list[Any] = connection.execute(_RECORDS, (request_id, received, RECORD_LIMIT + 1)).fetchall()
     if not found:
         raise _unknown(connection, request_id, received)
+    if query.outcomes:
+        outcomes: list[Any] = connection.execute(_OUTCOMES, (request_id, RECORD_LIMIT + 1)).fetchall()
+        found = sorted(found + outcomes)
     length = sum(bytes_ for *_, bytes_ in found) if query.content else 0
     if len(found) > RECORD_LIMIT or (limit is not None and length > limit):
         raise ReceiptTooLarge(RECEIPT_LIMIT_BYTES, RECORD_LIMIT)

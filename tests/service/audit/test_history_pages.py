@@ -209,6 +209,36 @@ def test_a_log_that_cannot_be_read_fails_the_page_alone_and_says_why(tmp_path: P
     with_pages(db, ask)
 
 
+def test_outcomes_are_looked_up_beside_pages_and_without_their_limits(db: Path) -> None:
+    keys = [("r-1", 0, "truth"), ("r-9", 0, "truth")]
+
+    async def ask(pages: HistoryPages) -> None:
+        process, waiting = await suspended_with_a_full_queue(pages)
+        looking_up = [asyncio.create_task(pages.look_up(keys, monotonic() + 60)) for _ in range(20)]
+        with pytest.raises(DeadlineExceeded):
+            await pages.look_up(keys, monotonic() + 0.05)
+        process.send_signal(signal.SIGCONT)
+        found = await asyncio.gather(*looking_up)
+        await asyncio.gather(*waiting)
+        assert [[each.predictions for each in of_one] for of_one in found] == [[1, 0]] * 20
+
+    with_pages(db, ask)
+
+
+def test_a_look_up_that_gets_no_answer_in_time_replaces_the_process(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        process = await process_of(pages)
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(DeadlineExceeded):
+            await pages.look_up([("r-1", 0, "truth")], monotonic() + 0.2)
+        (found,) = await pages.look_up([("r-1", 0, "truth")], monotonic() + 60)
+        assert (found.predictions, found.rows) == (1, 1)
+        await asyncio.to_thread(process.wait, PATIENCE_S)
+        await until_true(lambda: pages.process.pid is None, "the process ends when nobody asks")
+
+    with_pages(db, ask, idle_s=0.05)
+
+
 WORKER = """
 import asyncio, sys
 from pathlib import Path

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from service.audit.act import Act, Actor, make_act, model_act
 from service.audit.columns import PackedRecord
@@ -28,14 +28,15 @@ from service.audit.receipt.making import ReceiptQuery, make_receipt
 from service.audit.witness.checkpoint import take_checkpoint
 from service.audit.witness.witnesses import make_witness
 from service.audit.write.logfile import LogFile
-from service.errors import AuditHeld, ReceiptPending
+from service.errors import AuditHeld, PredictionUnknown, ReceiptPending
+from tests.support.audit.feedback_rules import FeedbackRules
 from tests.support.audit.log_files import anchor, copy_log, statements
 from tests.support.audit.log_states import CARDS, MODELS, Recorded, State, content_of, packed, recorded
 from tests.support.audit.log_tampering import assert_a_change_is_found, tamper_by_bytes, tamper_by_sql
 from tests.support.audit.logs import BY_ADA, NINE, read
 
 
-class LogHistory(RuleBasedStateMachine):
+class LogHistory(FeedbackRules):
     """Writers, persons and crashes, with a model of what the log has to hold."""
 
     def __init__(self) -> None:
@@ -118,7 +119,10 @@ class LogHistory(RuleBasedStateMachine):
         self._open()
 
     def _is_held(self, each: Recorded) -> bool:
-        return bool({each.request_id, None if each.redacted else each.subject} & {*self.state.holds})
+        named = {each.request_id, None if each.redacted else each.subject}
+        if each.about is not None and not named & {"ab12"}:
+            named |= {one.subject for one in self.requests_of(each.request_id) if not one.redacted}
+        return bool(named & {*self.state.holds})
 
     @precondition(lambda self: self.state.records)
     @rule(data=st.data())
@@ -232,7 +236,11 @@ class LogHistory(RuleBasedStateMachine):
     @rule(data=st.data())
     def prove_one_prediction(self, data: st.DataObject) -> None:
         chosen = data.draw(st.sampled_from(self.state.records)).request_id
-        records = [each for each in self.state.records if each.request_id == chosen]
+        records = self.requests_of(chosen)
+        if not records:
+            with pytest.raises(PredictionUnknown):
+                make_receipt(self.path, chosen, ReceiptQuery())
+            return
         if not all(each.covered for each in records):
             with pytest.raises(ReceiptPending):
                 make_receipt(self.path, chosen, ReceiptQuery())

@@ -15,7 +15,7 @@ from tests.support.audit.logs import ANSWERED, NINE, REFUSED
 
 CARDS: list[dict[str, object]] = [{"tag": "iris:a"}, {"tag": "iris:b"}]
 MODELS = (*(model_id_of(canonical_json(card)) for card in CARDS), "")
-TABLES = ("request", "request_label", "request_facet", "facet", "event", "chain", "ledger", "log")
+TABLES = ("request", "request_label", "request_facet", "facet", "event", "chain", "ledger", "log", "outcome")
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -33,11 +33,13 @@ class Recorded:
     redacted: bool = False
     covered: bool = False
     """Whether a checkpoint covers it."""
+    about: int | None = None
+    """Of an outcome: the number of a request that has its id."""
 
     @property
     def request_id(self) -> str:
-        """Two records share an id."""
-        return f"r-{self.number // 2}"
+        """Two requests share an id, and all outcomes of them."""
+        return f"r-{(self.number if self.about is None else self.about) // 2}"
 
 
 @dataclass

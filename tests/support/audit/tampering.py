@@ -18,6 +18,7 @@ from service.audit.write.record import pack
 from service.model.model_id import canonical_json, model_id_of
 from tests.support.audit.log_files import anchor
 from tests.support.audit.logs import BY_ADA, HARD, REFUSED, numbered, write
+from tests.support.audit.outcomes import decision_on, outcome_of
 
 IRIS_CARD: dict[str, object] = {"tag": "iris:1"}
 IRIS_ID = model_id_of(canonical_json(IRIS_CARD))
@@ -36,11 +37,16 @@ def pruned_and_redacted(folder: Path) -> Path:
         assert prune_step(connection, tail, Limits(keep_days=0.0), datetime(2030, 1, 1, tzinfo=UTC), 5) == 5
     assert redact(file, "r-21", *BY_ADA) == 1
     file.close()
-    write(db, *numbered(4, first=30))
+    write(
+        db,
+        *numbered(4, first=30),
+        outcome_of("r-30", "virginica", observed_utc="2026-07-04T09:30:00.000000Z", source="laboratory"),
+        decision_on("r-30", row=7, reason_code="R1"),
+    )
     report = verify(db, anchor(db))
     assert report.problems == []
     assert report.acts == 2
-    assert (report.chains, report.records, report.events, report.pruned, report.redacted) == (5, 20, 1, 5, 1)
+    assert (report.chains, report.records, report.events, report.pruned, report.redacted) == (5, 22, 1, 5, 1)
     return db
 
 

@@ -93,5 +93,6 @@ def test_every_column_of_a_record_is_displayed() -> None:
     assert " ".join(TABLE) == (
         "id request_id received_utc transport route status duration_ms client key_name subject "
         "model_name model_version model_id label rows min_confidence max_confidence flags request_json "
-        "request_cut_bytes response_json"
+        "request_cut_bytes response_json outcome_row outcome_kind outcome_label observed_utc source reviewer "
+        "reason_code"
     )

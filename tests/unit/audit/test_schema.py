@@ -18,6 +18,7 @@ from tests.support.audit.logs import ANSWERED, write
 RELEASED = {
     1: "e1eed2bd81a3d4f2134e6976323c536854cb2a6da36b0e461a10d01243c3717a",
     2: "ec280269b11a4ab10f330fca05bb2c6194380ed76f90c7c96b8e95c1fe3d9ae1",
+    3: "3be55a5faeb12da689070e96c1461b59fac57cecfd0a53f084175f21ceebb537",
 }
 """SHA-256 of the SQL of each migration as it was released: it is never edited, the next one is added."""
 
@@ -36,7 +37,10 @@ def test_a_released_migration_is_never_edited() -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ("ALTER TABLE request DROP COLUMN key_name", "table request, view prediction, view refusal"),
+        (
+            "ALTER TABLE request DROP COLUMN key_name",
+            "table request, view feedback, view prediction, view refusal",
+        ),
         ("ALTER TABLE event ADD COLUMN more TEXT", "table event"),
         ("DROP INDEX answered_request", "index answered_request"),
         ("DROP TABLE request_facet", "table request_facet"),
@@ -46,7 +50,7 @@ def test_a_released_migration_is_never_edited() -> None:
 def test_a_schema_that_was_changed_is_refused_at_the_start(tmp_path: Path, change: str, what: str) -> None:
     db = tmp_path / "audit.db"
     write(db, ANSWERED)
-    views = ["DROP VIEW prediction", "DROP VIEW refusal"] if "key_name" in change else []
+    views = [f"DROP VIEW {view}" for view in ("prediction", "refusal", "feedback") if "key_name" in change]
     statements(db, *views, change)
 
     expect_refusal(db, what)

@@ -28,6 +28,7 @@ TABLES = {
     "log": "log_id ledger_seq ledger_hash ledger_bytes",
     "ledger": "id seq act_id recorded_utc kind actor actor_kind system_user reason request subject "
     "detail_json hash",
+    "outcome": "request request_id row kind label label_type observed_utc source reviewer reason_code",
 }
 COLUMNS = [(table, column) for table, columns in TABLES.items() for column in columns.split()]
 VALUES: dict[str, st.SearchStrategy[int | str | bytes | float | None]] = {
@@ -39,7 +40,10 @@ VALUES: dict[str, st.SearchStrategy[int | str | bytes | float | None]] = {
         st.integers(0, 9), st.text(max_size=5), st.binary(max_size=5), st.floats(allow_nan=False)
     ),
 }
-NULLABLE = {"client", "salt", "content_sha256", "request", "subject", "system_user", "reason"}
+NULLABLE = {
+    "client", "salt", "content_sha256", "request", "subject", "system_user", "reason", "observed_utc",
+    "source", "reviewer", "reason_code",
+}  # fmt: skip
 TAMPERING = settings(
     max_examples=12, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
 )
@@ -147,7 +151,7 @@ def take_any_type(connection: apsw.Connection, table: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["request", "request_label", "request_facet", "event", "chain", "facet", "ledger"]
+    "table", ["request", "request_label", "request_facet", "event", "chain", "facet", "ledger", "outcome"]
 )
 def test_a_removed_row_is_found(original: Path, table: str) -> None:
     with copied(original) as connection:

@@ -1,7 +1,6 @@
 """Recorded bodies become the rows that were served, and the end of their JSON is found without its header."""
 
 import json
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,12 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.model.contract import Contract, Feature, Target
-from service.model.published import PublishedModel, load_model
 from service.native.python_call import PythonRequest
+from service.oip.served_model import ServedNames
 from service.replay.recorded_request import RequestReader, json_end
 from service.routes import BATCH, PREDICT
-from tests.support.small_models import publish_picky
-from tests.support.stores import opened_store
 
 CONTRACT = Contract(
     features=(
@@ -44,10 +41,8 @@ ROWS = st.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def reader(stores: dict[str, str]) -> RequestReader:
-    with opened_store(stores):
-        model: PublishedModel = load_model(publish_picky("read_again"))
-    return RequestReader(replace(model, contract=CONTRACT), "id", 10_000)
+def reader() -> RequestReader:
+    return RequestReader(CONTRACT, ServedNames("read_again:1", "1", "id"), 10_000)
 
 
 @given(sent=st.lists(ROWS, min_size=1, max_size=4))

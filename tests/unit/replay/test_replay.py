@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from bentoml._internal.models import ModelStore
 
 from service.audit.file.database import open_for_reading
 from service.model.published import ESTIMATOR_FILE
-from service.replay.recorded import IdRange
+from service.replay.recorded import IdRange, RecordedLog
 from service.replay.replay_run import Replay, Task
 from service.replay.verdict import Verdict
+from service.routes import FEEDBACK
 from tests.support.audit.log_files import statements
-from tests.support.audit.logs import ADA, ANSWERED, command, write
+from tests.support.audit.logs import ADA, ANSWERED, command, numbered, write
+from tests.support.audit.outcomes import outcome_of
 from tests.support.iris_rows import SETOSA, VIRGINICA
 from tests.support.replayed_logs import RecordedModel, outcomes_of, replayed, verdicts
 from tests.support.small_models import publish_compiled
@@ -183,6 +186,30 @@ def test_a_sample_is_drawn_again_with_its_seed(db: Path, publish_picky: Publish)
     assert len(first) == 10
     assert first == again != other
     assert "10 records replayed: 10 same bits (seed " in replayed(db, "--sample", 10).stdout
+
+
+def test_outcomes_are_not_replayed(db: Path, publish_picky: Publish) -> None:
+    model = RecordedModel(publish_picky("fed"))
+    model.record(db, LETTERS)
+    refused = replace(ANSWERED, route=FEEDBACK, status=422, model_id=model.card.model_id, predictions=())
+    batch = [outcome_of("r-1", row=row, model_id=model.card.model_id) for row in range(50)]
+    write(db, *batch, replace(refused, request_id="refused"))
+
+    for options in (("--all",), ("--sample", 10, "--seed", 1), ("--request-id", "r-1")):
+        assert {*verdicts(db, *options).values()} == {Verdict.SAME_BITS}
+    assert "\n2 records replayed: 2 same bits (" in replayed(db, "--sample", 10).stdout
+    assert replayed(db, "--request-id", "refused").returncode == 2
+    (listed,) = map(json.loads, command("--db", db, "models").stdout.splitlines())
+    assert (listed["records"], listed["is_stored"]) == (2, True)
+
+
+def test_a_sample_of_a_log_that_is_full_of_outcomes_is_complete(db: Path) -> None:
+    write(db, *numbered(6), *(outcome_of("r-1", row=row) for row in range(2_000)))
+    with closing(RecordedLog(db, dense_ids=100)) as log:
+        assert log.sample(100, 1) == (1, 2, 3, 4, 5, 6)
+        samples = [log.sample(4, seed) for seed in range(20)]
+    assert {len({*sample}) for sample in samples} == {4}
+    assert {id_ for sample in samples for id_ in sample} == {1, 2, 3, 4, 5, 6}
 
 
 def test_two_processes_share_a_long_log(db: Path, store: ModelStore, stores: dict[str, str]) -> None:
