@@ -13,7 +13,9 @@ from pydantic import BaseModel, Field
 from service.errors import FAILURE_STATUSES
 from service.http.connection.fast_connection import install_connection
 from service.http.cors import with_cors
+from service.http.feedback import FeedbackRoute
 from service.http.gateway import Gateway, Serving
+from service.http.monitoring_page import MonitoringPage
 from service.http.native_codec import native_handlers
 from service.http.pages import Pages
 from service.http.v2 import V2Routes
@@ -21,7 +23,7 @@ from service.model.published import read_contract, resolve_tag
 from service.native.messages import Messages
 from service.native.python_call import PythonRoute
 from service.oip.served_model import ServedModel
-from service.routes import BATCH, GRPC_INFER, PREDICT, V2_INFER
+from service.routes import BATCH, FEEDBACK, GRPC_INFER, PREDICT, V2_INFER
 from service.settings import load_settings
 from service.worker import Worker
 from service.worker.announcement import announce
@@ -91,7 +93,7 @@ class TabularClassifier:
         """Load the model, open the audit log, and listen for gRPC."""
         with end_service_on_error():
             worker.start()
-            worker.metrics.create_series((PREDICT, BATCH, V2_INFER), FAILURE_STATUSES)
+            worker.metrics.create_series((PREDICT, BATCH, V2_INFER, FEEDBACK), FAILURE_STATUSES)
             if settings.grpc_port:
                 worker.metrics.create_series((GRPC_INFER,), FAILURE_STATUSES)
                 # Imported here because the import takes a quarter of a second.
@@ -137,12 +139,23 @@ def http() -> Serving:
         worker.metrics_page,
         readiness,
         worker.newer_models,
+        MonitoringPage(worker.monitoring),
         requires_keys=settings.api_keys_file is not None,
         schema=TabularClassifier.schema,  # type: ignore[attr-defined]
     )
     v2 = V2Routes(dataplane, messages, ServedModel(model, worker.card.model_id), readiness, limit_bytes)
     native = native_handlers(dataplane, messages, limit_bytes)
-    return Serving(dataplane, readiness, {**native, **v2.handlers, **pages.handlers})
+    feedback = FeedbackRoute(
+        dataplane,
+        worker.audit,
+        worker.history,
+        worker.metrics,
+        model.contract.target,
+        body_limit_bytes=limit_bytes,
+        deadline_ms=settings.deadline_ms,
+    )
+    own = {"feedback": feedback.feedback}
+    return Serving(dataplane, readiness, {**native, **own, **v2.handlers, **pages.handlers})
 
 
 install_connection(settings)

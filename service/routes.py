@@ -26,10 +26,12 @@ ANY_KEY: AnyKey = "any"
 
 PREDICT = "/predict"
 BATCH = "/predict/batch"
+FEEDBACK = "/feedback"
 HISTORY = "/predictions/history"
 RECEIPT = "/predictions/{request_id}/receipt"
 MODEL = "/model/info"
 HEALTH = "/health"
+MONITORING = "/monitoring"
 LIVE = "/livez"
 READY = "/readyz"
 METRICS = "/metrics"
@@ -90,10 +92,13 @@ _MODEL_ROUTES = (
 ROUTES = (
     Route("POST", PREDICT, "predict", "predict", "Predict one row"),
     Route("POST", BATCH, "predict", "predict_batch", "Predict a batch of rows, in order"),
+    Route("POST", FEEDBACK, "feedback", "feedback", "Record what was true of predictions, or decided"),
     Route("GET", HISTORY, "history", "history", "Predictions from the audit log, newest first"),
     Route("GET", RECEIPT, "audit", "receipt", "Receipt of a prediction, which proves it without the log"),
     Route("GET", MODEL, ANY_KEY, "model_info", "The model: contract, classes, lineage, metrics"),
     Route("GET", HEALTH, ANY_KEY, "health", "State of the service"),
+    # The assessment has figures of columns, and no rows; categories and ranges are in /model/info too.
+    Route("GET", MONITORING, "metrics", "monitoring", "Drift and live quality of the served model"),
     Route("GET", LIVE, None, "live", "Liveness probe"),
     Route("GET", READY, None, "ready", "Readiness probe"),
     Route("GET", METRICS, "metrics", "metrics", "Prometheus metrics"),

@@ -115,7 +115,25 @@ class Settings(BaseSettings):
     """Number of the last day's records that are performed again each night and compared; 0 disables it."""
 
     replay_hour: int = Field(default=3, ge=0, le=23)
-    """Hour of the day, UTC, within which the nightly replay starts."""
+    """Hour of the day, UTC, within which the nightly replay starts, and from which on the nightly test of
+    monitoring runs."""
+
+    monitoring: Literal["on", "off"] = "on"
+    """on: a process beside the workers measures drift and live quality from the log. off: it does not run."""
+
+    monitoring_db: Path | None = None
+    """File of monitoring, which can be deleted and is made again from the log. Unset:
+    `tabento-monitoring.db` beside the log."""
+
+    monitoring_window_seconds: int = Field(default=3_600, ge=1, le=604_800)
+    """Length of a window of drift, in seconds. Windows begin at multiples of it, UTC."""
+
+    monitoring_window_rows: int = Field(default=500, ge=50, le=1_000_000)
+    """Rows that a window holds at least: windows are merged until there are as many."""
+
+    monitoring_label_hours: float | None = Field(default=None, ge=0, le=8_760)
+    """Hours after which nearly all labels of a prediction have come; younger windows are left out of live
+    quality. Unset: as measured, the time within which 95 % of the labels came."""
 
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
@@ -193,6 +211,11 @@ class Settings(BaseSettings):
 
     access_log: bool = False
     """Whether to log a line for each request: client, method, path, status, time, id."""
+
+    @property
+    def monitoring_path(self) -> Path:
+        """The file of monitoring."""
+        return self.monitoring_db or self.audit_db.with_name("tabento-monitoring.db")
 
     @field_validator("audit_keep_at_least_days")
     @classmethod

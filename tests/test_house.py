@@ -19,10 +19,12 @@ PROJECT = Path(__file__).parents[1]
 FLOORS = (
     ("app",),
     ("worker",),
+    ("collector",),
     ("replay",),
     ("http", "grpc"),
     ("native", "oip"),
     ("inference",),
+    ("monitoring",),
     ("audit",),
     ("access", "telemetry"),
     ("wire",),

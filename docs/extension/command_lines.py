@@ -7,7 +7,7 @@ import sys
 
 from docs.extension.project import PROJECT
 
-PROGRAMS = ("training", "service.audit", "service.access")
+PROGRAMS = ("training", "service.audit", "service.access", "service.monitoring")
 """The packages that are run with ``python -m``."""
 
 

@@ -15,7 +15,13 @@ from docs.extension.error_tables import request_errors, start_errors
 from docs.extension.limit_table import limit_table
 from docs.extension.make_targets import make_targets
 from docs.extension.metric_table import metric_table
-from docs.extension.model_fields import card_fields, contract_fields, lineage_fields
+from docs.extension.model_fields import (
+    card_fields,
+    contract_fields,
+    lineage_fields,
+    profile_fields,
+    sample_fields,
+)
 from docs.extension.project import PROJECT
 from docs.extension.route_tables import grpc_routes, http_routes
 from docs.extension.setting_table import setting_table
@@ -32,7 +38,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "card": card_fields,
     "make-targets": make_targets,
     "metrics": metric_table,
+    "profile": profile_fields,
     "request-errors": request_errors,
+    "sample": sample_fields,
     "settings": setting_table,
     "start-errors": start_errors,
 }

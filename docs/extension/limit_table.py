@@ -1,14 +1,18 @@
 """The limits that no setting changes, from the constants that hold them."""
 
 from docs.extension.markdown_table import markdown_table
+from service.audit.outcome import outcome_batch, sent_outcome
 from service.audit.query.history import MAX_ITEMS
 from service.audit.query.history_pages import MAX_CONCURRENT_QUERIES, READ_BURST, READS_PER_S
+from service.audit.query.listed_outcomes import MAX_OUTCOMES as MAX_LISTED_OUTCOMES
 from service.audit.query.read_acts import MAX_IDS
 from service.audit.write.key_acts import MAX_FOUND
+from service.collector import collecting
 from service.errors import error_text
 from service.grpc.intake import BUDGET_BYTES
 from service.http.connection.limits import BODIES_BYTES, ConnectionLimits
 from service.http.connection.message_size import HEAD_BYTES, HEAD_LINES
+from service.http.feedback import BODY_LIMIT_BYTES, MAX_SHORT_REQUESTS
 from service.http.page_rate import PAGES_PER_S
 from service.inference import admission, row_check
 from service.inference.refused_keys import MAX_COMBINATIONS
@@ -38,6 +42,17 @@ def limit_table() -> str:
             f"{READS_PER_S:g} a second, after {READ_BURST} at once",
         ),
         ("Items on a page of the history", f"{MAX_ITEMS}"),
+        ("Outcomes that an item of the history lists", f"{MAX_LISTED_OUTCOMES}"),
+        ("Outcomes in a request", f"{outcome_batch.MAX_OUTCOMES:,}"),
+        ("Body of a request with outcomes", f"{BODY_LIMIT_BYTES // _MIB} MiB"),
+        ("Short requests with outcomes at once, for each worker", f"{MAX_SHORT_REQUESTS}"),
+        ("A source, a reviewer or a reason code of an outcome", f"{sent_outcome.MAX_TEXT_LENGTH} characters"),
+        ("Refused outcomes listed in an answer", f"{sent_outcome.MAX_FINDINGS}"),
+        ("Ambiguous request ids listed in an answer", f"{outcome_batch.MAX_LISTED_IDS}"),
+        ("Outcomes that wait for their prediction, in monitoring", f"{collecting.MOST_WAITING:,}"),
+        ("Rows with an outcome, in monitoring", f"{collecting.MOST_ROWS:,}"),
+        ("Slots of a model, in monitoring", f"{collecting.MOST_SLOTS:,}"),
+        ("Age of what monitoring keeps", f"{collecting.KEPT_S // 86_400} days"),
         ("Ids that the act of a read lists", f"{MAX_IDS}"),
         ("Counts in the act of refused keys, for each worker and minute", f"{MAX_COMBINATIONS}"),
         ("API keys that one act states as found", f"{MAX_FOUND}"),

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from docs.extension.markdown_table import markdown_table
 from service.telemetry.gauges import Gauges
 from service.telemetry.metrics import Metrics
+from service.telemetry.monitoring_gauges import FAMILIES, MonitoringGauges
 
 
 def metric_table() -> str:
@@ -23,6 +24,8 @@ def _rows() -> Iterator[tuple[str, str, str, str]]:
         for metric in vars(owner).values()
         if hasattr(metric, "_labelnames")
     }
+    labels |= {family.name: family.labels for family in FAMILIES}
+    registry.register(MonitoringGauges())
     for family in registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         by = ", ".join(f"`{label}`" for label in labels[family.name])

@@ -1,4 +1,4 @@
-"""The fields of ``contract.json`` and of the lineage, from the types in ``service/model``."""
+"""The fields of a model's files and of the lineage, from the types in ``service/model``."""
 
 import ast
 import inspect
@@ -12,6 +12,14 @@ from service.model.card import CardSettings, ModelCard, Processor
 from service.model.contract import Contract, Feature, Target
 from service.model.published import Lineage
 from service.model.runtime import Compilation
+from service.model.training_profile import (
+    CategoryProfile,
+    Figure,
+    NumberProfile,
+    PredictionProfile,
+    TrainingProfile,
+    TrainingSample,
+)
 
 
 def contract_fields() -> str:
@@ -22,6 +30,16 @@ def contract_fields() -> str:
 def lineage_fields() -> str:
     """Write the fields of a lineage."""
     return _sections(Lineage, Compilation)
+
+
+def profile_fields() -> str:
+    """Write the fields of a training profile."""
+    return _sections(TrainingProfile, NumberProfile, CategoryProfile, PredictionProfile, Figure)
+
+
+def sample_fields() -> str:
+    """Write the fields of a sample of the training table."""
+    return _sections(TrainingSample)
 
 
 def card_fields() -> str:
@@ -54,7 +72,7 @@ def _type_name(schema: dict[str, Any]) -> str:
             return f"`{value}`"
         case {"enum": [*values]}:
             return ", ".join(f"`{value}`" for value in values)
-        case {"anyOf": [*kinds]}:
+        case {"anyOf": [*kinds]} | {"oneOf": [*kinds]}:
             return " or ".join(dict.fromkeys(_type_name(kind) for kind in kinds))
         case {"type": "array", "items": dict() as kind}:
             return f"list of {_type_name(kind)}"

@@ -18,6 +18,9 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- SigningKeyUnusable
     |   +-- CheckpointRefused
     |   +-- ReplayFailed
+    |   +-- MonitoringUnusable
+    |   +-- MonitoringNotWritable
+    |   +-- ReportUnwritable
     |   +-- KeysUnusable
     |   +-- KeyMisuse
     |   +-- GrpcUnusable
@@ -29,6 +32,7 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- HeaderInvalid           400 INVALID_ARGUMENT
         +-- QueryInvalid            400 INVALID_ARGUMENT
         +-- InferenceInvalid        400 INVALID_ARGUMENT
+        +-- CsvMalformed            400 INVALID_ARGUMENT
         +-- TensorInvalid           400 INVALID_ARGUMENT
         +-- KeyInvalid              401 UNAUTHENTICATED
         |   +-- KeyExpired          401 UNAUTHENTICATED
@@ -36,20 +40,24 @@ In come the facts of a failure; out go a message and, for a request, its answer 
         +-- RouteUnknown            404 NOT_FOUND
         +-- ModelUnknown            404 NOT_FOUND
         +-- PredictionUnknown       404 NOT_FOUND
+        +-- AssessmentMissing       404 NOT_FOUND
         +-- MethodNotAllowed        405 UNIMPLEMENTED
         +-- RequestTimeout          408 DEADLINE_EXCEEDED
         +-- ReceiptPending          409 FAILED_PRECONDITION
         +-- PredictionPruned        410 NOT_FOUND
         +-- BodyTooLarge            413 INVALID_ARGUMENT
         +-- TooManyRows             413 INVALID_ARGUMENT
+        +-- TooManyOutcomes         413 INVALID_ARGUMENT
         +-- MediaTypeUnsupported    415 INVALID_ARGUMENT
         +-- RowsInvalid             422 INVALID_ARGUMENT
         +-- ReceiptTooLarge         422 INVALID_ARGUMENT
+        +-- OutcomesInvalid         422 INVALID_ARGUMENT
         +-- Overloaded              429 RESOURCE_EXHAUSTED
         +-- HeadersTooLarge         431 INVALID_ARGUMENT
         +-- RowsFailed              500 INTERNAL
         +-- InternalFailure         500 INTERNAL
         +-- AuditUnavailable        503 UNAVAILABLE
+        +-- OutcomesUnavailable     503 UNAVAILABLE
         +-- AuditFull               503 UNAVAILABLE
         +-- DeadlineExceeded        504 DEADLINE_EXCEEDED
 
@@ -58,8 +66,15 @@ for every transport, and clients may match on it.
 """
 
 from service.errors.base import TabentoError
+from service.errors.feedback_refusals import (
+    CsvMalformed,
+    OutcomesInvalid,
+    OutcomesUnavailable,
+    TooManyOutcomes,
+)
 from service.errors.full_log import AuditFull
 from service.errors.key_refusals import KeyExpired, KeyInvalid, ScopeMissing
+from service.errors.monitoring_refusals import AssessmentMissing
 from service.errors.receipt_refusals import (
     PredictionPruned,
     PredictionUnknown,
@@ -107,7 +122,10 @@ from service.errors.startup import (
     LedgerContradicts,
     ModelNotPublished,
     ModelUnusable,
+    MonitoringNotWritable,
+    MonitoringUnusable,
     ReplayFailed,
+    ReportUnwritable,
     SettingInvalid,
     SigningKeyUnusable,
     StartError,
@@ -118,6 +136,7 @@ from service.errors.transport import HeadersTooLarge, RequestMalformed, RequestT
 __all__ = [
     "FAILURE_STATUSES",
     "AnchorUnusable",
+    "AssessmentMissing",
     "AuditFull",
     "AuditHeld",
     "AuditMisuse",
@@ -129,6 +148,7 @@ __all__ = [
     "CheckpointRefused",
     "ClientGone",
     "CompiledFormRefused",
+    "CsvMalformed",
     "DeadlineExceeded",
     "Finding",
     "GrpcUnusable",
@@ -148,6 +168,10 @@ __all__ = [
     "ModelNotPublished",
     "ModelUnknown",
     "ModelUnusable",
+    "MonitoringNotWritable",
+    "MonitoringUnusable",
+    "OutcomesInvalid",
+    "OutcomesUnavailable",
     "Overloaded",
     "PredictionPruned",
     "PredictionUnknown",
@@ -155,6 +179,7 @@ __all__ = [
     "ReceiptPending",
     "ReceiptTooLarge",
     "ReplayFailed",
+    "ReportUnwritable",
     "RequestError",
     "RequestMalformed",
     "RequestTimeout",
@@ -169,6 +194,7 @@ __all__ = [
     "SubjectKeyUnusable",
     "TabentoError",
     "TensorInvalid",
+    "TooManyOutcomes",
     "TooManyRows",
     "shortened",
 ]

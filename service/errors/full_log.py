@@ -14,5 +14,5 @@ class AuditFull(RequestError):
     def __init__(self) -> None:
         super().__init__(
             "The audit log has reached its size limit and its requests must be kept longer, so no prediction "
-            "is returned."
+            "is returned, and no outcome recorded."
         )

@@ -85,6 +85,33 @@ class ReplayFailed(StartError):
         super().__init__(f"The replay could not be finished: {reason}.")
 
 
+class MonitoringUnusable(StartError):
+    """The file of monitoring has nothing that can be shown."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"The file of monitoring {path} cannot be shown: {reason.rstrip('.')}. The service writes it "
+            "while it runs with TABENTO_MONITORING=on; name another with --db or TABENTO_MONITORING_DB."
+        )
+
+
+class MonitoringNotWritable(StartError):
+    """The file of monitoring cannot be written."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"The file of monitoring {path} cannot be written: {reason.rstrip('.')}. Set "
+            "TABENTO_MONITORING_DB to another path."
+        )
+
+
+class ReportUnwritable(StartError):
+    """A report cannot be written to its file."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"The report {path} cannot be written: {reason.rstrip('.')}. Name another file.")
+
+
 class AuditNotErased(StartError):
     """Data removed from the audit log can still be read in its write-ahead log."""
 

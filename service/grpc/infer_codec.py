@@ -20,7 +20,7 @@ from service.model.contract import Values as RowValues
 from service.oip.inputs import Got, Inputs
 from service.oip.json_body import refuse_unserved, timeout_s
 from service.oip.outputs import MODEL_ID, NAMES, Outputs, OutputTensor, flag_parameters
-from service.oip.served_model import ServedModel
+from service.oip.served_model import ServedNames
 from service.system.steps import Steps, finish_in_steps
 from service.wire.datatypes import BYTES, Datatype
 from service.wire.protocol import Protocol
@@ -55,7 +55,7 @@ _DESCRIPTIONS = 256
 class GrpcCodec:
     """The messages of ModelInfer."""
 
-    def __init__(self, protocol: Protocol, inputs: Inputs, outputs: Outputs, model: ServedModel) -> None:
+    def __init__(self, protocol: Protocol, inputs: Inputs, outputs: Outputs, model: ServedNames) -> None:
         self._request = protocol.messages["ModelInferRequest"]
         self._tensor = protocol.messages["ModelInferRequest.InferInputTensor"]
         self._response = protocol.messages["ModelInferResponse"]

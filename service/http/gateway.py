@@ -30,6 +30,7 @@ _NOT_RATE_LIMITED = frozenset(
         "predict",
         "predict_batch",
         "v2_infer",
+        "feedback",
         "history",
         "receipt",
         "live",

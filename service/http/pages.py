@@ -18,6 +18,7 @@ from service.audit.write.audit_log import AuditLog
 from service.errors import Finding, QueryInvalid, RouteUnknown
 from service.http import assets
 from service.http.http_request import JSON, Handler, HttpRequest, Reply
+from service.http.monitoring_page import MonitoringPage
 from service.http.openapi import document as openapi_document
 from service.http.openapi.operations import Document
 from service.inference.readiness import WorkerReadiness
@@ -47,6 +48,7 @@ class Pages:
         metrics: MetricsPage,
         readiness: WorkerReadiness,
         newer_models: NewerModels,
+        monitoring: MonitoringPage,
         *,
         requires_keys: bool,
         schema: Callable[[], Mapping[str, object]],
@@ -59,9 +61,14 @@ class Pages:
         self._metrics_page = metrics
         self._readiness = readiness
         self._newer_models = newer_models
+        self._monitoring = monitoring
         self._requires_keys = requires_keys
         self._schema = schema
-        self.handlers: Mapping[str, Handler] = {
+        self.handlers = self._handlers()
+        """The handlers by their names in the table of routes."""
+
+    def _handlers(self) -> Mapping[str, Handler]:
+        return {
             "index": self._index,
             "docs": self._docs,
             "openapi": self._openapi,
@@ -75,8 +82,8 @@ class Pages:
             "history": self._history,
             "receipt": self._receipt,
             "metrics": self._metrics,
+            **self._monitoring.handlers,
         }
-        """The handlers by their names in the table of routes."""
 
     @cached_property
     def _document(self) -> Document:
@@ -140,6 +147,7 @@ class Pages:
             audit_writable=audit.writable,
             audit_dropped=audit.dropped,
             uptime_s=round(readiness.uptime_s, 3),
+            monitoring=self._monitoring.state,
             newer_model=None if newer is None else newer.tag,
             newer_model_is_champion=None if newer is None else newer.is_champion,
         )
@@ -160,6 +168,7 @@ class Pages:
                 lineage=model.lineage,
                 runtime=model.predictor.name,
                 max_batch_rows=self._messages.max_batch_rows,
+                has_profile=model.profile is not None,
             )
         )
 

@@ -138,6 +138,16 @@ class DataPlane:
             reply: ReplyT = request.refusal(error.without_frames())
             return reply
 
+    async def refuse(self, request: Request[ReplyT], error: RequestError, deadline: float) -> ReplyT:
+        """The reply to another request that raised the error, once it is recorded if it is to be.
+
+        Raises AuditUnavailable or DeadlineExceeded.
+        """
+        reply = request.refusal(error.without_frames())
+        if request.body is not None and error.recorded:
+            await self._commit(request, reply, NO_PREDICTIONS, deadline)
+        return reply
+
     def finish(self, request: Request[Any]) -> None:
         """Count a request that is over, and log it if the access log is on."""
         status, seconds = request.status or CLIENT_CLOSED_REQUEST, request.seconds
@@ -185,12 +195,17 @@ class DataPlane:
             if request.body is None or not refusal.recorded:
                 raise refusal from None
             predictions, reply = NO_PREDICTIONS, request.refusal(refusal.without_frames())
+        await self._commit(request, reply, predictions, deadline)
+        return reply
+
+    async def _commit(
+        self, request: Request[Any], reply: RecordedReply, predictions: Predictions, deadline: float
+    ) -> None:
         record = self._record(request, reply, predictions)
         if self._refused_bodies == "digest" and record.status != ANSWERED:
             record.digest = await refused_digest(record.request)
         with request.trace.step("audit commit"):
             await self._audit.append(record, deadline)
-        return reply
 
     def _identify_subject(self, request: Request[Any]) -> bool:
         """Whether the request names no person, or one by a valid identifier, which is hashed here."""

@@ -12,12 +12,13 @@ from time import monotonic, time_ns
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from service.access.keyring import Key
+from service.audit.columns import REQUEST_ID
 from service.errors import RequestError
 from service.inference.admission import Slot
 from service.system.random_bytes import RandomHex
 from service.telemetry.tracing import NO_TRACE, NoTrace, Trace
 
-_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
+_WELL_FORMED_ID = re.compile(REQUEST_ID)
 
 SUBJECT_HEADER = b"x-subject-id"
 """The header, or the key of metadata, with the identifier of the person that a request is about."""

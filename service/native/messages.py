@@ -20,6 +20,7 @@ from service.model.label import Label
 from service.model.model_id import ModelIdentity
 from service.model.published import Lineage
 from service.model.reference_profile import MAX_LISTED_FLAGS, FlagReason
+from service.monitoring.assessment_watch import MonitoringState
 from service.native.native_reader import NativeReader
 from service.system.steps import Steps
 
@@ -95,6 +96,9 @@ class ModelInfo(BaseModel):
         description="The library that computes the probabilities; see also `lineage.compilation`."
     )
     max_batch_rows: int
+    has_profile: bool = Field(
+        description="Whether the model has a training profile. Without one, drift is not measured."
+    )
 
 
 class Health(BaseModel):
@@ -117,6 +121,11 @@ class Health(BaseModel):
     audit_writable: bool
     audit_dropped: int = Field(description="Records that this worker has dropped since its start.")
     uptime_s: float
+    monitoring: MonitoringState = Field(
+        description="`on`; `off` by setting; `not measured` if the model has no training profile to compare "
+        "with; `stale` if the newest assessment, or a record that it does not cover, is older than three "
+        "minutes. It does not change the status."
+    )
     newer_model: str | None = Field(
         default=None,
         description="A model of the same name that entered the store after the served one: the newest "

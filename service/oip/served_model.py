@@ -23,21 +23,28 @@ ANY = -1
 """The length of a dimension that depends on the request."""
 
 
-class ServedModel:
-    """The names, versions and tensors of a published model."""
+class ServedNames:
+    """The name and the version of a model, by which requests may name it."""
 
-    def __init__(self, model: PublishedModel, model_id: str) -> None:
-        self.name = model.tag.partition(":")[0]
-        self.version = model.lineage.model_version
+    def __init__(self, tag: str, version: str, model_id: str) -> None:
+        self.name = tag.partition(":")[0]
+        self.version = version
         self.model_id = model_id
-        self.contract = model.contract
-        platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
-        self.metadata = metadata(model.contract, self.name, self.version, platform)
 
     def check(self, name: str, version: str) -> None:
         """Raise ModelUnknown for another name or version; an empty version means any."""
         if name != self.name or (version and version != self.version):
             raise ModelUnknown(name, version, self.name, self.version)
+
+
+class ServedModel(ServedNames):
+    """The names, versions and tensors of a published model."""
+
+    def __init__(self, model: PublishedModel, model_id: str) -> None:
+        super().__init__(model.tag, model.lineage.model_version, model_id)
+        self.contract = model.contract
+        platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
+        self.metadata = metadata(model.contract, self.name, self.version, platform)
 
 
 def metadata(contract: Contract, name: str, version: str, platform: str) -> ModelMetadata:

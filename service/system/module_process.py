@@ -11,9 +11,13 @@ _ROOT = Path(__file__).parents[2]
 
 
 def start_module(
-    module: str, *arguments: str, pass_fds: Collection[int] = (), stdout: int | None = None
+    module: str,
+    *arguments: str,
+    pass_fds: Collection[int] = (),
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start ``python -m MODULE ARGUMENTS`` without input; raises OSError.
+    """Start ``python -m MODULE ARGUMENTS``, by default without input; raises OSError.
 
     The process inherits the file descriptors ``pass_fds``.
     """
@@ -22,6 +26,6 @@ def start_module(
         [sys.executable, "-P", "-m", module, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         pass_fds=pass_fds,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
     )

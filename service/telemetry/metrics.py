@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
@@ -32,6 +32,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from service.model.label import Label, label_text
 from service.model.published import PublishedModel
@@ -52,6 +53,7 @@ CONFIDENCE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 AUDIT_OUTCOMES = ("written", "failed", "dropped")
+FEEDBACK_STATES = ("matched", "waiting", "ambiguous", "repeated", "refused")
 
 
 def make_folder() -> None:
@@ -122,6 +124,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
+        self._added: list[Collector] = []
         self._counted: dict[str, int] = {}
         self._clear()
         counter = partial(Counter, registry=registry)
@@ -152,6 +155,7 @@ class Metrics:
             "Audit records that are not committed yet.",
             multiprocess_mode="livesum",
         )
+        self.feedback = counter("tabento_feedback_outcomes", "Outcomes that were sent.", ["state"])
         self.model_info = gauge(
             "tabento_model_info",
             "The served model; always 1.",
@@ -177,6 +181,8 @@ class Metrics:
             self.requests.labels(route, "POST", str(int(status)))
         for outcome in AUDIT_OUTCOMES:
             self.audit_records.labels(outcome)
+        for state in FEEDBACK_STATES:
+            self.feedback.labels(state)
 
     def count_call(self, rows: int, seconds: float) -> None:
         """Count a call of the model."""
@@ -193,6 +199,12 @@ class Metrics:
         self._labels[label] += 1
         self._confidences.append(confidence)
         self._count_flags(flags)
+
+    def count_outcomes(self, counts: Mapping[str, int]) -> None:
+        """Count the outcomes of a feedback request, by their states."""
+        for state, count in counts.items():
+            if count:
+                self.feedback.labels(state).inc(count)
 
     def _count_flags(self, flags: Flags) -> None:
         for (feature, reason), count in flags.counts.items():
@@ -232,6 +244,11 @@ class Metrics:
                 self._counted[outcome] = total
         self.audit_queue.set(queued)
 
+    def add(self, collector: Collector) -> None:
+        """Have the page of this worker show these metrics beside those of all workers."""
+        self.registry.register(collector)
+        self._added.append(collector)
+
     def page(self) -> bytes:
         """The flushed metrics of all workers in Prometheus' text format."""
         folder = os.environ.get(_CLIENT_VARIABLE)
@@ -240,6 +257,8 @@ class Metrics:
         _remove_gauges_of_dead_workers(Path(folder))
         merged = CollectorRegistry()
         MultiProcessCollector(merged, path=folder)  # type: ignore[no-untyped-call]
+        for collector in self._added:
+            merged.register(collector)
         return generate_latest(merged)
 
 

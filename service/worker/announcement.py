@@ -1,4 +1,4 @@
-"""The start line, which the first worker that is ready logs once."""
+"""The start line, which the first worker that is ready logs once, and a line if drift is not measured."""
 
 import logging
 import os
@@ -13,11 +13,17 @@ from service.worker.worker import Worker
 # BentoML shows INFO only of loggers below its own.
 logger = logging.getLogger("bentoml.tabento")
 
+NOT_MEASURED = (
+    "Drift is not measured, because {tag} has no training profile; a model that is trained now gets one."
+)
+
 
 def announce(worker: Worker) -> None:
-    """Log the model, the addresses and the audit log."""
+    """Log the model, the addresses and the audit log, and whether drift can be measured."""
     if _is_first():
         logger.info("%s", start_line(worker, listening()))
+        if worker.settings.monitoring == "on" and worker.model.profile is None:
+            logger.warning("%s", NOT_MEASURED.format(tag=worker.model.tag))
 
 
 def start_line(worker: Worker, http: Listening | None) -> str:

@@ -23,19 +23,23 @@ from service.inference.readiness import WorkerReadiness
 from service.model.card import CardSettings, ModelCard, identity_of, make_card
 from service.model.newer_model import NewerModels
 from service.model.published import PublishedModel, load_model, stored_model
+from service.monitoring.assessment_watch import AssessmentWatch
 from service.settings import Settings
 from service.system.memory import tune_memory
 from service.telemetry.gauges import GAUGE_INTERVAL_S, Gauges
 from service.telemetry.loggers import configure_loggers
 from service.telemetry.metrics import Metrics, use_folder
 from service.telemetry.metrics_page import MetricsPage
+from service.telemetry.monitoring_gauges import MonitoringGauges
 from service.telemetry.tally import Tally
 from service.telemetry.tracing import Tracing
 from service.worker.checkpoints import Checkpoints
+from service.worker.collector_run import CollectorRun
 from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
 from service.worker.key_statements import KeyStatements
 from service.worker.kills import collect_kills
+from service.worker.monitoring_series import MonitoringSeries
 from service.worker.nightly_replay import NightlyReplay
 from service.worker.worker_acts import WorkerActs
 from service.worker.worker_gauges import WorkerGauges
@@ -65,6 +69,8 @@ class Worker:
         self._checkpoints = Checkpoints(settings.audit_db, settings.audit_checkpoint_seconds)
         self._has_started = False
         self._next_gauges: asyncio.TimerHandle | None = None
+        self.monitoring: AssessmentWatch | None = None
+        self._collector: CollectorRun | None = None
 
     def start(self) -> None:
         """Load the model and open the log; raises StartError.
@@ -94,6 +100,7 @@ class Worker:
         self.newer_models = NewerModels(self.tag)
         self.newer_models.watch()
         self._start_data_plane()
+        self._start_monitoring()
         self._acts = WorkerActs(settings, self.tag, self.audit)
         self._acts.start()
         stop = self._stop_without_drain()
@@ -115,8 +122,12 @@ class Worker:
             self._heartbeat.report(WorkerState.STOPPING)
         if self._next_gauges is not None:
             self._next_gauges.cancel()
+        if self._collector is not None:
+            self._collector.stop()
         self.history.close()
         self.newer_models.close()
+        if self.monitoring is not None:
+            self.monitoring.close()
         await self._engine.close()
         await self._acts.stop(self.dataplane.refused_keys)
         self.audit.close()
@@ -160,6 +171,21 @@ class Worker:
             logs_access=settings.access_log,
         )
 
+    def _start_monitoring(self) -> None:
+        settings = self.settings
+        if settings.monitoring == "on":
+            path, log = settings.monitoring_path, settings.audit_db
+            self.monitoring = AssessmentWatch(path, log, self.card.model_id)
+            self.monitoring.watch()
+            self._collector = CollectorRun(path, self._models_folder)
+            gauges = MonitoringGauges()
+            self.metrics.add(gauges)
+            self._monitoring_series = MonitoringSeries(gauges, self.monitoring)
+
+    @property
+    def _models_folder(self) -> Path:
+        return Path(stored_model(self.model.tag).path).parents[1]
+
     def _declare(self, act: Act) -> None:
         """Have the log hold the card first; raises AuditUnusable, or LedgerContradicts if it has another."""
         refuse_other_act(self.settings.audit_db, act)
@@ -174,7 +200,7 @@ class Worker:
             settings.audit_db,
             sample=settings.replay_sample,
             hour=settings.replay_hour,
-            models=Path(stored_model(self.model.tag).path).parents[1],
+            models=self._models_folder,
             gauges=gauges,
         )
         self._refresh_gauges()
@@ -210,6 +236,10 @@ class Worker:
         self._tally.write()  # Records also fail while the worker is idle.
         self._gauges.refresh()
         self._nightly_replay.refresh()
+        if self.monitoring is not None:
+            self._monitoring_series.refresh()
+        if self._collector is not None:
+            self._collector.refresh()
         if self._key_statements is not None:
             self._key_statements.refresh()
         self._kills.inc(collect_kills())

@@ -15,7 +15,11 @@ from tests.support.servers import PROJECT, Server, await_answer, free_port
 from tests.support.waiting import PATIENCE_S, await_true
 
 MONITORING = PROJECT / "deploy" / "monitoring"
-OF_THE_DAY_BEFORE = {"job:tabento_rows:increase1d_before", "job:tabento_confidence:mean1d_before"}
+OF_THE_DAY_BEFORE = {
+    "job:tabento_rows:increase1d_before",
+    "job:tabento_confidence:mean1d_before",
+    "instance:tabento_outcomes:change2d",
+}
 """What a service of a few seconds cannot have."""
 
 

@@ -3,11 +3,12 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 
@@ -80,3 +81,22 @@ def copy_iris(training: IrisTraining, stores: dict[str, str]) -> str:
     shutil.copy(training.folder / "mlflow.db", tracking)  # Making one takes seconds.
     latest = (training.home / models / "latest").read_text()
     return f"iris_classifier:{latest}"
+
+
+def stored_copy(tag: str, name: str, change: Callable[[Path, dict[str, object]], object]) -> str:
+    """Store a model of the open store again under another name; gives the tag.
+
+    ``change`` gets the folder of the copy and its metadata, before the copy is in the store.
+    """
+    original = bentoml.models.get(tag)
+    metadata: dict[str, object] = {**original.info.metadata}
+    kept = shutil.ignore_patterns("model.yaml")
+    copied = Path(original.path).with_name(f"{name}.copied")
+    shutil.copytree(original.path, copied, ignore=kept)
+    try:
+        change(copied, metadata)
+        with bentoml.models.create(name, metadata=metadata) as model:
+            shutil.copytree(copied, model.path, dirs_exist_ok=True)
+    finally:
+        shutil.rmtree(copied)
+    return str(model.tag)

@@ -13,6 +13,7 @@ from service.audit.query.history import HistoryFilters
 from service.audit.query.reader import HistoryPage
 from service.audit.receipt.making import ReceiptQuery, receipt_schema
 from service.errors import (
+    AssessmentMissing,
     AuditUnavailable,
     BodyMalformed,
     DeadlineExceeded,
@@ -26,7 +27,7 @@ from service.errors import (
     RequestError,
 )
 from service.errors.problem import MEDIA_TYPE, Problem
-from service.http.openapi import examples, v2_operations
+from service.http.openapi import examples, feedback_operation, monitoring_example, v2_operations
 from service.http.openapi.operations import (
     HEADERS,
     PREDICTION_REFUSALS,
@@ -39,6 +40,7 @@ from service.http.openapi.operations import (
     with_example,
 )
 from service.model.label import label_text
+from service.monitoring.assessment import Assessment
 from service.native.messages import Health, Messages, ModelInfo
 from service.oip.message_types import request_type
 from service.routes import ROUTES
@@ -68,6 +70,9 @@ _DESCRIPTIONS = {
     "proofs that lead to a signed checkpoint of the log. `verifier.py` checks it without the service.",
     "model_info": "The contract that validates rows, the classes in the order of all probabilities, and the "
     "model's lineage: its MLflow run, its data and its metrics.",
+    "monitoring": "The newest assessment of the served model: drift of each column and of the predictions, "
+    "live quality by the outcomes that came back, label coverage, decisions, and the alarms in words. "
+    "`python -m service.monitoring report` shows the same as a page.",
     "health": "The state of the worker that answers: the model, its runtime, and whether the audit log can "
     "be written.",
     "live": "Returns 200 while the process responds. If it does not respond, restart it.",
@@ -84,14 +89,17 @@ _REQUEST_ID = parameter(
 def document(messages: Messages, title: str, *, with_keys: bool) -> Document:
     """The OpenAPI 3.1 document of a service with these messages; ``title`` is the model's name."""
     infer_type = request_type(messages.contract)
+    outcome_type = feedback_operation.outcome_type(messages.contract)
+    other_types = *v2_operations.RESPONSE_TYPES, *feedback_operation.RESPONSE_TYPES
     schemas = Schemas(
-        [messages.row_type, messages.batch_type, infer_type],
-        [messages.answer_type, HistoryPage, ModelInfo, Health, Problem, *v2_operations.RESPONSE_TYPES],
+        [messages.row_type, messages.batch_type, infer_type, outcome_type],
+        [messages.answer_type, HistoryPage, ModelInfo, Assessment, Health, Problem, *other_types],
     )
     target = messages.contract.target
     classes = ", ".join(map(label_text, target.classes))
     operations = {
         **_operations(messages, schemas, title),
+        "feedback": feedback_operation.operation(schemas, outcome_type, messages.contract),
         **v2_operations.operations(schemas, infer_type, messages.contract, title),
     }
     refusals = examples.refusals(messages.contract, title)
@@ -135,6 +143,8 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
     answer = with_example(schemas.response(messages.answer_type), examples.answer(contract, model))
     page = with_example(schemas.response(HistoryPage), examples.history(contract, model))
     info = examples.model_info(contract, model, messages.max_batch_rows)
+    assessed = monitoring_example.assessment(contract, model)
+    assessment = with_example(schemas.response(Assessment), assessed)
     health = schemas.response(Health)
     ok, failing = (with_example(health, examples.health(model, status)) for status in ("ok", "failing"))
     refusals = (BodyMalformed, *PREDICTION_REFUSALS)
@@ -154,6 +164,7 @@ def _operations(messages: Messages, schemas: Schemas, model: str) -> dict[str, O
         ),
         "receipt": _receipt(about["receipt"], query_refusals),
         "model_info": about["model_info"](_OPERATIONS, with_example(schemas.response(ModelInfo), info)),
+        "monitoring": about["monitoring"](_OPERATIONS, assessment, refusals=[AssessmentMissing]),
         "health": about["health"](_OPERATIONS, ok, unready=failing),
         "live": about["live"](_OPERATIONS, with_example(TEXT, "\n")),
         "ready": about["ready"](

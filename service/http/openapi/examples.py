@@ -10,6 +10,7 @@ from math import ceil, floor
 from pydantic import JsonValue
 
 from service.errors import (
+    AssessmentMissing,
     AuditUnavailable,
     BodyMalformed,
     BodyTooLarge,
@@ -20,6 +21,8 @@ from service.errors import (
     KeyInvalid,
     MediaTypeUnsupported,
     ModelUnknown,
+    OutcomesInvalid,
+    OutcomesUnavailable,
     Overloaded,
     PredictionPruned,
     PredictionUnknown,
@@ -35,6 +38,7 @@ from service.model.contract import Contract, Feature, Value
 from service.model.contract_view import view_of
 from service.model.label import Label, label_text
 from service.model.published import COMPILED_FILE, CONTRACT_FILE, ESTIMATOR_FILE, GOLDEN_FILE, Lineage
+from service.model.training_profile import PROFILE_FILE
 from service.native.messages import Health
 
 Example = dict[str, JsonValue]
@@ -44,6 +48,7 @@ VERSION = "1"
 MODEL_ID = "3f0c4e6a9b1d2758"
 CONFIDENCE = 0.9
 _MOMENT = "2026-07-04T09:30:00.000000Z"
+_LATER = "2026-07-11T08:00:00.000000Z"
 _LAST_MOMENT_CURSOR = f"{_MOMENT}~41"
 _TAG_VERSION = "4vdr5axhtwswwax4"
 _MILLISECONDS = 1.204
@@ -115,6 +120,19 @@ def history(contract: Contract, model: str) -> Example:
         "request": {**row(contract)},
         "request_cut_bytes": 0,
         "response": answer(contract, model),
+        "outcomes": [
+            {
+                "row": 0,
+                "kind": "truth",
+                "label": label,
+                "received_utc": _LATER,
+                "observed_utc": _MOMENT,
+                "source": "laboratory",
+                "reviewer": None,
+                "reason_code": None,
+            }
+        ],
+        "has_more_outcomes": False,
     }
     return {"items": [item], "next_before": _LAST_MOMENT_CURSOR}
 
@@ -138,6 +156,7 @@ def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
         "lineage": _lineage(model).model_dump(mode="json"),
         "runtime": "ONNX Runtime 1.32.0",
         "max_batch_rows": max_batch_rows,
+        "has_profile": True,
     }
 
 
@@ -154,6 +173,7 @@ def health(model: str, status: str) -> Example:
         audit_writable=status == "ok",
         audit_dropped=0,
         uptime_s=86_400.5,
+        monitoring="on",
     )
     return state.model_dump(mode="json", exclude_none=True)
 
@@ -169,12 +189,15 @@ def refusals(contract: Contract, model: str) -> Mapping[type[RequestError], Requ
         ScopeMissing("robot", "history"),
         ModelUnknown("another", "", model, VERSION),
         PredictionUnknown(REQUEST_ID),
+        AssessmentMissing(is_off=False),
         ReceiptPending(REQUEST_ID, _MOMENT),
         PredictionPruned(REQUEST_ID, _MOMENT),
         ReceiptTooLarge(8_388_608, 100),
         BodyTooLarge(33_554_432),
         MediaTypeUnsupported("text/plain"),
         RowsInvalid([value]),
+        OutcomesInvalid(1, [Finding((0, "label"), "Field required")]),
+        OutcomesUnavailable(),
         Overloaded(),
         InternalFailure(),
         AuditUnavailable(),
@@ -213,7 +236,9 @@ def _card(model: str) -> ModelCard:
         tag=f"{model}:{_TAG_VERSION}",
         model_name=model,
         model_version=VERSION,
-        files=dict.fromkeys((COMPILED_FILE, CONTRACT_FILE, ESTIMATOR_FILE, GOLDEN_FILE), digest),
+        files=dict.fromkeys(
+            (COMPILED_FILE, CONTRACT_FILE, ESTIMATOR_FILE, GOLDEN_FILE, PROFILE_FILE), digest
+        ),
         contract_sha256=digest,
         lineage_sha256=digest,
         runtime="ONNX Runtime",

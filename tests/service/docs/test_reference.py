@@ -19,6 +19,7 @@ from service.routes import GRPC_ROUTES, ROUTES
 from service.settings import PREFIX, Settings
 from service.telemetry.gauges import Gauges
 from service.telemetry.metrics import Metrics
+from service.telemetry.monitoring_gauges import MonitoringGauges
 from tests.support.servers import PROJECT
 
 DOCS = PROJECT / "docs"
@@ -66,6 +67,7 @@ def test_it_has_every_setting(built: dict[str, str]) -> None:
 def test_it_has_every_metric(built: dict[str, str]) -> None:
     registry = CollectorRegistry()
     Metrics(registry), Gauges(registry)
+    registry.register(MonitoringGauges())
     for family in registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         assert shows(built["metrics"], name), name

@@ -13,15 +13,32 @@ from tests.support.servers import Server
 
 INFER = "/infer$"
 RECEIPT = "/receipt$"
-NATIVE = ("--exclude-path-regex", f"{INFER}|{RECEIPT}")
+MONITORING = "/monitoring$"
+FEEDBACK = "/feedback$"
+NATIVE = ("--exclude-path-regex", f"{INFER}|{RECEIPT}|{MONITORING}|{FEEDBACK}")
+# Before the first assessment there is none, which is no reason to warn.
+ASSESSMENTS = ("--include-path-regex", MONITORING, "--warnings", "off")
 # Generated ids are those of no request, which is no reason to warn.
 RECEIPTS = ("--include-path-regex", RECEIPT, "--warnings", "off")
 # No schema can say that a tensor has as many values as its shape, so not all that fits it is taken, and there
 # is no warning of how little is.
 TENSORS = ("--include-path-regex", INFER, "--exclude-checks", "positive_data_acceptance", "--warnings", "off")
+# No schema can say that a moment is not in the future, and of a list the valid outcomes are recorded beside
+# others.
+OUTCOMES = (
+    "--include-path-regex",
+    FEEDBACK,
+    "--exclude-checks",
+    "positive_data_acceptance,negative_data_rejection",
+    "--warnings",
+    "off",
+)
 
 
-@pytest.mark.parametrize(("operations", "count"), [(NATIVE, 15), (RECEIPTS, 1), (TENSORS, 2)])
+@pytest.mark.parametrize(
+    ("operations", "count"),
+    [(NATIVE, 15), (ASSESSMENTS, 1), (RECEIPTS, 1), (TENSORS, 2), (OUTCOMES, 1)],
+)
 def test_schemathesis_finds_nothing(
     iris_server: Server, tmp_path: Path, operations: tuple[str, ...], count: int
 ) -> None:

@@ -36,6 +36,8 @@ def test_every_get_route_that_the_service_names_is_there(client: httpx.Client) -
             answer = client.get(path.format(model="iris_classifier", version="1", request_id="none"))
             if "{request_id}" in path:
                 assert answer.json()["type"] == "urn:tabento:prediction-unknown"
+            elif path == "/monitoring" and answer.status_code == 404:  # Before the first assessment.
+                assert answer.json()["type"] == "urn:tabento:assessment-missing"
             else:
                 assert answer.status_code == 200, route
 
@@ -71,6 +73,8 @@ def test_model_info_gives_the_contract_the_class_order_and_the_lineage(client: h
     assert info["lineage"]["alias"] == "champion"
     assert info["lineage"]["metrics"]
     assert info["lineage"]["libraries"]["scikit-learn"]
+    assert info["has_profile"] is True
+    assert "profile.json" in info["card"]["files"]
 
 
 def test_every_answer_has_a_request_id(client: httpx.Client) -> None:

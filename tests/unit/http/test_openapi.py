@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.http.openapi.document import document
+from service.http.openapi.feedback_operation import outcome_type
 from service.model.contract import Contract, Feature, Target, Value
 from service.model.text_field import WHITESPACE
 from service.native.messages import Messages
@@ -105,6 +106,8 @@ def test_the_examples_of_requests_are_rows_that_the_contract_takes(contract: Con
     row: dict[str, Value] = found["POST /predict request application/json"]
     values = contract.row_type.model_validate(row).features
     assert found["POST /predict/batch request application/json"] == {"instances": [row]}
+    for outcome in found["POST /feedback request application/json"]:
+        outcome_type(contract).model_validate(outcome)
     tensors = found["POST /v2/models/{model}/infer request application/json"]
     (read,) = finish(json_body.read(tensors, memoryview(b""), Inputs(contract, 100), Outputs(contract))).rows
     # An empty text is a missing value, where there may be any and it is no category.

@@ -1,0 +1,120 @@
+"""The report in Chromium: on wide screens and phones, light, dark and on paper; said as well as drawn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from service.monitoring.report.html_page import html_page
+from tests.support.chromium import WAIT_MS, watch
+from tests.support.monitoring.assessments import HOSTILE, alarming, calm, long
+
+Scheme = Literal["light", "dark"]
+
+CONTRASTS = """() => {
+  const linear = (share) => share <= .03928 ? share / 12.92 : ((share + .055) / 1.055) ** 2.4;
+  const channel = (value) => linear(value / 255);
+  const parsed = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
+  const behind = (node) => {
+    const color = parsed(getComputedStyle(node).backgroundColor);
+    return color.length === 3 ? color : behind(node.parentElement);
+  };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || node.closest("svg")) continue;
+    const [one, other] = [light(parsed(getComputedStyle(node).color)), light(behind(node))];
+    found.push((Math.max(one, other) + .05) / (Math.min(one, other) + .05));
+  }
+  return found;
+}"""
+NAMES = """(selector) => [...document.querySelectorAll(selector)].map((node) =>
+  node.getAttribute("aria-label") ?? node.querySelector("caption")?.textContent ?? "")"""
+
+
+@contextmanager
+def opened(browser: Browser, path: Path, *, scheme: Scheme = "light", width: int = 1240) -> Iterator[Page]:
+    """The report; nothing is fetched beside it, and the console has nothing to say."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    context.set_default_timeout(WAIT_MS)
+    try:
+        page = context.new_page()
+        seen = watch(page)
+        page.goto(path.as_uri())
+        yield page
+        assert seen.urls == [path.as_uri()]
+        assert seen.errors == []
+    finally:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("reports")
+    reports = {"alarming": alarming(), "calm": calm(), "long": long(columns=40, hours=100)}
+    paths = {name: folder / f"{name}.html" for name in reports}
+    for name, assessment in reports.items():
+        paths[name].write_text(html_page(assessment), encoding="utf-8")
+    return paths
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1240, 380])
+@pytest.mark.parametrize("name", ["alarming", "calm", "long"])
+def test_a_report_fits_the_screen_and_can_be_read(
+    browser: Browser, reports: dict[str, Path], name: str, width: int, scheme: Scheme
+) -> None:
+    with opened(browser, reports[name], scheme=scheme, width=width) as page:
+        expect(page.locator("h1")).to_have_text("iris_classifier")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        contrasts = page.evaluate(CONTRASTS)
+        assert len(contrasts) > 50
+        assert min(contrasts) >= 4.5
+        background: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (background == "rgb(18, 20, 23)") == (scheme == "dark")
+
+
+def test_what_is_drawn_is_said_too_and_a_keyboard_reaches_what_scrolls(
+    browser: Browser, reports: dict[str, Path]
+) -> None:
+    with opened(browser, reports["alarming"]) as page:
+        charts = page.evaluate(NAMES, "svg:not([aria-hidden])")
+        assert "Effect in 24 windows: newest 4.10, largest 4.10; 4 deviate" in charts
+        assert "Accuracy in 10 windows: newest 0.870, lowest 0.870, highest 0.960" in charts
+        assert all(charts)
+        assert (
+            page.locator("svg:not([aria-hidden])").count() == page.get_by_role("img").count() == len(charts)
+        )
+        assert all(page.evaluate(NAMES, "table"))
+        assert page.locator("table").count() == page.locator(".wide[tabindex='0'][aria-label]").count()
+        levels: list[Any] = page.evaluate(
+            "[...document.querySelectorAll('h1, h2')].map((node) => node.tagName)"
+        )
+        assert levels == ["H1", *["H2"] * (len(levels) - 1)]
+        assert page.get_by_role("rowheader", name="petal_width").count() > 0
+        assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_names_that_are_markup_are_shown_as_they_are_and_no_script_runs(
+    browser: Browser, reports: dict[str, Path]
+) -> None:
+    with opened(browser, reports["long"]) as page:
+        page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+        assert page.locator("script").count() == 0
+        expect(page.get_by_role("rowheader", name=f"{HOSTILE} column number 7").first).to_be_visible()
+        assert page.locator(".rows tbody tr").count() == 120
+
+
+def test_a_report_is_printed_on_white_with_nothing_cut_off(
+    browser: Browser, reports: dict[str, Path]
+) -> None:
+    with opened(browser, reports["alarming"], scheme="dark", width=700) as page:
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.pdf(format="A4").startswith(b"%PDF")
