@@ -13,6 +13,8 @@ SECONDS ?= 300
 PREDICTIONS ?= 5000000
 RECORDS ?= 200000
 MLSERVER ?= 1.7.1
+EVIDENTLY ?= 0.7.23
+NANNYML ?= 0.13.1
 TEST_PROCESSES ?= 4
 
 BIN := .venv/bin
@@ -22,7 +24,7 @@ SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollbac
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install clients serve train test coverage test-fast lint format load kill-test bench load-tools bench-audit bench-hostile bench-training bench-history bench-replay overload overload-mixed image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
+.PHONY: help install clients serve train test coverage test-fast lint format load kill-test bench load-tools bench-audit bench-hostile bench-training bench-monitoring bench-collector bench-history bench-replay overload overload-mixed image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
 
 ##@ Use it
 
@@ -97,7 +99,7 @@ lock: install ## resolve the requirements again
 	@$(BIN)/python requirements/lock.py
 
 clean: ## remove the environments, caches and what was built
-	@rm -rf .venv .venv-clients .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* build
+	@rm -rf .venv .venv-clients .venv-mlserver .venv-evidently .venv-nannyml .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* build
 
 ##@ Measure it
 
@@ -131,6 +133,29 @@ bench-history: install ## measure every combination of the history's filters ove
 bench-replay: install ## measure how many records a second are replayed, RECORDS=200000; fails below 30,000
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.bench.replay_rate --records $(RECORDS)
+
+bench-monitoring: install ## measure false alarms, power and delay of monitoring, beside Evidently and NannyML
+	@$(MAKE) --no-print-directory .venv-evidently/installed || echo "Evidently CANNOT BE INSTALLED: it is left out." >&2
+	@$(MAKE) --no-print-directory .venv-nannyml/installed || echo "NannyML CANNOT BE INSTALLED: it is left out." >&2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m load_tests.monitoring
+
+# Each has an environment of its own, as they need other versions of pandas. NannyML does not declare statsmodels.
+.venv-evidently/installed: | .venv/installed
+	@rm -rf .venv-evidently
+	@$(PYTHON) -m venv .venv-evidently >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON) .venv-evidently
+	@echo "Installing Evidently into .venv-evidently."
+	@.venv-evidently/bin/pip install --quiet --disable-pip-version-check evidently==$(EVIDENTLY) "pandas<3"
+	@touch $@
+
+.venv-nannyml/installed: | .venv/installed
+	@rm -rf .venv-nannyml
+	@$(PYTHON) -m venv .venv-nannyml >/dev/null 2>&1 || sh .ci/install-venv $(PYTHON) .venv-nannyml
+	@echo "Installing NannyML into .venv-nannyml."
+	@.venv-nannyml/bin/pip install --quiet --disable-pip-version-check nannyml==$(NANNYML) "pandas<3" statsmodels
+	@touch $@
+
+bench-collector: install ## measure what it costs to read RECORDS=200000 for monitoring; fails below 20,000/s or from 5 % of a core on
+	@$(BIN)/python -m load_tests.monitoring.collector_cost --records $(RECORDS)
 
 bench-training: install ## train on tables of many sizes; fails if one takes more time or memory than its limit
 	@$(BIN)/python -m load_tests.training
