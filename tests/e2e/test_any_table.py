@@ -9,9 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.monitored_traffic import assessment_at, await_next_slot, await_windows, instances
 from tests.support.servers import Serve, run, without_coverage
 
 N_ROWS = 300
+SLOT_S = 2
+SHORT_WINDOWS = {
+    "TABENTO_MONITORING_WINDOW_SECONDS": str(SLOT_S),
+    "TABENTO_MONITORING_WINDOW_ROWS": str(N_ROWS),
+}
 
 
 def make_table() -> pd.DataFrame:
@@ -46,7 +52,7 @@ def loans(
     (folder / "overrides.json").write_text(json.dumps(overrides))
     options = ["--data", "loans.csv", "--target", "repaid", "--name", "loans", "--contract", "overrides.json"]
     run("-m", "tests.support.quick_training", *options, env=without_coverage(stores), cwd=folder)
-    with httpx.Client(base_url=serve(model="loans").url, timeout=30) as client:
+    with httpx.Client(base_url=serve(model="loans", **SHORT_WINDOWS).url, timeout=60) as client:
         yield client
 
 
@@ -108,3 +114,26 @@ def test_the_history_finds_labels_that_are_no_text(loans: httpx.Client) -> None:
     items = loans.get("/predictions/history", params={"label": "true"}).json()["items"]
     assert items
     assert all(True in item["response"]["predictions"] for item in items)
+
+
+def test_a_renamed_category_and_more_gaps_raise_an_alarm_that_names_them(loans: httpx.Client) -> None:
+    table = make_table().drop(columns="repaid")
+    changed = table.assign(region=table["region"].replace("north", "North"))
+    changed.loc[np.random.default_rng(6).random(N_ROWS) < 0.3, "home owner"] = None
+    for number, sent in enumerate([table, table, changed, changed]):
+        await_next_slot(SLOT_S)
+        answer = loans.post("/predict/batch", json={"instances": instances(sent)})
+        assert answer.status_code == 200, answer.text
+        await_windows(str(loans.base_url), number + 1)
+    found = assessment_at(str(loans.base_url))
+    alarms = "; ".join(found["alarms"])
+    drifting = {
+        (column["column"], column["aspect"]) for column in found["drift"] if column["verdict"] == "drifting"
+    }
+    assert drifting == {
+        ("region", "values"),
+        ("region", "unknown_categories"),
+        ("home owner", "missing"),
+    } | {(column, "values") for column in ("prediction", "confidence") if (column, "values") in drifting}
+    assert "unknown" in alarms
+    assert "missing, in training" in alarms

@@ -84,10 +84,10 @@ def test_every_category_that_training_saw_is_known_and_a_new_identifier_is_no_ne
     assert new["flags"] == [{"row": 0, "feature": "city", "reason": "unknown_category"}]
 
 
-def test_the_published_contract_and_golden_rows_have_no_identifier(
+def test_the_published_contract_golden_rows_and_profile_have_no_identifier(
     client: httpx.Client, stores: dict[str, str]
 ) -> None:
     assert client.get("/readyz").status_code == 200
     (published,) = (Path(stores["BENTOML_HOME"]) / "models" / "withheld").glob("*/")
-    for name in ("contract.json", "golden.json", "model.yaml"):
+    for name in ("contract.json", "golden.json", "model.yaml", "profile.json"):
         assert told((published / name).read_text()) == []
