@@ -159,6 +159,8 @@ class Collector:
             position = self._position_after(chunk)
             self.store.move(position)
         self._position = position
+        if chunk.redacted:  # With secure_delete the file holds nothing of it, but its WAL would.
+            self.store.empty_wal()
         return position.upto_id < last_id
 
     def _models_of(self, chunk: Chunk) -> dict[str, MeasuredModel | None]:

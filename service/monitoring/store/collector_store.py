@@ -1,11 +1,12 @@
 """The file of monitoring as the collector writes it, in transactions that include the position in the log."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 from zlib import compress
 
+import apsw
 from pydantic_core import to_json
 
 from service.monitoring.assessment import Assessment, TwoSample
@@ -243,6 +244,11 @@ class CollectorStore(MonitoringStore):
             "DELETE FROM outcome WHERE received_s < ?",
         ):
             self._connection.execute(statement, (moment_s,))
+
+    def empty_wal(self) -> None:
+        """Move the write-ahead log into the file, so that it keeps no old page; skipped beside a reader."""
+        with suppress(apsw.BusyError):
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def save_assessment(self, assessment: Assessment) -> None:
         """Keep the newest assessment of its model."""

@@ -125,6 +125,7 @@ def test_what_is_redacted_is_forgotten(log: CollectedLog, rows: list[dict[str, A
     with log.collect() as store:
         assert len(store.labelled(log.model.card.model_id).truth) == 1
         assert store.feedback_state().outcomes == 1
+        assert log.db.with_name(f"{log.db.name}-wal").stat().st_size == 0
     assert not [row for row in content_of(log.db)["outcome"] if row[0] == "a"]
 
 
