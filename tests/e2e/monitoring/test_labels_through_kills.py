@@ -99,13 +99,17 @@ def test_the_figures_equal_those_of_pandas_whatever_was_killed(
     send_everything(server, random, lambda: kill_some_process(server, random))
     sleep(2)  # The last slot ends.
     labelled = labelled_by_pandas(exported(server, stores, tmp_path))
-    await_true(
-        lambda: (assessment_at(server.url).get("quality") or {}).get("labelled") == len(labelled),
+
+    def of_all_labels() -> dict[str, Any] | None:
+        now = assessment_at(server.url)  # Empty where a worker has just started.
+        return now if (now.get("quality") or {}).get("labelled") == len(labelled) else None
+
+    found = await_true(
+        of_all_labels,
         f"{len(labelled)} rows are labelled",
         step_s=0.5,
         state=lambda: f"{assessment_at(server.url)}\n{server.log}",
     )
-    found = assessment_at(server.url)
     figures = {figure["metric"]: figure for figure in found["quality"]["figures"]}
     is_right = labelled["predicted"] == labelled["label"]
     assert figures["accuracy"]["value"] == np.float64(is_right.mean())

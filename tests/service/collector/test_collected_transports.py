@@ -61,6 +61,7 @@ def served(
         tag = publish_profiled(dataset, name)
     server = serve(model=tag, with_grpc=True, TABENTO_MONITORING="off")
     with closing(Transports(server, dataset.contract, name)) as transports:
+        transports.native(rows_of(dataset)[:1])  # The log names a model from its first prediction on.
         yield Served(transports, dataset, server.audit_db, stores, tag)
 
 

@@ -12,7 +12,7 @@ import psutil
 from service.audit.prove.verify import verify
 from tests.support.feedback_calls import count_of, counts, numbered_outcomes, predict, send
 from tests.support.servers import Serve, Server
-from tests.support.waiting import await_true
+from tests.support.waiting import PATIENCE_S, await_true
 
 _COUNT = "SELECT count(*) FROM outcome WHERE request_id = 'large'"
 
@@ -20,10 +20,14 @@ _COUNT = "SELECT count(*) FROM outcome WHERE request_id = 'large'"
 def kill_all(server: Server) -> None:
     """End every process of a service as ``kill -9`` does."""
     parent = psutil.Process(server.process.pid)
-    for process in [parent, *parent.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
+    processes = [parent, *parent.children(recursive=True)]
+    for process in processes:
+        with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
     server.process.wait()
+    # A process that is killed within a commit ends after it.
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_S)
+    assert alive == []
 
 
 def test_a_service_killed_in_between_is_sent_everything_again(

@@ -81,6 +81,7 @@ def test_a_tracking_server_is_used_where_one_is_named_and_json_is_all_of_stdout(
     assert [each.path for each in client.list_artifacts(result["lineage"]["run_id"])] == [
         "calibration.png",
         "confusion_matrix.png",
+        "profile.json",
     ]
     (model,) = httpx.get(registered, timeout=30).json()["registered_models"]
     assert model["name"] == "points"
