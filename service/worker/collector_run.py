@@ -2,8 +2,8 @@
 
 The lock of a file beside the file of monitoring decides which worker does. The process inherits the lock, so
 there is one, whatever the number of workers, and another worker takes over when that of the process ends. The
-process sets the file's time as it works. The worker only looks at that time, starts and kills: no prediction
-waits for the process.
+process sets the file's time as it works. A thread of the worker looks at that time, starts and kills, because
+a disk that stalls would block the event loop. No prediction waits for the process.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 from time import monotonic
 
 from service.system.module_process import start_module
@@ -28,6 +29,7 @@ _LONGEST_RESTART_S = 300.0
 _STEADY_S = 600.0
 """A process that ran this long is started again without a growing delay."""
 _END_LIMIT_S = 2.0
+_THREAD_END_LIMIT_S = 0.5
 
 _MODULE = "service.collector.collector_process"
 
@@ -40,7 +42,7 @@ def lock_path(db: Path) -> Path:
 
 
 class CollectorRun:
-    """The collector, as one worker runs it. ``refresh`` is called every second."""
+    """The collector, as one worker runs it."""
 
     def __init__(
         self,
@@ -64,14 +66,20 @@ class CollectorRun:
         self._process: subprocess.Popen[bytes] | None = None
         self._parent = -1
         """This worker's end of the pipe; the process ends when it is closed."""
+        self._thread = Thread(target=self._run, name="collector-run", daemon=True)
+        self._is_stopping = Event()
 
     @property
     def pid(self) -> int | None:
         """The id of the process, if this worker runs it."""
         return None if self._process is None else self._process.pid
 
+    def begin(self) -> None:
+        """Run the process from now on, until ``stop``."""
+        self._thread.start()
+
     def refresh(self) -> None:
-        """Start the process, or kill it if it hangs; returns at once."""
+        """Start the process, or kill it if it hangs; waits for the disk alone."""
         now = monotonic()
         if now < self._next:
             return
@@ -91,12 +99,19 @@ class CollectorRun:
 
     def stop(self) -> None:
         """End the process, which loses nothing."""
+        self._is_stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(_THREAD_END_LIMIT_S)
         self._next = float("inf")
         if self._process is not None:
             self._process.kill()
             with suppress(subprocess.TimeoutExpired):  # It hangs in the kernel.
                 self._process.wait(_END_LIMIT_S)
         self._close()
+
+    def _run(self) -> None:
+        while not self._is_stopping.wait(self._interval_s):
+            self.refresh()
 
     def _start_if_none_runs(self) -> None:
         lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)

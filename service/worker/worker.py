@@ -178,6 +178,7 @@ class Worker:
             self.monitoring = AssessmentWatch(path, log, self.card.model_id)
             self.monitoring.watch()
             self._collector = CollectorRun(path, self._models_folder)
+            self._collector.begin()
             gauges = MonitoringGauges()
             self.metrics.add(gauges)
             self._monitoring_series = MonitoringSeries(gauges, self.monitoring)
@@ -238,8 +239,6 @@ class Worker:
         self._nightly_replay.refresh()
         if self.monitoring is not None:
             self._monitoring_series.refresh()
-        if self._collector is not None:
-            self._collector.refresh()
         if self._key_statements is not None:
             self._key_statements.refresh()
         self._kills.inc(collect_kills())
