@@ -119,6 +119,13 @@ def window_options(settings: Settings) -> WindowOptions:
     )
 
 
+def yield_to_others() -> None:
+    """Give this process the lowest priority, and only the time that no other process wants."""
+    os.nice(NICENESS)
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
 def run(settings: Settings, models: Path, lock: int) -> None:
     """Collect until this process is ended; raises StartError."""
 
@@ -145,7 +152,7 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)  # Meant for the service, with which this process ends.
     parent, lock, models = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     end_with_parent(parent)
-    os.nice(NICENESS)
+    yield_to_others()
     # As in a worker, and for the nightly test: threads of OpenMP spin while they wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     logging.basicConfig(format="%(message)s")

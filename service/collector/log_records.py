@@ -17,7 +17,8 @@ from service.audit.act import MODEL_PREFIX
 from service.audit.columns import ANSWERED, OUTCOME, BodyValue
 from service.audit.file.database import errors_as_unusable, open_for_reading
 
-CHUNK_RECORDS = 2_000
+CHUNK_RECORDS = 1_000
+"""A read keeps the log's WAL from being restarted, so it has to be short."""
 _CHUNK_BYTES = 8 * 1024**2
 """Bytes of bodies after which a chunk ends."""
 _COLUMNS = """

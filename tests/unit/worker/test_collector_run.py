@@ -1,5 +1,6 @@
 """The process of the collector: one for all workers, started again if it ends, and ended with its worker."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def test_one_run_starts_it_and_another_takes_over(run: Run, db: Path) -> None:
     second.refresh()
     assert second.pid is None
     assert process.nice() == 19
+    assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
     first.stop()
     assert not is_alive(process)
     assert is_alive(running(second))
