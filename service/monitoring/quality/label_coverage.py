@@ -64,4 +64,5 @@ def _percent(share: float) -> str:
     percent = 100 * share
     if 0 < percent < 1:
         return "under 1 %"
-    return f"{int(percent)} %"
+    # As wherever the share is shown, and never rounded to all.
+    return f"{min(round(percent), 99) if percent < 100 else 100} %"
