@@ -191,8 +191,6 @@ class FeedbackState(_Part):
     """Their prediction is not in the log (yet)."""
     ambiguous: int = 0
     """Their request id was used for more than one prediction; they are left out."""
-    ambiguous_request_ids: tuple[str, ...] = ()
-    """Such request ids, those with the newest outcomes first; not all if there are many."""
     out_of_range: int = 0
     """They name a row that the prediction does not have."""
     not_a_class: int = 0

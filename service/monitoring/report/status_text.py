@@ -9,8 +9,6 @@ from service.monitoring.report import wording
 _MOST_ALARMS = 8
 _MOST_COLUMNS = 10
 _MOST_CLASSES = 6
-_MOST_IDS = 5
-"""Ambiguous request ids that are named."""
 
 
 def status_text(assessment: Assessment, now: datetime) -> str:
@@ -132,8 +130,6 @@ def _feedback(state: FeedbackState) -> Iterator[str]:
     if state.outcomes:
         counts = ", ".join(f"{number:,} {words}" for words, number in wording.feedback(state))
         yield f"Outcomes: {state.outcomes:,}; {counts}"
-        if state.ambiguous_request_ids:
-            yield f"  used twice: {', '.join(map(wording.shown, state.ambiguous_request_ids[:_MOST_IDS]))}"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -53,10 +53,6 @@ _BLOCK_ROWS = 20_000
 _UNUSED_STATES = ("not_measured", "redacted", "unreadable")
 
 
-MOST_LISTED_IDS = 20
-"""Ambiguous request ids that an assessment names."""
-
-
 class Position(NamedTuple):
     """How far the log was read."""
 
@@ -170,7 +166,6 @@ class MonitoringStore:
             matched=states.get("matched", 0),
             waiting=states.get("waiting", 0),
             ambiguous=states.get("ambiguous", 0),
-            ambiguous_request_ids=tuple(self.ambiguous_request_ids(MOST_LISTED_IDS)),
             out_of_range=states.get("out_of_range", 0),
             not_a_class=states.get("not_a_class", 0),
             not_measured=sum(states.get(state, 0) for state in _UNUSED_STATES),
