@@ -19,7 +19,7 @@ from service.system.module_process import start_module
 
 FIRST_DELAY_S = 5.0
 """How long the first start waits, so that it does not delay that of the worker."""
-HANG_LIMIT_S = 300.0
+HANG_LIMIT_S = 90.0
 """How long the process may show no sign of work. The longest work between two signs takes some seconds, but
 the process gets only time that no other wants."""
 INTERVAL_S = 2.0

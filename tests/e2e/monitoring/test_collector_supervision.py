@@ -10,10 +10,10 @@ import httpx
 import psutil
 import pytest
 
-from service.worker.collector_run import FIRST_DELAY_S, lock_path
+from service.worker.collector_run import FIRST_DELAY_S, HANG_LIMIT_S, lock_path
 from tests.support.iris_rows import SETOSA
 from tests.support.servers import Serve, Server, await_workers, children, is_alive, workers
-from tests.support.waiting import await_true
+from tests.support.waiting import PATIENCE_S, await_true
 
 PROCESS = "service.collector.collector_process"
 
@@ -124,7 +124,13 @@ def test_a_deleted_file_is_made_again_to_the_same_counts(watched: Watched) -> No
 def test_one_that_hangs_is_killed_and_replaced_while_predictions_are_served(watched: Watched) -> None:
     server = watched.stopped
     predict(server)
-    await_true(lambda: not is_alive(watched.suspended), "it is killed", step_s=0.5, state=lambda: server.log)
+    await_true(
+        lambda: not is_alive(watched.suspended),
+        "it is killed",
+        within_s=HANG_LIMIT_S + PATIENCE_S,
+        step_s=0.5,
+        state=lambda: server.log,
+    )
     assert "monitoring showed no sign of work for 60 s and was killed" in server.log
     collector(server, but=watched.suspended)
     await_counted(server, 40)
