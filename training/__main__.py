@@ -26,6 +26,7 @@ def run(argv: Sequence[str], candidates: "Sequence[Candidate] | None" = None) ->
         # Any error: a library may turn the exception that the signal raised into another one.
         if interruption.received is None:
             raise
+        interruption.close()
         notes = "".join(f" {note}" for note in all_notes_of(error))
         sys.stderr.write(f"Ended by {interruption.received.name}; nothing was published.{notes}\n")
         return interruption.exit_code

@@ -4,15 +4,30 @@ Python raises the exception wherever the training is, so that its steps are undo
 Some libraries swallow it, for example in a destructor, so it is raised again at the next step. A second
 signal ends the process at once. After ``ignore_from_now_on``, when the publication can no longer be undone,
 signals have no effect.
+
+It is not raised while MLflow uses its database, nor in what is ``uninterrupted``, but when that returns. A
+query that an exception ends halfway stays open as long as the traceback is, and its lock keeps out whatever
+undoes the steps.
 """
 
 import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_OF_DATABASES = ("mlflow.store.db.", "mlflow.store.tracking.sql", "mlflow.store.model_registry.sql")
+"""Modules of MLflow that use its database while they are on the stack, by how their names begin."""
+_DEFERRAL_LIMIT_S = 30.0
+"""How long a signal waits; a database that does not answer for longer is given up."""
+
+
+def uninterrupted(steps: Callable[[], None]) -> None:
+    """Take steps that belong together; a signal that comes meanwhile takes effect at the end."""
+    steps()
 
 
 class Interrupted(KeyboardInterrupt):
@@ -31,6 +46,7 @@ class Interruption:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
+        signal.signal(signal.SIGALRM, self._raise)
 
     @property
     def received(self) -> signal.Signals | None:
@@ -43,16 +59,21 @@ class Interruption:
         return 0 if self._received is None else 128 + self._received
 
     def check(self) -> None:
-        """Raise Interrupted if a signal came before, because a library may have swallowed the exception."""
+        """Raise Interrupted if a signal came: it is deferred, or a library swallowed the exception."""
         if self._received is not None:
-            raise Interrupted
+            self._raise()
 
     def ignore_from_now_on(self) -> None:
         """Ignore further signals; raises Interrupted if one came before."""
         self.check()
         self._is_ignoring = True
 
-    def _handle(self, number: int, _: FrameType | None) -> None:
+    def close(self) -> None:
+        """Ignore further signals, and one that is deferred, because the training has ended."""
+        self._is_ignoring = True
+        _end_deferral()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._is_ignoring:
             return
         if self._received is not None:
@@ -61,7 +82,34 @@ class Interruption:
         # Libraries log the exception with its traceback; one sentence at the end replaces all of that.
         logging.disable()
         sys.unraisablehook = _ignore_unraisable
+        undivided = _outermost_undivided(frame)
+        if undivided is None:
+            raise Interrupted
+        signal.setitimer(signal.ITIMER_REAL, _DEFERRAL_LIMIT_S)
+        sys.setprofile(lambda current, event, _: self._raise_after(undivided, current, event))
+
+    def _raise_after(self, undivided: FrameType, current: FrameType, event: str) -> None:
+        if current is undivided and event == "return":
+            self._raise()
+
+    def _raise(self, *_: Any) -> None:
+        _end_deferral()
         raise Interrupted
+
+
+def _end_deferral() -> None:
+    sys.setprofile(None)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _outermost_undivided(frame: FrameType | None) -> FrameType | None:
+    found = None
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.startswith(_OF_DATABASES) or frame.f_code is uninterrupted.__code__:
+            found = frame
+        frame = frame.f_back
+    return found
 
 
 def _ignore_unraisable(_: object) -> None:

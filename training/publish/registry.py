@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from training.interruption import uninterrupted
 from training.publish.champion_change import Decision
 from training.publish.experiment import LoggedCandidate
 from training.publish.present_champion import ALIAS, TAG_OF_BENTOML, TITLE, PresentChampion, present_champion
@@ -104,7 +105,7 @@ def registered_version(name: str, winner: LoggedCandidate, training_run_id: str)
         yield registration
     except BaseException as error:
         try:
-            registration.undo()
+            uninterrupted(registration.undo)
         except Exception:
             error.add_note(
                 f"MLflow did not answer when the registration was undone: "
