@@ -5,7 +5,6 @@ seen, and what is after the last one is new.
 """
 
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from pydantic_core import from_json
 from service.audit.act import MODEL_PREFIX
 from service.audit.columns import ANSWERED, OUTCOME, BodyValue
 from service.audit.file.database import errors_as_unusable, open_for_reading
+from service.audit.file.limited_read import read_up_to
 
 CHUNK_RECORDS = 1_000
 """A read keeps the log's WAL from being restarted, so it has to be short."""
@@ -135,22 +135,11 @@ class AuditRecords:
     def chunk(self, after_id: int, upto_id: int, limit: int = CHUNK_RECORDS) -> Chunk:
         """The first entries after an id."""
         with errors_as_unusable(self._path):
-            records = self._some_after(after_id, upto_id, limit)
-            size = sum(len(record.request) + len(record.response) for record in records)
-            is_cut = len(records) == limit or size >= _CHUNK_BYTES
+            records, is_full = read_up_to(
+                _CHUNK_BYTES, self._connection, _AFTER, (after_id, upto_id, limit), LogRecord._make
+            )
+            is_cut = is_full or len(records) == limit
             return self._with_acts(after_id, records[-1].id if is_cut else upto_id, records)
-
-    def _some_after(self, *values: int) -> list[LogRecord]:
-        records: list[LogRecord] = []
-        size = 0
-        with closing(self._connection.cursor()) as cursor:
-            for row in cursor.execute(_AFTER, values):
-                record = LogRecord._make(row)
-                records.append(record)
-                size += len(record.request) + len(record.response)
-                if size >= _CHUNK_BYTES:
-                    break
-        return records
 
     def answered(self, request_id: str, upto_id: int) -> list[LogRecord]:
         """The first two answered records of a request id; more make no difference."""

@@ -1,7 +1,6 @@
 """Which records are performed again, and how they are read from the log."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, NamedTuple
@@ -10,6 +9,7 @@ from pydantic_core import to_json
 
 from service.audit.columns import BodyValue
 from service.audit.file.database import errors_as_unusable, open_for_reading
+from service.audit.file.limited_read import read_up_to
 from service.routes import FEEDBACK
 
 _CHUNK_BYTES = 16 * 1024**2
@@ -138,16 +138,7 @@ class RecordedLog:
         return self._connection.execute(statement).fetchall()
 
     def _chunk(self, statement: str, values: Sequence[Any]) -> list[Recorded]:
-        chunk: list[Recorded] = []
-        size = 0
-        with closing(self._connection.cursor()) as cursor:
-            for row in cursor.execute(statement, values):
-                record = Recorded._make(row)
-                chunk.append(record)
-                size += len(record.request) + len(record.response)  # Characters or bytes.
-                if size >= _CHUNK_BYTES:
-                    break
-        return chunk
+        return read_up_to(_CHUNK_BYTES, self._connection, statement, values, Recorded._make)[0]
 
     def _first_since(self, first: int, last: int) -> int:
         """The first id from the time on, if the times of the records rise with their ids."""

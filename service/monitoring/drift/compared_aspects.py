@@ -6,7 +6,7 @@ and the training table.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ FEW_BEYOND = 10
 """Rows in a bin that the reference has none in, from which on their distance counts. Fewer count as if they
 were at the bound of the bin: a typing error of a billion is no drift."""
 _BIN_OF_CONFIDENCE = 0.05
+
+AnySection = TypeVar("AnySection", bound=Section, covariant=True)
 
 
 class Subject(Protocol):
@@ -74,17 +76,28 @@ def _of_section(section: Section, rows_at: int) -> Iterator[Subject]:
 
 
 @dataclass(frozen=True)
-class NumberValues:
-    """The values of a column of numbers."""
-
-    section: NumberSection
+class _OfFeature(Generic[AnySection]):
+    section: AnySection
     is_output: ClassVar[bool] = False
-    aspect: ClassVar[Aspect] = "values"
 
     @property
     def column(self) -> str:
         """The feature."""
         return self.section.profile.name
+
+
+@dataclass(frozen=True)
+class _OfPredictions:
+    layout: Layout
+    is_output: ClassVar[bool] = True
+    aspect: ClassVar[Aspect] = "values"
+
+
+@dataclass(frozen=True)
+class NumberValues(_OfFeature[NumberSection]):
+    """The values of a column of numbers."""
+
+    aspect: ClassVar[Aspect] = "values"
 
     def figures(self, reference: Counts, windows: Counts) -> Figures:
         """Compare the bins, and the means of the bins in standard deviations of the training table."""
@@ -111,17 +124,10 @@ class NumberValues:
 
 
 @dataclass(frozen=True)
-class CategoryValues:
+class CategoryValues(_OfFeature[CategorySection]):
     """The known categories of a column."""
 
-    section: CategorySection
-    is_output: ClassVar[bool] = False
     aspect: ClassVar[Aspect] = "values"
-
-    @property
-    def column(self) -> str:
-        """The feature."""
-        return self.section.profile.name
 
     def figures(self, reference: Counts, windows: Counts) -> Figures:
         """Compare the shares of the known categories and of the rest."""
@@ -134,18 +140,11 @@ class CategoryValues:
 
 
 @dataclass(frozen=True)
-class MissingValues:
+class MissingValues(_OfFeature[Section]):
     """The share of missing values of a column."""
 
-    section: Section
     rows_at: int
-    is_output: ClassVar[bool] = False
     aspect: ClassVar[Aspect] = "missing"
-
-    @property
-    def column(self) -> str:
-        """The feature."""
-        return self.section.profile.name
 
     def figures(self, reference: Counts, windows: Counts) -> Figures:
         """Compare the shares of missing values."""
@@ -162,18 +161,11 @@ class MissingValues:
 
 
 @dataclass(frozen=True)
-class UnknownCategories:
+class UnknownCategories(_OfFeature[CategorySection]):
     """The share of categories that the contract does not list, among the values of a column."""
 
-    section: CategorySection
     rows_at: int
-    is_output: ClassVar[bool] = False
     aspect: ClassVar[Aspect] = "unknown_categories"
-
-    @property
-    def column(self) -> str:
-        """The feature."""
-        return self.section.profile.name
 
     def figures(self, reference: Counts, windows: Counts) -> Figures:
         """Whether the share is larger than what is usual for new rows."""
@@ -193,14 +185,11 @@ class UnknownCategories:
 
 
 @dataclass(frozen=True)
-class PredictedLabels:
+class PredictedLabels(_OfPredictions):
     """The predicted labels."""
 
-    layout: Layout
     classes: tuple[str, ...]
     column: ClassVar[str] = "prediction"
-    is_output: ClassVar[bool] = True
-    aspect: ClassVar[Aspect] = "values"
 
     def figures(self, reference: Counts, windows: Counts) -> Figures:
         """Compare the shares of the labels with those out of fold and on the test split."""
@@ -212,13 +201,10 @@ class PredictedLabels:
 
 
 @dataclass(frozen=True)
-class Confidences:
+class Confidences(_OfPredictions):
     """The confidences of the predicted labels; windows have their bins without sums."""
 
-    layout: Layout
     column: ClassVar[str] = "confidence"
-    is_output: ClassVar[bool] = True
-    aspect: ClassVar[Aspect] = "values"
 
     def figures(self, reference: Counts, windows: Counts) -> Figures:
         """Compare the bins, all rows of one being at its mean in the reference."""

@@ -46,9 +46,6 @@ _DECIDED = f"""
     WHERE model_id IN ({_ALIKE}) AND decided IS NOT NULL ORDER BY prediction, row
 """  # noqa: S608 - no text from outside
 _STATES = "SELECT state, count(*) FROM outcome GROUP BY state"
-_AMBIGUOUS = """
-    SELECT request_id FROM outcome WHERE state = 'ambiguous' GROUP BY 1 ORDER BY max(id) DESC LIMIT ?
-"""
 _BLOCK_ROWS = 20_000
 _UNUSED_STATES = ("not_measured", "redacted", "unreadable")
 
@@ -171,10 +168,6 @@ class MonitoringStore:
             not_measured=sum(states.get(state, 0) for state in _UNUSED_STATES),
             dropped=self.position.dropped,
         )
-
-    def ambiguous_request_ids(self, limit: int) -> list[str]:
-        """Request ids that have outcomes and were used more than once, by their newest outcome."""
-        return [request_id for (request_id,) in self._rows(_AMBIGUOUS, (limit,))]
 
     def two_sample(self, model_id: str) -> TwoSample | None:
         """The result of the last nightly test of the model."""

@@ -87,9 +87,7 @@ def test_rows_of_a_batch_are_matched_and_rows_that_it_does_not_have_are_counted(
     assert (state.matched, state.out_of_range) == (2, 1)
 
 
-def test_a_request_id_of_two_predictions_is_ambiguous_and_named(
-    log: CollectedLog, rows: list[dict[str, Any]]
-) -> None:
+def test_a_request_id_of_two_predictions_is_ambiguous(log: CollectedLog, rows: list[dict[str, Any]]) -> None:
     log.write(log.predicted(rows[0], "a"), outcome("a", "left"), outcome("b", "left"))
     with log.collect() as store:
         assert store.feedback_state().matched == 1
@@ -99,7 +97,6 @@ def test_a_request_id_of_two_predictions_is_ambiguous_and_named(
         state = store.feedback_state()
         assert (state.matched, state.ambiguous, state.waiting) == (0, 2, 1)
         assert len(store.labelled(log.model.card.model_id).truth) == 0
-        assert store.ambiguous_request_ids(10) == ["a"]
 
 
 def test_a_decision_is_kept_apart_from_the_truth(log: CollectedLog, rows: list[dict[str, Any]]) -> None:
