@@ -20,16 +20,13 @@ from time import perf_counter
 
 from pydantic_core import to_json
 
+from load_tests.bench.answered_record import AnsweredRows
 from load_tests.bench.serving import PROJECT
 from service.audit.act import model_act
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord, pack
-from service.inference.engine import Predictions
-from service.model.card import CardSettings, ModelCard, identity_of, make_card
+from service.model.card import CardSettings, ModelCard, make_card
 from service.model.published import PublishedModel, load_model, resolve_tag
-from service.model.reference_profile import NO_FLAGS
-from service.native.messages import Messages
-from service.routes import PREDICT
 from service.settings import load_settings
 
 LEAST_RATE = 30_000
@@ -85,35 +82,10 @@ def replay_rate(db: Path, count: int, processes: int) -> float:
 
 
 def _records(model: PublishedModel, card: ModelCard, count: int) -> Iterator[AuditRecord]:
-    choose, messages, identity = random.Random(1), Messages(model.contract, 1), identity_of(card)
+    choose, answered = random.Random(1), AnsweredRows(model, card)
     for number in range(count):
         body = to_json({name: round(choose.uniform(*ends), 2) for name, ends in _RANGES.items()})
-        row = messages.row_type.model_validate_json(body)
-        (probabilities,) = model.predict_proba(model.contract.matrix([row])).tolist()
-        confidence = max(probabilities)
-        label = model.contract.target.classes[probabilities.index(confidence)]
-        moment, request_id = FIRST + timedelta(milliseconds=number), f"{number:032x}"
-        response = messages.answer_json(
-            Predictions((label,), (probabilities,), (confidence,), NO_FLAGS),
-            identity,
-            request_id=request_id,
-            timestamp=moment,
-            processing_time_ms=1.0,
-        )
-        yield AuditRecord(
-            request_id=request_id,
-            received_utc=moment,
-            transport="http",
-            route=PREDICT,
-            status=200,
-            duration_ms=1.0,
-            client="127.0.0.1",
-            rows=1,
-            request=body,
-            response=response,
-            predictions=((label, confidence),),
-            **identity._asdict(),
-        )
+        yield answered.record(body, f"{number:032x}", FIRST + timedelta(milliseconds=number))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import psutil
 from pydantic_core import to_json
 
+from load_tests.bench.answered_record import AnsweredRows
 from load_tests.bench.serving import PROJECT
 from service.audit.act import model_act
 from service.audit.columns import OUTCOME
@@ -34,13 +35,10 @@ from service.audit.file.outcome_row import OutcomeRow, outcome_json
 from service.audit.write.logfile import LogFile
 from service.audit.write.record import AuditRecord, pack
 from service.collector.collecting import Collector
-from service.inference.engine import Predictions
-from service.model.card import CardSettings, ModelCard, identity_of, make_card
+from service.model.card import CardSettings, ModelCard, make_card
 from service.model.label import label_text, label_type
 from service.model.published import PublishedModel, load_model, resolve_tag, stored_model
-from service.model.reference_profile import NO_FLAGS
-from service.native.messages import Messages
-from service.routes import FEEDBACK, PREDICT
+from service.routes import FEEDBACK
 from service.worker.collector_run import CollectorRun
 
 LEAST_RATE = 20_000
@@ -79,7 +77,8 @@ class ServedTable:
         self.model: PublishedModel = load_model(resolve_tag(name))
         settings = CardSettings(runtime="auto", max_batch_rows=10_000, max_call_rows=1_024)
         self.card: ModelCard = make_card(self.model, settings)
-        self._records = [*self._distinct(rows)]
+        answered, moment = AnsweredRows(self.model, self.card), datetime.now(UTC)
+        self._records = [answered.record(to_json(row), "", moment) for row in rows]
 
     @contextmanager
     def log(self, db: Path) -> Iterator[LogFile]:
@@ -106,37 +105,6 @@ class ServedTable:
             response=b"{}",
             predictions=(),
         )
-
-    def _distinct(self, rows: Sequence[dict[str, Any]]) -> Iterator[AuditRecord]:
-        contract, identity = self.model.contract, identity_of(self.card)
-        messages = Messages(contract, 1)
-        parsed = [messages.row_type.model_validate(row) for row in rows]
-        found = self.model.predict_proba(contract.matrix(parsed)).tolist()
-        moment = datetime.now(UTC)
-        for row, probabilities in zip(rows, found, strict=True):
-            confidence = max(probabilities)
-            label = contract.target.classes[probabilities.index(confidence)]
-            answer = messages.answer_json(
-                Predictions((label,), (probabilities,), (confidence,), NO_FLAGS),
-                identity,
-                request_id=f"{0:032x}",
-                timestamp=moment,
-                processing_time_ms=1.0,
-            )
-            yield AuditRecord(
-                request_id="",
-                received_utc=moment,
-                transport="http",
-                route=PREDICT,
-                status=200,
-                duration_ms=1.0,
-                client="127.0.0.1",
-                rows=1,
-                request=to_json(row),
-                response=answer,
-                predictions=((label, confidence),),
-                **identity._asdict(),
-            )
 
 
 def main() -> int:

@@ -13,7 +13,8 @@ from time import monotonic
 import apsw
 
 from service.audit.columns import ANSWERED
-from service.collector.log_records import CHUNK_RECORDS, AuditRecords, Chunk, LogRecord, inode_of
+from service.audit.file.logged_record import LoggedRecord
+from service.collector.log_records import CHUNK_RECORDS, AuditRecords, Chunk, inode_of
 from service.collector.measured_models import MeasuredModel, MeasuredModels
 from service.collector.outcome_matching import OutcomeMatching
 from service.errors import MonitoringNotWritable
@@ -168,7 +169,7 @@ class Collector:
         return {model_id: self._models.get(model_id) for model_id in named}
 
     def _count(self, chunk: Chunk, models: dict[str, MeasuredModel | None]) -> None:
-        records: dict[str, list[LogRecord]] = {model_id: [] for model_id in models}
+        records: dict[str, list[LoggedRecord]] = {model_id: [] for model_id in models}
         for record in _predictions(chunk):
             records[record.model_id].append(record)
         for model_id, of_model in records.items():
@@ -194,7 +195,7 @@ class Collector:
         )
 
 
-def _counted(model: MeasuredModel, records: Sequence[LogRecord]) -> tuple[list[Slot], int]:
+def _counted(model: MeasuredModel, records: Sequence[LoggedRecord]) -> tuple[list[Slot], int]:
     """The slots of records, and how many of them cannot be read."""
     if not records:
         return [], 0
@@ -211,5 +212,5 @@ def _counted(model: MeasuredModel, records: Sequence[LogRecord]) -> tuple[list[S
     return slots, len(records) - (0 if read is None else len(read.records))
 
 
-def _predictions(chunk: Chunk) -> list[LogRecord]:
+def _predictions(chunk: Chunk) -> list[LoggedRecord]:
     return [record for record in chunk.records if record.status == ANSWERED]

@@ -5,7 +5,6 @@ seen, and what is after the last one is new.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,20 +12,16 @@ import apsw
 from pydantic_core import from_json
 
 from service.audit.act import MODEL_PREFIX
-from service.audit.columns import ANSWERED, OUTCOME, BodyValue
+from service.audit.columns import ANSWERED, OUTCOME
 from service.audit.file.database import errors_as_unusable, open_for_reading
-from service.audit.file.limited_read import read_up_to
+from service.audit.file.logged_record import RECORD_COLUMNS, LoggedRecord, read_up_to
 
 CHUNK_RECORDS = 1_000
 """A read keeps the log's WAL from being restarted, so it has to be short."""
 _CHUNK_BYTES = 8 * 1024**2
 """Bytes of bodies after which a chunk ends."""
-_COLUMNS = """
-    id, request_id, received_utc, transport, route, status, rows, model_id, salt IS NOT NULL, request_json,
-    response_json
-"""
 _AFTER = f"""
-    SELECT {_COLUMNS} FROM request WHERE id > ? AND id <= ? AND status IN ({ANSWERED}, {OUTCOME})
+    SELECT {RECORD_COLUMNS} FROM request WHERE id > ? AND id <= ? AND status IN ({ANSWERED}, {OUTCOME})
     ORDER BY id LIMIT ?
 """  # noqa: S608 - no text from outside
 _LAST_ID = """
@@ -34,11 +29,11 @@ _LAST_ID = """
                coalesce((SELECT max(id) FROM event), 0), coalesce((SELECT max(id) FROM ledger), 0))
 """
 _OF_REQUEST_ID = f"""
-    SELECT {_COLUMNS} FROM request WHERE request_id = ? AND id <= ? AND status = {ANSWERED}
+    SELECT {RECORD_COLUMNS} FROM request WHERE request_id = ? AND id <= ? AND status = {ANSWERED}
     ORDER BY id LIMIT 2
 """  # noqa: S608 - no text from outside
 _OUTCOMES_OF = f"""
-    SELECT {_COLUMNS} FROM request WHERE request_id = ? AND id <= ? AND status = {OUTCOME} ORDER BY id
+    SELECT {RECORD_COLUMNS} FROM request WHERE request_id = ? AND id <= ? AND status = {OUTCOME} ORDER BY id
 """  # noqa: S608 - no text from outside
 _ACTS = """
     SELECT id, kind, act_id, request, detail_json FROM ledger
@@ -49,34 +44,12 @@ _OLD_REDACTIONS = "SELECT request FROM event WHERE id > ? AND id <= ? AND kind =
 _HASH = "SELECT id, hash FROM request WHERE id <= ? ORDER BY id DESC LIMIT 1"
 
 
-class LogRecord(NamedTuple):
-    """One record, as far as monitoring uses it."""
-
-    id: int
-    request_id: str
-    received_utc: str
-    transport: str
-    route: str
-    status: int
-    rows: int
-    model_id: str
-    has_content: int
-    """0 after a redaction."""
-    request: BodyValue
-    response: BodyValue
-
-    @property
-    def received_s(self) -> float:
-        """When it was received, seconds since 1970."""
-        return datetime.fromisoformat(self.received_utc).timestamp()
-
-
 class Chunk(NamedTuple):
     """What the log has from one id to another."""
 
     upto_id: int
     """Everything up to this id is in this chunk or in those before."""
-    records: Sequence[LogRecord]
+    records: Sequence[LoggedRecord]
     models: Sequence[str]
     """Ids of models that the ledger got."""
     started_tag: str | None
@@ -135,28 +108,27 @@ class AuditRecords:
     def chunk(self, after_id: int, upto_id: int, limit: int = CHUNK_RECORDS) -> Chunk:
         """The first entries after an id."""
         with errors_as_unusable(self._path):
-            records, is_full = read_up_to(
-                _CHUNK_BYTES, self._connection, _AFTER, (after_id, upto_id, limit), LogRecord._make
-            )
+            values = (after_id, upto_id, limit)
+            records, is_full = read_up_to(_CHUNK_BYTES, self._connection, _AFTER, values)
             is_cut = is_full or len(records) == limit
             return self._with_acts(after_id, records[-1].id if is_cut else upto_id, records)
 
-    def answered(self, request_id: str, upto_id: int) -> list[LogRecord]:
+    def answered(self, request_id: str, upto_id: int) -> list[LoggedRecord]:
         """The first two answered records of a request id; more make no difference."""
         return self._records(_OF_REQUEST_ID, request_id, upto_id)
 
-    def outcomes(self, request_id: str, upto_id: int) -> list[LogRecord]:
+    def outcomes(self, request_id: str, upto_id: int) -> list[LoggedRecord]:
         """All outcomes of a request id, in order."""
         return self._records(_OUTCOMES_OF, request_id, upto_id)
 
-    def _records(self, statement: str, *values: Any) -> list[LogRecord]:
+    def _records(self, statement: str, *values: Any) -> list[LoggedRecord]:
         try:
-            return [LogRecord._make(row) for row in self._connection.execute(statement, values)]
+            return [LoggedRecord._make(row) for row in self._connection.execute(statement, values)]
         except (apsw.Error, UnicodeDecodeError):
             with errors_as_unusable(self._path):  # Only now: it looks at the file.
                 raise
 
-    def _with_acts(self, after_id: int, upto_id: int, records: Sequence[LogRecord]) -> Chunk:
+    def _with_acts(self, after_id: int, upto_id: int, records: Sequence[LoggedRecord]) -> Chunk:
         models, redacted, tag = [], [], None
         for _, kind, act_id, request, detail in self._connection.execute(_ACTS, (after_id, upto_id)):
             if kind == "model":

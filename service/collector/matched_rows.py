@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic_core import from_json
 
-from service.collector.log_records import LogRecord
+from service.audit.file.logged_record import LoggedRecord
 from service.collector.measured_models import MeasuredModel
 from service.collector.record_rows import ReadRows
 from service.monitoring.counting.row_counter import UNKNOWN
@@ -16,7 +16,7 @@ from service.monitoring.store.collector_store import CollectorStore, KnownRow, P
 class FoundPrediction(NamedTuple):
     """A prediction, and the outcomes that are about it."""
 
-    record: LogRecord
+    record: LoggedRecord
     pending: Sequence[PendingOutcome]
 
 
@@ -64,7 +64,7 @@ class MatchedRows:
             if outcome.row in rows:
                 self._add_outcome(record, outcome, read, start + outcome.row)
 
-    def _add_row(self, record: LogRecord, read: ReadRows, place: int, row: int) -> None:
+    def _add_row(self, record: LoggedRecord, read: ReadRows, place: int, row: int) -> None:
         counted = read.counted
         if (predicted := int(counted.predicted[place])) == UNKNOWN:
             return
@@ -84,7 +84,7 @@ class MatchedRows:
             )
         )
 
-    def _add_outcome(self, record: LogRecord, outcome: PendingOutcome, read: ReadRows, place: int) -> None:
+    def _add_outcome(self, record: LoggedRecord, outcome: PendingOutcome, read: ReadRows, place: int) -> None:
         label = self._model.rows.place_of(from_json(outcome.label_json))
         key = record.id, outcome.row
         is_class = label != UNKNOWN
@@ -98,7 +98,7 @@ class MatchedRows:
         delay_s = max(0.0, outcome.first_s - record.received_s)
         self._truths.append((label if is_class else None, probability, delay_s, *key))
 
-    def _note(self, state: str, record: LogRecord, pending: Iterable[PendingOutcome]) -> None:
+    def _note(self, state: str, record: LoggedRecord, pending: Iterable[PendingOutcome]) -> None:
         keys = [(record.request_id, outcome.row, outcome.kind) for outcome in pending]
         self._states.setdefault(state, []).extend(keys)
 

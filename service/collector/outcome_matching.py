@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from pydantic_core import from_json, to_json
 
 from service.audit.columns import OUTCOME
-from service.collector.log_records import AuditRecords, Chunk, LogRecord
+from service.audit.file.logged_record import LoggedRecord
+from service.collector.log_records import AuditRecords, Chunk
 from service.collector.matched_rows import FoundPrediction, MatchedRows
 from service.collector.measured_models import MeasuredModel, MeasuredModels
 from service.model.label import label_text
@@ -122,7 +123,7 @@ class OutcomeMatching:
             matched.write(self._store)
 
 
-def _outcomes(records: Iterable[LogRecord]) -> Iterable[NewOutcome]:
+def _outcomes(records: Iterable[LoggedRecord]) -> Iterable[NewOutcome]:
     for record in records:
         if record.status != OUTCOME or not record.has_content:
             continue

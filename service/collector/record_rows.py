@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from service.audit.columns import BodyValue
-from service.collector.log_records import LogRecord
+from service.audit.file.logged_record import LoggedRecord
 from service.model.contract import Contract, Value
 from service.model.label import label_text
 from service.monitoring.counting.row_counter import UNKNOWN, CountedRows
@@ -31,7 +31,7 @@ _MOST_ROWS = 2**31
 class ReadRows(NamedTuple):
     """The rows of some records."""
 
-    records: Sequence[LogRecord]
+    records: Sequence[LoggedRecord]
     """Those that could be read."""
     ends: Sequence[int]
     """Where the rows of each record end."""
@@ -58,7 +58,7 @@ class RecordRows:
         # By its text, because the Open Inference Protocol has texts.
         return self._places.get(label_text(label), UNKNOWN) if isinstance(label, str | int) else UNKNOWN
 
-    def read(self, records: Sequence[LogRecord]) -> ReadRows | None:
+    def read(self, records: Sequence[LoggedRecord]) -> ReadRows | None:
         """The rows of answered records of this model, without those that cannot be read; None for none."""
         singles = [record for record in records if _is_single(record)]
         together = self._singles(singles) if singles else None
@@ -69,7 +69,7 @@ class RecordRows:
         found = [part for part in parts if part is not None]
         return _joined(found) if found else None
 
-    def _singles(self, records: Sequence[LogRecord]) -> ReadRows | None:
+    def _singles(self, records: Sequence[LoggedRecord]) -> ReadRows | None:
         """The rows of native records of one row; None if any of them is not as the service writes it."""
         try:
             rows = _parsed([record.request for record in records])
@@ -82,7 +82,7 @@ class RecordRows:
             return None
         return _read_rows(records, range(1, len(records) + 1), columns, probabilities, None)
 
-    def _one(self, record: LogRecord) -> ReadRows | None:
+    def _one(self, record: LoggedRecord) -> ReadRows | None:
         """The rows of one record of any route; None if it cannot be read."""
         try:
             rows = self._reader.rows(record.transport, record.route, record.request)
@@ -104,13 +104,13 @@ class RecordRows:
         return len(self._places)
 
 
-def _is_single(record: LogRecord) -> bool:
+def _is_single(record: LoggedRecord) -> bool:
     """Whether it is a row of the native API."""
     return record.route == PREDICT and record.transport != "grpc"
 
 
 def _read_rows(
-    records: Sequence[LogRecord],
+    records: Sequence[LoggedRecord],
     ends: Sequence[int],
     columns: Sequence[Sequence[Value]],
     probabilities: Probabilities,

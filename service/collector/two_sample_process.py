@@ -14,8 +14,8 @@ from random import Random, SystemRandom
 import bentoml
 
 from service.audit.columns import ANSWERED
+from service.audit.file.logged_record import LoggedRecord
 from service.audit.utc_text import utc_text
-from service.collector.log_records import LogRecord
 from service.collector.record_rows import RecordRows
 from service.collector.two_sample import MOST_ROWS, two_sample
 from service.errors import ModelUnusable, StartError
@@ -24,7 +24,7 @@ from service.model.published import CONTRACT_FILE
 from service.model.stored_profile import read_sample
 from service.monitoring.assessment import TwoSample
 from service.oip.served_model import ServedNames
-from service.replay.recorded import Recorded, RecordedLog
+from service.replay.recorded import RecordedLog
 from service.replay.stored_models import StoredModels
 from service.system.parent_death import end_with_parent
 
@@ -64,21 +64,9 @@ def _received(recorded: RecordedLog, rows: RecordRows, model_id: str, seed: int)
     return [[values[place] for place in chosen] for values in joined]
 
 
-def _answered(chunk: Sequence[Recorded], model_id: str) -> list[LogRecord]:
+def _answered(chunk: Sequence[LoggedRecord], model_id: str) -> list[LoggedRecord]:
     return [
-        LogRecord(
-            id=record.id,
-            request_id=record.request_id,
-            received_utc=record.received_utc,
-            transport=record.transport,
-            route=record.route,
-            status=record.status,
-            rows=record.rows,
-            model_id=record.model_id,
-            has_content=record.has_content,
-            request=record.request,
-            response=record.response,
-        )
+        record
         for record in chunk
         if record.status == ANSWERED and record.model_id == model_id and record.has_content
     ]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.audit.columns import ANSWERED
+from service.audit.file.logged_record import LoggedRecord
 from service.errors import RequestError, RowsFailed
 from service.model.contract import Values
 from service.model.label import Label
 from service.model.published import PublishedModel
 from service.oip.served_model import ServedNames
-from service.replay.recorded import Recorded
 from service.replay.recorded_answer import AnswerUnreadable, RecordedAnswer, read_answer, sent_labels
 from service.replay.recorded_request import RequestReader, RouteNotReplayable
 from service.replay.stored_models import FoundModel, StoredModels
@@ -33,7 +33,7 @@ _ROWS_FAILED = b"The model failed on "
 class Parsed(NamedTuple):
     """A record whose request and answer were read."""
 
-    record: Recorded
+    record: LoggedRecord
     rows: Sequence[Values]
     answer: RecordedAnswer
 
@@ -80,7 +80,7 @@ class Performer:
     _found: dict[str, FoundModel] = field(default_factory=dict)
     _ready: dict[str, ReplayModel] = field(default_factory=dict)
 
-    def perform(self, records: Sequence[Recorded]) -> list[Outcome]:
+    def perform(self, records: Sequence[LoggedRecord]) -> list[Outcome]:
         """The outcome of each record, in order."""
         outcomes: dict[int, Outcome] = {}
         parsed: dict[str, list[Parsed]] = {}
@@ -100,7 +100,7 @@ class Performer:
         """What is known of the models that records named."""
         return [found.note for found in self._found.values()]
 
-    def _read(self, record: Recorded) -> Outcome | Parsed:
+    def _read(self, record: LoggedRecord) -> Outcome | Parsed:
         if not record.has_content:
             return outcome_of(record, Verdict.REDACTED)
         if not record.model_id:
@@ -139,7 +139,7 @@ class Performer:
 
 
 def part_of(
-    performer: Performer, chunks: Iterable[Sequence[Recorded]], wants: Callable[[Outcome], bool]
+    performer: Performer, chunks: Iterable[Sequence[LoggedRecord]], wants: Callable[[Outcome], bool]
 ) -> Part:
     """The counts of the records of some chunks, and the outcomes that are wanted."""
     counts: Counter[Verdict] = Counter()
@@ -151,7 +151,7 @@ def part_of(
     return Part(counts, wanted, performer.notes)
 
 
-def refuse_again(model: ReplayModel, record: Recorded) -> Outcome:
+def refuse_again(model: ReplayModel, record: LoggedRecord) -> Outcome:
     """The outcome of a record of a request that was refused, or failed."""
     response = record.response if isinstance(record.response, bytes) else record.response.encode()
     if record.status in _NOT_OF_THE_REQUEST or (record.status == 500 and _ROWS_FAILED not in response):
@@ -174,7 +174,7 @@ def refuse_again(model: ReplayModel, record: Recorded) -> Outcome:
     return _refused_otherwise(record, "it is answered now")
 
 
-def _refused_otherwise(record: Recorded, now: str) -> Outcome:
+def _refused_otherwise(record: LoggedRecord, now: str) -> Outcome:
     reason = f"{now}, and was refused with {record.status}"
     if record.transport == "http" and is_v2(record.route):
         # The header tells where the JSON ends. It follows from a body only if the body agrees with itself.
@@ -263,6 +263,6 @@ def _compare(model: ReplayModel, parsed: Parsed, replayed: Probabilities) -> Out
     )
 
 
-def outcome_of(record: Recorded, verdict: Verdict, reason: str | None = None) -> Outcome:
+def outcome_of(record: LoggedRecord, verdict: Verdict, reason: str | None = None) -> Outcome:
     """The outcome of a record."""
     return Outcome(record.id, record.request_id, record.received_utc, record.model_id, verdict, reason)

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from service.audit.columns import BodyValue
 from service.audit.file.database import errors_as_unusable, open_for_reading
-from service.audit.file.limited_read import read_up_to
+from service.audit.file.logged_record import RECORD_COLUMNS, LoggedRecord, read_up_to
 from service.routes import FEEDBACK
 
 _CHUNK_BYTES = 16 * 1024**2
@@ -21,35 +20,14 @@ _DENSE_IDS = 100_000
 """Up to so many ids are read at once to draw a sample from them."""
 
 
-class Recorded(NamedTuple):
-    """One record, as far as the replay uses it."""
-
-    id: int
-    request_id: str
-    received_utc: str
-    transport: str
-    route: str
-    status: int
-    rows: int
-    request: BodyValue
-    cut_bytes: int
-    response: BodyValue
-    model_id: str
-    has_content: Annotated[int, "0 after a redaction"]
-
-
-_COLUMNS = """
-    id, request_id, received_utc, transport, route, status, rows, request_json, request_cut_bytes,
-    response_json, model_id, salt IS NOT NULL
-"""
 IS_PERFORMED = f"route <> '{FEEDBACK}'"
 """Outcomes, and requests to record some, were not given to a model."""
 _RANGE = f"""
-    SELECT {_COLUMNS} FROM request WHERE id > ? AND id <= ? AND received_utc >= ? AND {IS_PERFORMED}
+    SELECT {RECORD_COLUMNS} FROM request WHERE id > ? AND id <= ? AND received_utc >= ? AND {IS_PERFORMED}
     ORDER BY id LIMIT {_CHUNK_RECORDS}
 """  # noqa: S608 - no text from outside
 _CHOSEN = f"""
-    SELECT {_COLUMNS} FROM request WHERE id IN (SELECT value FROM json_each(?)) AND received_utc >= ?
+    SELECT {RECORD_COLUMNS} FROM request WHERE id IN (SELECT value FROM json_each(?)) AND received_utc >= ?
     AND {IS_PERFORMED} ORDER BY id
 """  # noqa: S608 - no text from outside
 _BOUNDS = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM request"
@@ -119,7 +97,7 @@ class RecordedLog:
             ids = [id_ for (id_,) in self._connection.execute(_IDS, (first, last, self._since))]
             return tuple(sorted(random.sample(ids, min(count, len(ids)))))
 
-    def chunks(self, choice: Choice) -> Iterator[list[Recorded]]:
+    def chunks(self, choice: Choice) -> Iterator[list[LoggedRecord]]:
         """The records, oldest first. No transaction is open between two chunks."""
         with errors_as_unusable(self._path):
             if isinstance(choice, IdRange):
@@ -137,8 +115,8 @@ class RecordedLog:
     def _rows(self, statement: str) -> list[Any]:
         return self._connection.execute(statement).fetchall()
 
-    def _chunk(self, statement: str, values: Sequence[Any]) -> list[Recorded]:
-        return read_up_to(_CHUNK_BYTES, self._connection, statement, values, Recorded._make)[0]
+    def _chunk(self, statement: str, values: Sequence[Any]) -> list[LoggedRecord]:
+        return read_up_to(_CHUNK_BYTES, self._connection, statement, values)[0]
 
     def _first_since(self, first: int, last: int) -> int:
         """The first id from the time on, if the times of the records rise with their ids."""
