@@ -17,6 +17,7 @@ from service.grpc.long_message import SHORT_BYTES, LongMessage, check_tensor, ta
 from service.inference.dataplane import ParsedRequest
 from service.inference.engine import Predictions
 from service.model.contract import Values as RowValues
+from service.model.model_id import ModelIdentity
 from service.oip.inputs import Got, Inputs
 from service.oip.json_body import refuse_unserved, timeout_s
 from service.oip.outputs import MODEL_ID, NAMES, Outputs, OutputTensor, flag_parameters
@@ -75,8 +76,8 @@ class GrpcCodec:
         names, limit_s = self._check(infer)
         rows = await finish_in_steps(self._input_rows(infer, long))
         is_raw = bool(infer.raw_input_contents if long is None else long.raws)
-        answer = partial(self._answer, names, is_raw, infer.id or request.request_id)
-        return ParsedRequest(rows, answer, ("rows",), limit_s)
+        answer = partial(self._answer, request, names, is_raw, infer.id or request.request_id)
+        return ParsedRequest(rows, answer, ("rows",), limit_s, infer.model_version)
 
     def rows_of(self, body: bytes) -> Steps[Sequence[RowValues]]:
         """The rows of a message, without a call; raises RequestError."""
@@ -135,15 +136,23 @@ class GrpcCodec:
                 refuse_unserved(output.name, output.parameters)
         return names or NAMES
 
-    def _answer(self, names: Sequence[str], is_raw: bool, id_: str, predictions: Predictions) -> GrpcReply:
+    def _answer(
+        self,
+        request: GrpcRequest,
+        names: Sequence[str],
+        is_raw: bool,
+        id_: str,
+        predictions: Predictions,
+    ) -> GrpcReply:
+        model = request.model
         tensors = self._outputs.tensors(predictions, names)
         if is_raw:
             # Concatenated messages parse as one message, so the part that is equal in all answers is cached.
-            same = self._described(len(predictions.labels), *names)
+            same = self._described(model, len(predictions.labels), *names)
             response = self._response(id=id_, raw_output_contents=[tensor.raw for tensor in tensors])
         else:
             same = b""
-            response = self._described_by(tensors)
+            response = self._described_by(model, tensors)
             response.id = id_
             for tensor, output in zip(tensors, response.outputs, strict=True):
                 _fill(output.contents, tensor.datatype, tensor.values)
@@ -155,13 +164,13 @@ class GrpcCodec:
                     response.parameters[name].int64_param = value
         return GrpcReply(200, same + response.SerializeToString())
 
-    def _describe(self, rows: int, *names: str) -> bytes:
-        described: bytes = self._described_by(self._outputs.shapes(rows, names)).SerializeToString()
+    def _describe(self, model: ModelIdentity, rows: int, *names: str) -> bytes:
+        described: bytes = self._described_by(model, self._outputs.shapes(rows, names)).SerializeToString()
         return described
 
-    def _described_by(self, tensors: Iterable[OutputTensor]) -> Any:
-        response = self._response(model_name=self._model.name, model_version=self._model.version)
-        response.parameters[MODEL_ID].string_param = self._model.model_id
+    def _described_by(self, model: ModelIdentity, tensors: Iterable[OutputTensor]) -> Any:
+        response = self._response(model_name=self._model.name, model_version=model.model_version)
+        response.parameters[MODEL_ID].string_param = model.model_id
         for tensor in tensors:
             response.outputs.add(name=tensor.name, datatype=tensor.datatype.name, shape=tensor.shape)
         return response

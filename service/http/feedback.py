@@ -133,7 +133,11 @@ class FeedbackRoute:
     async def _commit(self, request: HttpRequest, accepted: Sequence[Accepted], deadline: float) -> None:
         key_name = request.key.name if request.key else None
         origin = Origin(
-            request.received_utc, request.transport, self._dataplane.identity, request.client, key_name
+            request.received_utc,
+            request.transport,
+            self._dataplane.models.current.champion.identity,
+            request.client,
+            key_name,
         )
         duration_ms = request.seconds * 1e3
         records = (outcome_record(each, origin, duration_ms) for each in accepted)

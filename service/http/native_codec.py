@@ -7,7 +7,6 @@ from service.errors import Location
 from service.http.http_request import Handler, HttpRequest, Reply
 from service.inference.dataplane import DataPlane, ParsedRequest
 from service.inference.engine import Predictions
-from service.model.model_id import ModelIdentity
 from service.native.messages import Messages, Parsed
 from service.system.steps import finish_in_steps
 
@@ -18,14 +17,12 @@ class NativeCodec:
     def __init__(
         self,
         messages: Messages,
-        model: ModelIdentity,
         parse: Callable[[bytes], Parsed],
         *,
         limit_bytes: int,
         rows_at: Location | None = None,
     ) -> None:
         self._messages = messages
-        self._model = model
         self._parse = parse
         self._limit_bytes = limit_bytes
         self._rows_at = rows_at
@@ -43,7 +40,7 @@ class NativeCodec:
     def _answer(self, request: HttpRequest, predictions: Predictions) -> Reply:
         body = self._messages.answer_json(
             predictions,
-            self._model,
+            request.model,
             request_id=request.request_id,
             timestamp=request.received_utc,
             processing_time_ms=int(request.seconds * 1e6) / 1e3,
@@ -56,13 +53,11 @@ def native_handlers(dataplane: DataPlane, messages: Messages, body_limit_bytes: 
     # A body longer than the longest valid one is rejected unread.
     row = NativeCodec(
         messages,
-        dataplane.identity,
         messages.parse_row,
         limit_bytes=min(body_limit_bytes, messages.longest_row_bytes),
     )
     batch = NativeCodec(
         messages,
-        dataplane.identity,
         messages.parse_batch,
         limit_bytes=min(body_limit_bytes, messages.longest_batch_bytes),
         rows_at=("instances",),

@@ -22,11 +22,12 @@ from service.http.monitoring_page import MonitoringPage
 from service.http.openapi import document as openapi_document
 from service.http.openapi.operations import Document
 from service.inference.readiness import WorkerReadiness
-from service.model.card import ModelCard
+from service.inference.served_models import LoadedModel, ServedModels
 from service.model.contract_view import view_of
 from service.model.newer_model import NewerModels
-from service.model.published import PublishedModel
+from service.model.release.release_state import ReleaseState
 from service.native.messages import Health, Messages, ModelInfo
+from service.native.release_view import release_health, release_view
 from service.telemetry.metrics import CONTENT_TYPE
 from service.telemetry.metrics_page import MetricsPage
 
@@ -40,8 +41,7 @@ class Pages:
 
     def __init__(
         self,
-        model: PublishedModel,
-        card: ModelCard,
+        models: ServedModels,
         messages: Messages,
         audit: AuditLog,
         history: HistoryPages,
@@ -49,12 +49,14 @@ class Pages:
         readiness: WorkerReadiness,
         newer_models: NewerModels,
         monitoring: MonitoringPage,
+        release_state: Callable[[], ReleaseState],
         *,
         requires_keys: bool,
         schema: Callable[[], Mapping[str, object]],
     ) -> None:
         """Take the parts of a worker that has started, and the function that describes BentoML's API."""
-        self._served, self._card = model, card
+        self._models = models
+        self._release_state = release_state
         self._messages = messages
         self._audit = audit
         self._history_pages = history
@@ -87,12 +89,17 @@ class Pages:
 
     @cached_property
     def _document(self) -> Document:
-        title = self._served.tag.partition(":")[0]
+        # The models of a service have one name.
+        title = self._champion.tag.partition(":")[0]
         return openapi_document.document(self._messages, title=title, with_keys=self._requires_keys)
 
     @cached_property
     def _document_json(self) -> bytes:
         return to_json(self._document)
+
+    @property
+    def _champion(self) -> LoadedModel:
+        return self._models.current.champion
 
     async def _index(self, request: HttpRequest) -> Reply:
         # The answer depends on Accept: without Vary, a browser would use its cached page as the JSON.
@@ -101,7 +108,7 @@ class Pages:
             page = assets.page("index.html")
             return page._replace(headers=[vary, *page.headers])
         routes = openapi_document.summaries(self._document)
-        content = to_json({"model": self._served.tag, "routes": routes})
+        content = to_json({"model": self._champion.tag, "routes": routes})
         return Reply(200, content, JSON, [vary, (b"cache-control", b"no-cache")])
 
     async def _docs(self, _: HttpRequest) -> Reply:
@@ -132,7 +139,8 @@ class Pages:
         return Reply(200, b"\n", _TEXT) if self._readiness.is_ready else Reply(503, b"not ready\n", _TEXT)
 
     async def _health(self, _: HttpRequest) -> Reply:
-        model, audit, readiness = self._served, self._audit, self._readiness
+        serving, audit, readiness = self._models.current, self._audit, self._readiness
+        model = serving.champion.model
         is_ok = audit.writable and not (audit.mode == "relaxed" and audit.dropped)
         newer = self._newer_models.found
         status = "ok" if is_ok else "degraded" if readiness.is_ready else "failing"
@@ -141,7 +149,8 @@ class Pages:
             model=model.tag,
             model_name=model.lineage.model_name,
             model_version=model.lineage.model_version,
-            model_id=self._card.model_id,
+            model_id=serving.champion.identity.model_id,
+            release=release_health(serving, self._release_state()),
             runtime=model.predictor.name,
             audit_mode=audit.mode,
             audit_writable=audit.writable,
@@ -155,14 +164,16 @@ class Pages:
         return Reply(200 if readiness.is_ready else 503, content.encode())
 
     async def _model_info(self, _: HttpRequest) -> Reply:
-        model = self._served
+        serving = self._models.current
+        model, card = serving.champion.model, serving.champion.card
         return _json(
             ModelInfo(
                 tag=model.tag,
                 model_name=model.lineage.model_name,
                 model_version=model.lineage.model_version,
-                model_id=self._card.model_id,
-                card=self._card,
+                model_id=card.model_id,
+                card=card,
+                release=release_view(serving),
                 classes=list(model.contract.target.classes),
                 contract=view_of(model.contract),
                 lineage=model.lineage,

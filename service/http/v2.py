@@ -49,11 +49,16 @@ class V2Codec:
         request.identify(id_)
         raw = memoryview(content)[end:]
         infer = await finish_in_steps(json_body.read(members, raw, self._inputs, self._outputs))
-        answer = partial(self._answer, infer, id_ or request.request_id)
-        return ParsedRequest(infer.rows, answer, ("rows",), infer.timeout_s)
+        answer = partial(self._answer, request, infer, id_ or request.request_id)
+        version = request.match.parameters.get("version", "")
+        return ParsedRequest(infer.rows, answer, ("rows",), infer.timeout_s, version)
 
-    def _answer(self, infer: json_body.InferRequest, id_: str, predictions: Predictions) -> Reply:
-        content, end = json_body.write(infer, predictions, id_, self._model, self._outputs)
+    def _answer(
+        self, request: HttpRequest, infer: json_body.InferRequest, id_: str, predictions: Predictions
+    ) -> Reply:
+        content, end = json_body.write(
+            infer, predictions, id_, self._model.name, request.model, self._outputs
+        )
         if end is None:
             return Reply(200, content)
         return Reply(200, content, BINARY, [(_HEADER, b"%d" % end)])

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from service.inference.call_rows import CallRows, PendingRequest
 from service.inference.call_time import CallTimeEstimator
@@ -60,6 +60,10 @@ twentieth of it, but several times as long on a shared processor."""
 
 _EXPIRY_INTERVAL_S = 0.02
 """How often waiting requests are checked for passed deadlines while the model's thread works."""
+
+
+def _uncounted(rows: int, seconds: float) -> None:
+    del rows, seconds
 
 
 def never_gone() -> bool:
@@ -124,6 +128,13 @@ class Batcher(Generic[RowT, ResultT]):
         while self._small or self._large or self._in_thread is not None:
             await (self._in_thread or asyncio.sleep(0))
         self._thread.shutdown()
+        # The functions belong to the engine, which has this batcher: without the cycle, a model that is no
+        # longer served is freed at once, also one that the garbage collector does not look at.
+        self._call, self._on_call = _closed, _uncounted
+
+    def expected_s(self, rows: int) -> float:
+        """The expected seconds of a call for this many rows."""
+        return self._call_time.expected_s(rows)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._is_due and self._in_thread is None and (self._small or self._large):
@@ -237,3 +248,7 @@ class Batcher(Generic[RowT, ResultT]):
             logger.exception("The model failed on a row")
             return [None]
         return results
+
+
+def _closed(_: Sequence[object]) -> NoReturn:
+    raise RuntimeError("the model is no longer served")

@@ -1,6 +1,6 @@
 """The data plane: the path of every prediction request, the same for every transport.
 
-    begin -> authorize -> slot -> read and validate -> engine -> record -> finish
+    begin -> authorize -> slot -> read and validate -> choose a model -> engine -> record -> finish
 
 A transport brings its requests (request.py) and, for each of its message formats, a ``Codec``: how rows are
 read from a message, and how predictions are written into one. A reply leaves the data plane only after the
@@ -9,6 +9,7 @@ audit log has its record. Other requests use ``begin``, ``authorize`` and ``fini
 
 import logging
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from service.access.authorization import authorize
@@ -30,11 +31,12 @@ from service.errors import (
     ScopeMissing,
 )
 from service.inference.admission import Admission, Slot
-from service.inference.engine import Engine, Predictions
+from service.inference.engine import Predictions
 from service.inference.refused_keys import RefusedKeys
 from service.inference.request import RecordedReply, Request
+from service.inference.served_models import ServedModels
+from service.inference.shadow import Shadow
 from service.model.contract import Values
-from service.model.model_id import ModelIdentity
 from service.model.reference_profile import NO_FLAGS
 from service.routes import AnyKey, Scope
 from service.telemetry.tally import Tally
@@ -65,6 +67,8 @@ class ParsedRequest(NamedTuple, Generic[ReplyT]):
     """The path of the rows in the message."""
     timeout_s: float = float("inf")
     """The time limit that the message itself sets."""
+    version: str = ""
+    """The version of the model that the message asks for; empty: any."""
 
 
 class Codec(Protocol[RequestT_contra, ReplyT]):
@@ -84,31 +88,31 @@ class DataPlane:
 
     def __init__(
         self,
-        engine: Engine,
+        models: ServedModels,
         admission: Admission,
         audit: AuditLog,
         tally: Tally,
-        identity: ModelIdentity,
         *,
         deadline_ms: int,
         keyring: Keyring | None = None,
         subject_key: SubjectKey | None = None,
         refused_bodies: RefusedBodies = "keep",
         tracing: Tracing | None = None,
+        shadow: Shadow | None = None,
         logs_access: bool = False,
     ) -> None:
         """Take the parts of a worker that has started; without a keyring no key is required."""
         self.admission = admission
         self.keyring = keyring
         self.refused_keys = RefusedKeys(audit)
-        self.identity = identity
-        self._engine = engine
+        self.models = models
         self._audit = audit
         self._tally = tally
         self._deadline_ms = deadline_ms
         self._subject_key = subject_key
         self._refused_bodies = refused_bodies
         self._tracing = tracing
+        self._shadow = shadow
         self._logs_access = logs_access
 
     def begin(self, request: Request[Any]) -> None:
@@ -152,7 +156,7 @@ class DataPlane:
         """Count a request that is over, and log it if the access log is on."""
         status, seconds = request.status or CLIENT_CLOSED_REQUEST, request.seconds
         request.trace.end(status)
-        self._tally.count_request(request.route, request.method, status, seconds)
+        self._tally.count_request(request.route, request.method, status, seconds, request.role)
         if self._logs_access:
             about = request.client, request.method, request.path, status, seconds * 1e3, request.request_id
             access_logger.info("%s %s %r %d %.3f ms %s", *about)
@@ -173,20 +177,27 @@ class DataPlane:
         self, request: RequestT, codec: Codec[RequestT, ReplyT], slot: Slot, deadline: float
     ) -> ReplyT:
         """The reply, once it is recorded; raises RequestError for one that is not to be recorded."""
-        predictions = NO_PREDICTIONS
         rows_at: Location | None = None
         if self._audit.retention.is_full:
             raise AuditFull
         is_subject_valid = self._identify_subject(request)
+        request.model = self.models.current.champion.identity
         try:
-            rows, answer, rows_at, timeout_s = await codec.read(request)
+            rows, answer, rows_at, timeout_s, version = await codec.read(request)
             if not is_subject_valid:
                 raise HeaderInvalid("X-Subject-ID", SUBJECT_RULE)
             if len(rows) > 1:
                 await self.admission.resize(slot, len(rows), len(request.body or b""), deadline)
             deadline = min(deadline, request.started + timeout_s)
+            # From here to the engine's queue nothing is awaited: a model that is released in between would
+            # not know of this request.
+            serving = self.models.current
+            model = serving.choose(request.subject, request.request_id, version)
+            request.model, request.role = model.identity, serving.role_of(model)
+            begun = monotonic()
             with request.trace.step("model"):
-                predictions = await self._engine.predict(rows, deadline, request.client_is_gone)
+                predictions = await model.engine.predict(rows, deadline, request.client_is_gone)
+            model_s = monotonic() - begun
             reply = answer(predictions)
         except ClientGone:
             raise
@@ -194,8 +205,12 @@ class DataPlane:
             refusal = as_request_error(error, request, rows_at)
             if request.body is None or not refusal.recorded:
                 raise refusal from None
-            predictions, reply = NO_PREDICTIONS, request.refusal(refusal.without_frames())
+            reply = request.refusal(refusal.without_frames())
+            await self._commit(request, reply, NO_PREDICTIONS, deadline)
+            return reply
         await self._commit(request, reply, predictions, deadline)
+        if self._shadow is not None and self._shadow.serving is serving:
+            self._shadow.add(request, rows, predictions, model_s)
         return reply
 
     async def _commit(
@@ -215,7 +230,7 @@ class DataPlane:
         return request.subject is not None
 
     def _record(self, request: Request[Any], reply: RecordedReply, predictions: Predictions) -> AuditRecord:
-        identity = self.identity
+        identity = request.model
         return AuditRecord(
             request_id=request.request_id,
             received_utc=request.received_utc,

@@ -1,7 +1,7 @@
 """The engine: validated rows in, predictions out, for every transport."""
 
 from collections.abc import Callable, Sequence
-from itertools import cycle, islice, repeat
+from itertools import chain, cycle, islice, repeat
 from math import isfinite
 from time import monotonic
 from typing import NamedTuple
@@ -15,7 +15,9 @@ from service.model.contract import Values
 from service.model.label import Label
 from service.model.published import PublishedModel
 from service.model.reference_profile import NO_FLAGS, Codes, Flags, ReferenceProfile
+from service.model.release.release import Role
 from service.telemetry.metrics import Metrics
+from service.telemetry.model_metrics import RoleCounts
 
 _Result = tuple[Label, list[float], float, Codes | None]
 """The result of a row: label, probabilities, confidence, codes of flags."""
@@ -44,17 +46,17 @@ class Engine:
         workers: int = 1,
     ) -> None:
         self.model = model
-        self._metrics = metrics
+        self._metrics = metrics.models
+        self._counts = self._metrics.of("champion")
         self._classes = model.contract.target.classes
         self._profile = ReferenceProfile(model.contract)
         self._batcher: Batcher[Values, _Result] = Batcher(
             self._results,
             max_call_rows=max_call_rows,
-            on_call=metrics.count_call,
+            on_call=self._count_call,
             call_time=self._measure(),
             share_rows=SHARE_ROWS * workers,
         )
-        metrics.set_model(model)
 
     async def predict(
         self,
@@ -67,20 +69,45 @@ class Engine:
         Raises RowsFailed if the model fails on rows, DeadlineExceeded, or ClientGone once ``client_is_gone``
         returns true.
         """
+        counts = self._counts
         try:
             results = await self._batcher.predict(rows, deadline, client_is_gone)
         except RowsFailed as error:
-            self._metrics.failed_rows.inc(len(error.rows))
+            counts.failed_rows += len(error.rows)
             raise
+        return self._predictions(results, counts)
+
+    async def predict_all(
+        self, requests: Sequence[Sequence[Values]], deadline: float = float("inf")
+    ) -> Sequence[Predictions]:
+        """Predict the rows of many requests together, with the errors of ``predict``."""
+        counts = self._counts
+        try:
+            results = iter(await self._batcher.predict([*chain.from_iterable(requests)], deadline))
+        except RowsFailed as error:
+            if len(requests) == 1:  # Else each is predicted again alone, and counted then.
+                counts.failed_rows += len(error.rows)
+            raise
+        return [self._predictions([*islice(results, len(rows))], counts) for rows in requests]
+
+    def _predictions(self, results: Sequence[_Result], counts: RoleCounts) -> Predictions:
         if len(results) == 1:  # As in most requests.
             ((label, of_classes, confidence, codes),) = results
             flags = NO_FLAGS if codes is None else self._profile.flags((codes,))
-            self._metrics.count_prediction(label, confidence, flags)
+            counts.count_prediction(label, confidence, flags)
             return Predictions((label,), (of_classes,), (confidence,), flags)
         labels, probabilities, confidences, flagged = zip(*results, strict=True)
         flags = self._profile.flags(flagged)
-        self._metrics.count_predictions(labels, confidences, flags)
+        counts.count_predictions(labels, confidences, flags)
         return Predictions(labels, probabilities, confidences, flags)
+
+    def serve_as(self, role: Role) -> None:
+        """Count what begins from now on under this role; until the first call it is the champion's."""
+        self._counts = self._metrics.of(role)
+
+    def expected_s(self, rows: int) -> float:
+        """The expected seconds of a call of the model for this many rows."""
+        return self._batcher.expected_s(rows)
 
     @property
     def useful_requests(self) -> float:
@@ -88,8 +115,11 @@ class Engine:
         return self._batcher.useful_requests
 
     async def close(self) -> None:
-        """Finish the queued requests and stop."""
+        """Finish the queued requests, stop, and release the model."""
         await self._batcher.close()
+
+    def _count_call(self, rows: int, seconds: float) -> None:
+        self._counts.count_call(rows, seconds)
 
     def _results(self, rows: Sequence[Values]) -> list[_Result | None]:
         contract, classes = self.model.contract, self._classes

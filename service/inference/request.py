@@ -15,6 +15,8 @@ from service.access.keyring import Key
 from service.audit.columns import REQUEST_ID
 from service.errors import RequestError
 from service.inference.admission import Slot
+from service.model.model_id import UNKNOWN_MODEL, ModelIdentity
+from service.model.release.release import Role
 from service.system.random_bytes import RandomHex
 from service.telemetry.tracing import NO_TRACE, NoTrace, Trace
 
@@ -61,8 +63,8 @@ class Request(ABC, Generic[ReplyT_co]):
     """A request to the service."""
 
     __slots__ = (
-        "body", "client", "has_own_id", "key", "method", "path", "received_utc", "request_id",
-        "route", "slot", "started", "status", "subject", "trace",
+        "body", "client", "has_own_id", "key", "method", "model", "path", "received_utc", "request_id",
+        "role", "route", "slot", "started", "status", "subject", "trace",
     )  # fmt: skip
 
     transport: ClassVar[str]
@@ -82,6 +84,10 @@ class Request(ABC, Generic[ReplyT_co]):
     trace: Trace | NoTrace
     key: Key | None
     """Its valid API key, where keys are required."""
+    model: ModelIdentity
+    """The model that answers it, once one is chosen; until then the champion."""
+    role: Role | None
+    """The role of the model that was chosen."""
     body: bytes | None
     """The complete body, once it was read."""
     subject: str | None
@@ -104,6 +110,8 @@ class Request(ABC, Generic[ReplyT_co]):
             self.request_id = new_uuid7()
         self.trace = NO_TRACE
         self.key = None
+        self.model = UNKNOWN_MODEL
+        self.role = None
         self.body = None
         self.subject = None
         self.slot = None

@@ -15,6 +15,10 @@ class ModelIdentity(NamedTuple):
     model_id: str
 
 
+UNKNOWN_MODEL = ModelIdentity("", "", "")
+"""Before a model is known."""
+
+
 def canonical_json(value: object) -> str:
     """A value as JSON with its members sorted by name, without spaces and escapes of letters."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

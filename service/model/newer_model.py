@@ -31,7 +31,7 @@ class NewerModel(NamedTuple):
 
     def __str__(self) -> str:
         if self.is_champion:
-            return f"the newer champion {self.tag} waits for a restart without a version"
+            return f"the newer champion {self.tag} waits for a release, or a restart without a version"
         return f"the newer model {self.tag} is not the champion"
 
 
@@ -40,6 +40,13 @@ class NewerModels:
 
     def __init__(self, served_tag: str) -> None:
         """Look into the store once."""
+        self._closing = Event()
+        self.found: NewerModel | None = None
+        """The newest champion, or else the newest model; None if the served one is the newest."""
+        self.follow(served_tag)
+
+    def follow(self, served_tag: str) -> None:
+        """Look for models that are newer than this one, now and from now on."""
         served = bentoml.models.get(served_tag)
         self._created = served.creation_time
         self._served = str(served.tag.version)
@@ -47,9 +54,6 @@ class NewerModels:
         self._folder = Path(served.path).parent
         self._known: dict[str, bentoml.Model | None] = {}
         """By version; None if it is not newer."""
-        self._closing = Event()
-        self.found: NewerModel | None = None
-        """The newest champion, or else the newest model; None if the served one is the newest."""
         self.refresh()
 
     def watch(self) -> None:

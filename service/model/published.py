@@ -6,6 +6,7 @@ the MLflow run. Training writes it and the service reads it, both with this modu
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,12 @@ ESTIMATOR_FILE = "estimator.skops"
 COMPILED_FILE = "compiled.onnx"
 CONTRACT_FILE = "contract.json"
 GOLDEN_FILE = "golden.json"
+CHAMPION_FILE = "champion"
+"""Beside the versions of a model: the version that became champion last, after its publication."""
 LINEAGE_KEY = "lineage"
 """The lineage's key in the BentoML model's metadata."""
+PUBLISHER_LABEL = "published_by"
+"""The label of a BentoML model with the account of the process that published it."""
 
 PROBABILITY_TOLERANCE = 1e-9
 """Largest allowed difference of a golden row's probability from the published one."""
@@ -95,12 +100,13 @@ def resolve_tag(tag: str) -> str:
 
     Training lets BentoML's file ``NAME/latest`` name the champion. BentoML lets it name the newest model when
     it deletes or imports one. So if it names the newest, and that was not champion when it was published, the
-    newest that was is taken, if there is one.
+    newest that was is taken, if there is one. A model that became champion later, by its release, is named in
+    a file beside its versions (``lifecycle/aliases``).
     """
     found = stored_model(tag)
-    if (":" not in tag or tag.endswith(":latest")) and not was_champion(found):
+    if (":" not in tag or tag.endswith(":latest")) and not (was_champion(found) or became_champion(found)):
         stored = sorted(bentoml.models.list(found.tag.name), key=lambda each: each.info.creation_time)
-        champions = [each for each in stored if was_champion(each)]
+        champions = [*filter(became_champion, stored)] or [*filter(was_champion, stored)]
         if champions and found.tag == stored[-1].tag:
             found = champions[-1]
     return str(found.tag)
@@ -110,6 +116,13 @@ def was_champion(stored: bentoml.Model) -> bool:
     """Whether a stored model was champion when it was published."""
     lineage = stored.info.metadata.get(LINEAGE_KEY)
     return isinstance(lineage, Mapping) and lineage.get("alias") is not None
+
+
+def became_champion(stored: bentoml.Model) -> bool:
+    """Whether a stored model is the one that became champion last, after it was published."""
+    with suppress(OSError):
+        return (Path(stored.path).parent / CHAMPION_FILE).read_text() == stored.tag.version
+    return False
 
 
 def read_contract(tag: str) -> Contract:

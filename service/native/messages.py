@@ -22,6 +22,7 @@ from service.model.published import Lineage
 from service.model.reference_profile import MAX_LISTED_FLAGS, FlagReason
 from service.monitoring.assessment_watch import MonitoringState
 from service.native.native_reader import NativeReader
+from service.native.release_view import ReleaseHealth, ReleaseView
 from service.system.steps import Steps
 
 Parsed = Sequence[Values] | Steps[Sequence[Values]]
@@ -78,7 +79,7 @@ class Answer(BaseModel, Generic[LabelT]):
 
 
 class ModelInfo(BaseModel):
-    """The served model: its contract, classes and lineage."""
+    """The champion: its contract, classes and lineage."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -89,6 +90,7 @@ class ModelInfo(BaseModel):
     card: ModelCard = Field(
         description="What computes the answers: the model's files by digest, versions, processor, settings."
     )
+    release: ReleaseView
     classes: list[Label] = Field(description="The classes in the order of the probabilities.")
     contract: ContractView
     lineage: Lineage
@@ -110,10 +112,11 @@ class Health(BaseModel):
         description="`ok`; `failing` if the audit log cannot be written in strict mode; `degraded` if it "
         "cannot be written in relaxed mode, or records were dropped; `draining` before the worker stops."
     )
-    model: str
+    model: str = Field(description="The champion, as the next four members.")
     model_name: str
     model_version: str
     model_id: str = Field(description="The id of the model's card.")
+    release: ReleaseHealth
     runtime: str = Field(description="The library that computes the probabilities, with its version.")
     audit_mode: str = Field(
         description="`strict`: answers wait for the commit of their records; `relaxed`: they do not."
@@ -129,7 +132,8 @@ class Health(BaseModel):
     newer_model: str | None = Field(
         default=None,
         description="A model of the same name that entered the store after the served one: the newest "
-        "champion, or else the newest. Left out if there is none. It is not served before a restart.",
+        "champion, or else the newest. Left out if there is none. It is served after a restart, or by a "
+        "release.",
     )
     newer_model_is_champion: bool | None = Field(
         default=None,

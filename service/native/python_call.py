@@ -18,7 +18,6 @@ from service.inference.engine import Predictions
 from service.inference.request import Request
 from service.model.contract import Row
 from service.model.label import Label
-from service.model.model_id import ModelIdentity
 from service.native.messages import Answer, Messages
 
 
@@ -65,9 +64,8 @@ class PythonRequest(Request[PythonReply]):
 class _PythonCodec:
     """Rows that BentoML has validated, by the contract's types."""
 
-    def __init__(self, messages: Messages, model: ModelIdentity, rows: Sequence[Row]) -> None:
+    def __init__(self, messages: Messages, rows: Sequence[Row]) -> None:
         self._messages = messages
-        self._model = model
         self._rows = rows
 
     async def receive(self, request: PythonRequest) -> bytes:
@@ -80,7 +78,7 @@ class _PythonCodec:
         def reply(predictions: Predictions) -> PythonReply:
             answer = self._messages.answer(
                 predictions,
-                self._model,
+                request.model,
                 request_id=request.request_id,
                 timestamp=request.received_utc,
                 processing_time_ms=request.seconds * 1e3,
@@ -103,7 +101,7 @@ class PythonRoute:
         """The answer for the rows of a body, once it is recorded; raises BentoMLException."""
         dataplane = self._dataplane()
         request = PythonRequest(self._route, body)
-        codec = _PythonCodec(self._messages, dataplane.identity, rows)
+        codec = _PythonCodec(self._messages, rows)
         try:
             reply = await dataplane.predict(request, codec)
             request.status = reply.status

@@ -15,10 +15,10 @@ from service.errors import BodyMalformed, HeaderInvalid, InferenceInvalid, Side,
 from service.inference.engine import Predictions
 from service.inference.json_reader import PIECE_BYTES, JsonReader, refuse_byte_order_mark
 from service.model.contract import Values as RowValues
+from service.model.model_id import ModelIdentity
 from service.oip.inputs import Got, Inputs
 from service.oip.long_body import parse_long
 from service.oip.outputs import MODEL_ID, NAMES, Outputs, flag_parameters
-from service.oip.served_model import ServedModel
 from service.system.steps import Steps
 from service.wire.tensors import Head, JsonPieces, Values, from_json_pieces, from_raw
 from service.wire.tensors import from_json as values_from_json
@@ -105,7 +105,12 @@ def timeout_s(parameter: object) -> float:
 
 
 def write(
-    request: InferRequest, predictions: Predictions, id_: str, model: ServedModel, outputs: Outputs
+    request: InferRequest,
+    predictions: Predictions,
+    id_: str,
+    name: str,
+    model: ModelIdentity,
+    outputs: Outputs,
 ) -> tuple[bytes, int | None]:
     """The body of the answer, and the length of its JSON if raw tensors follow it."""
     raws = []
@@ -123,8 +128,8 @@ def write(
             about["data"] = tensor.values
         tensors.append(about)
     answer: dict[str, object] = {
-        "model_name": model.name,
-        "model_version": model.version,
+        "model_name": name,
+        "model_version": model.model_version,
         "id": id_,
         "outputs": tensors,
     }

@@ -1,15 +1,18 @@
 """The model as clients of the protocol see it.
 
-Its name is the BentoML model's. Its only version is its lineage's, which every answer and record contains. A
-request for another name or version is rejected.
+Its name is the BentoML model's. Its versions are those of the lineages of the models that answer: the
+champion, and a challenger that answers a share of the requests. A request for another name or version is
+rejected.
 """
+
+from collections.abc import Sequence
 
 from pydantic_core import to_json
 
 from service.errors import ModelUnknown
+from service.inference.served_models import ServedModels
 from service.model.compiled import CompiledForm
 from service.model.contract import Contract, Feature
-from service.model.published import PublishedModel
 from service.oip.inputs import MATRIX
 from service.oip.message_types import ModelMetadata, TensorMetadata
 from service.oip.outputs import LABEL, PROBABILITIES
@@ -24,35 +27,50 @@ ANY = -1
 
 
 class ServedNames:
-    """The name and the version of a model, by which requests may name it."""
+    """The name and the versions by which requests may name what is served."""
 
-    def __init__(self, tag: str, version: str, model_id: str) -> None:
+    def __init__(self, tag: str, version: str) -> None:
         self.name = tag.partition(":")[0]
-        self.version = version
-        self.model_id = model_id
+        self._version = version
+
+    @property
+    def versions(self) -> Sequence[str]:
+        """The versions that answer requests, the champion's first."""
+        return (self._version,)
 
     def check(self, name: str, version: str) -> None:
         """Raise ModelUnknown for another name or version; an empty version means any."""
-        if name != self.name or (version and version != self.version):
-            raise ModelUnknown(name, version, self.name, self.version)
+        if name != self.name or (version and version not in self.versions):
+            raise ModelUnknown(name, version, self.name, self.versions[0])
 
 
 class ServedModel(ServedNames):
-    """The names, versions and tensors of a published model."""
+    """The names, versions and tensors of the models of a service, which have one contract."""
 
-    def __init__(self, model: PublishedModel, model_id: str) -> None:
-        super().__init__(model.tag, model.lineage.model_version, model_id)
-        self.contract = model.contract
-        platform = "onnxruntime_onnx" if isinstance(model.predictor, CompiledForm) else "sklearn_skops"
-        self.metadata = metadata(model.contract, self.name, self.version, platform)
+    def __init__(self, models: ServedModels, contract: Contract) -> None:
+        super().__init__(models.current.champion.tag, "")
+        self._models = models
+        self.contract = contract
+
+    @property
+    def versions(self) -> Sequence[str]:
+        """The versions that answer requests, the champion's first."""
+        return tuple(dict.fromkeys(loaded.version for loaded in self._models.current.answering))
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """The metadata of what is served now."""
+        is_compiled = isinstance(self._models.current.champion.model.predictor, CompiledForm)
+        platform = "onnxruntime_onnx" if is_compiled else "sklearn_skops"
+        return metadata(self.contract, self.name, self.versions, platform)
 
 
-def metadata(contract: Contract, name: str, version: str, platform: str) -> ModelMetadata:
-    """The metadata of a model of that contract."""
+def metadata(contract: Contract, name: str, versions: Sequence[str], platform: str) -> ModelMetadata:
+    """The metadata of models of that contract."""
     classes = contract.target.classes
     return ModelMetadata(
         name=name,
-        versions=[version],
+        versions=list(versions),
         platform=platform,
         inputs=_inputs(contract),
         outputs=[_tensor(LABEL, BYTES.name, ANY), _tensor(PROBABILITIES, FP64.name, ANY, len(classes))],

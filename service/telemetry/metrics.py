@@ -1,8 +1,8 @@
 """The counters and histograms of the service, and the page with the metrics of all workers.
 
 Labels are bounded: routes are those of the table (any other path is ``other``), labels and features are the
-contract's. All workers of a service write memory-mapped files in one folder, which the supervising process
-creates before they start. The worker that serves /metrics adds them up.
+contract's, and models are labelled by their roles. All workers of a service write memory-mapped files in one
+folder, which the supervising process creates before they start. The worker that serves /metrics adds them up.
 
 Each service has its own folder. BentoML's default folder, one per BentoML home, is emptied when another
 service starts with the same home.
@@ -12,9 +12,8 @@ import atexit
 import os
 import shutil
 import tempfile
-from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
@@ -28,15 +27,15 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from service.model.label import Label, label_text
-from service.model.published import PublishedModel
-from service.model.reference_profile import Flags
+from service.model.release.release import Role
+from service.system.memory_folder import memory_folder
+from service.telemetry.bulk_histogram import SECONDS, BulkHistogram
+from service.telemetry.model_metrics import ModelMetrics, WithoutFormerModels
 
 FOLDER_VARIABLE = "TABENTO_METRICS_DIR"
 _FOLDER_PREFIX = "tabento-metrics-"
@@ -45,10 +44,6 @@ _NEW_S = 60
 _CLIENT_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-
-SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4, 8, 16)
-ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 10_000)
-CONFIDENCE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
@@ -61,7 +56,9 @@ def make_folder() -> None:
 
     A process that is killed leaves its folder behind; the next service that starts removes it.
     """
-    parent = _memory_folder() or Path(tempfile.gettempdir())
+    # On a disk, changing a page while it is written back blocks the event loop: a full disk elsewhere on the
+    # device blocked it for seconds.
+    parent = memory_folder() or Path(tempfile.gettempdir())
     for folder in parent.glob(f"{_FOLDER_PREFIX}*"):
         _remove_if_abandoned(folder)
     folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent))
@@ -83,44 +80,20 @@ def _remove_if_abandoned(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _memory_folder() -> Path | None:
-    # On a disk, changing a page while it is written back blocks the event loop: a full disk elsewhere on
-    # the device blocked it for seconds.
-    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp's names cannot be predicted
-    return memory if memory.is_dir() and os.access(memory, os.W_OK | os.X_OK) else None
-
-
 def use_folder() -> None:
     """Keep this worker's metrics in the folder of its supervising process, if there is one."""
     if folder := os.environ.get(FOLDER_VARIABLE):
         os.environ[_CLIENT_VARIABLE] = folder
 
 
-class BulkHistogram(Histogram):
-    """A histogram that observes many values at once."""
-
-    def observe_all(self, values: Sequence[float]) -> None:
-        """Observe each of the values.
-
-        ``observe`` writes two numbers to the shared file for every value; this method two for every bucket.
-        """
-        counts = Counts(bisect_left(self._upper_bounds, value) for value in values)
-        self._sum.inc(sum(values))
-        for bucket, count in counts.items():
-            self._buckets[bucket].inc(count)
-
-
 class Metrics:
     """The metrics of one worker.
 
-    Requests and predictions are collected in memory, and ``flush`` writes them in bulk.
+    Requests are collected in memory, as what the models do (model_metrics.py); ``flush`` writes both in bulk.
     """
 
     _requests: Counts[tuple[str, str, int]]
     _seconds: dict[str, list[float]]
-    _calls: list[tuple[int, float]]
-    _labels: Counts[Label]
-    _confidences: list[float]
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
@@ -137,17 +110,6 @@ class Metrics:
             ["route"],
             buckets=SECONDS,
         )
-        self.call_rows = histogram("tabento_batch_rows", "Rows per call of the model.", buckets=ROWS)
-        self.call_seconds = histogram(
-            "tabento_model_call_seconds", "Duration of a call of the model.", buckets=SECONDS
-        )
-        self.predictions = counter("tabento_predictions", "Predicted rows, by label.", ["label"])
-        self.confidence = histogram(
-            "tabento_confidence", "Probability of the predicted label.", buckets=CONFIDENCE
-        )
-        self.failed_rows = counter("tabento_model_failed_rows", "Rows that the model failed on.")
-        flagged = "Values outside the range or categories of the training data."
-        self.flagged = counter("tabento_flagged_values", flagged, ["feature", "reason"])
         outcomes = "Audit records: written; failed (no answer sent); dropped (answer sent)."
         self.audit_records = counter("tabento_audit_records", outcomes, ["outcome"])
         self.audit_queue = gauge(
@@ -156,21 +118,7 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self.feedback = counter("tabento_feedback_outcomes", "Outcomes that were sent.", ["state"])
-        self.model_info = gauge(
-            "tabento_model_info",
-            "The served model; always 1.",
-            ["model_name", "model_version", "tag", "run_id", "data_sha256"],
-            multiprocess_mode="livemax",
-        )
-
-    def set_model(self, model: PublishedModel) -> None:
-        """Set the served model, and create the series of each of its labels at 0."""
-        lineage = model.lineage
-        self.model_info.labels(
-            lineage.model_name, lineage.model_version, model.tag, lineage.run_id, lineage.data_sha256
-        ).set(1)
-        for label in model.contract.target.classes:
-            self.predictions.labels(label_text(label))
+        self.models = ModelMetrics(registry)
 
     def create_series(self, routes: Iterable[str], statuses: Iterable[int]) -> None:
         """Create the series of these answers, and of the audit records, at 0.
@@ -184,35 +132,19 @@ class Metrics:
         for state in FEEDBACK_STATES:
             self.feedback.labels(state)
 
-    def count_call(self, rows: int, seconds: float) -> None:
-        """Count a call of the model."""
-        self._calls.append((rows, seconds))
-
-    def count_predictions(self, labels: Iterable[Label], confidences: Iterable[float], flags: Flags) -> None:
-        """Count predicted rows."""
-        self._labels.update(labels)
-        self._confidences += confidences
-        self._count_flags(flags)
-
-    def count_prediction(self, label: Label, confidence: float, flags: Flags) -> None:
-        """Count one predicted row."""
-        self._labels[label] += 1
-        self._confidences.append(confidence)
-        self._count_flags(flags)
-
     def count_outcomes(self, counts: Mapping[str, int]) -> None:
         """Count the outcomes of a feedback request, by their states."""
         for state, count in counts.items():
             if count:
                 self.feedback.labels(state).inc(count)
 
-    def _count_flags(self, flags: Flags) -> None:
-        for (feature, reason), count in flags.counts.items():
-            self.flagged.labels(feature, reason).inc(count)
-
-    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answered request."""
+    def count_request(
+        self, route: str, method: str, status: int, seconds: float, role: Role | None = None
+    ) -> None:
+        """Count an answered request, with the role of the model that was chosen for it, if one was."""
         self._requests[route, method, status] += 1
+        if role is not None:
+            self.models.of(role).answers[status] += 1
         self._seconds.setdefault(route, []).append(seconds)
 
     def flush(self) -> None:
@@ -222,19 +154,11 @@ class Metrics:
             self.requests.labels(route, known, str(status)).inc(count)
         for route, seconds in self._seconds.items():
             self.duration.labels(route).observe_all(seconds)
-        if self._calls:
-            rows, call_seconds = zip(*self._calls, strict=True)
-            self.call_rows.observe_all(rows)
-            self.call_seconds.observe_all(call_seconds)
-        for label, count in self._labels.items():
-            self.predictions.labels(label_text(label)).inc(count)
-        if self._confidences:
-            self.confidence.observe_all(self._confidences)
+        self.models.flush()
         self._clear()
 
     def _clear(self) -> None:
-        self._requests, self._seconds, self._calls = Counts(), {}, []
-        self._labels, self._confidences = Counts(), []
+        self._requests, self._seconds = Counts(), {}
 
     def count_records(self, *, queued: int, **outcomes: int) -> None:
         """Set the number of queued audit records, and the total of each outcome since the start."""
@@ -252,11 +176,13 @@ class Metrics:
     def page(self) -> bytes:
         """The flushed metrics of all workers in Prometheus' text format."""
         folder = os.environ.get(_CLIENT_VARIABLE)
-        if folder is None:
-            return generate_latest(self.registry)
-        _remove_gauges_of_dead_workers(Path(folder))
         merged = CollectorRegistry()
-        MultiProcessCollector(merged, path=folder)  # type: ignore[no-untyped-call]
+        if folder is None:
+            merged.register(WithoutFormerModels(self.registry))
+            return generate_latest(merged)
+        _remove_gauges_of_dead_workers(Path(folder))
+        shared = MultiProcessCollector(CollectorRegistry(), path=folder)  # type: ignore[no-untyped-call]
+        merged.register(WithoutFormerModels(shared))
         for collector in self._added:
             merged.register(collector)
         return generate_latest(merged)

@@ -1,4 +1,4 @@
-"""The gauges of drift and live quality.
+"""The gauges of drift, live quality and the evidence on a release.
 
 Their series depend on the model and on its outcomes: a figure that does not exist has no series. Files that
 workers share keep every series that ever was, so these gauges are not in them. The worker that renders the
@@ -42,13 +42,27 @@ FAMILIES = (
     Family("tabento_estimated_accuracy", "Accuracy estimated from calibrated confidences, without labels."),
     Family("tabento_override_rate", "Share of decided predictions that a person decided otherwise."),
     Family("tabento_feedback", "Outcomes in the log, by what became of them.", ("state",)),
+    Family(
+        "tabento_release_difference",
+        "Challenger's minus champion's quality in the policy's metric; above 0 the challenger is better.",
+        ("bound",),
+    ),
+    Family("tabento_release_labelled_rows", "Rows with a label that this difference is of."),
+    Family("tabento_release_disagreement_rate", "Share of rows for which the models in shadow differ."),
+    Family("tabento_release_guardrail_broken", "1 if the challenger breaks the guardrail.", ("guardrail",)),
+    Family("tabento_release_recommendation", "1 for what the evidence recommends.", ("action",)),
+    Family(
+        "tabento_release_automatic_change",
+        "1 for what the service did without a person to bring the release in force about.",
+        ("action",),
+    ),
     Family("tabento_monitoring_stale", "1 while monitoring is older than it should be, or does not run."),
     Family("tabento_monitoring_assessment_age_seconds", "Seconds since the newest assessment was made."),
     Family("tabento_monitoring_window_age_seconds", "Seconds since the end of the newest complete window."),
     Family("tabento_monitoring_unread_records", "Records of the log that monitoring has not read."),
 )
 """Every gauge. The aspects of a feature are ``values``, ``missing`` and ``unknown_categories``; of the
-predictions there is ``output``."""
+predictions there is ``output``. The bounds of a difference are ``value``, ``low`` and ``high``."""
 
 
 class MonitoringGauges(Collector):

@@ -7,6 +7,7 @@ not written, so the tally is written ``TALLY_INTERVAL_S`` after its first reques
 import asyncio
 from collections.abc import Callable, Mapping
 
+from service.model.release.release import Role
 from service.telemetry.metrics import Metrics
 
 TALLY_INTERVAL_S = 0.05
@@ -22,12 +23,14 @@ class Tally:
         self._records = records
         self._is_due = False
 
-    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answered request."""
+    def count_request(
+        self, route: str, method: str, status: int, seconds: float, role: Role | None = None
+    ) -> None:
+        """Count an answered request, with the role of the model that was chosen for it, if one was."""
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_later(TALLY_INTERVAL_S, self.write)
-        self._metrics.count_request(route, method, status, seconds)
+        self._metrics.count_request(route, method, status, seconds, role)
 
     def write(self) -> None:
         """Write all counts to the metrics."""

@@ -33,6 +33,7 @@ from service.errors import (
     RowsInvalid,
     ScopeMissing,
 )
+from service.http.openapi.release_example import release, release_in_force, shadow
 from service.model.card import CardSettings, ModelCard, Processor
 from service.model.contract import Contract, Feature, Value
 from service.model.contract_view import view_of
@@ -95,6 +96,26 @@ RECEIPT: Example = {
 """The outline of a receipt."""
 
 
+def _known_later(label: Label) -> Example:
+    """What became known of that answer, and what a challenger says of its row."""
+    return {
+        "outcomes": [
+            {
+                "row": 0,
+                "kind": "truth",
+                "label": label,
+                "received_utc": _LATER,
+                "observed_utc": _MOMENT,
+                "source": "laboratory",
+                "reviewer": None,
+                "reason_code": None,
+            }
+        ],
+        "has_more_outcomes": False,
+        "shadow": shadow(label),
+    }
+
+
 def history(contract: Contract, model: str) -> Example:
     """A page of the history with that answer."""
     label: Label = contract.target.classes[0]
@@ -120,19 +141,7 @@ def history(contract: Contract, model: str) -> Example:
         "request": {**row(contract)},
         "request_cut_bytes": 0,
         "response": answer(contract, model),
-        "outcomes": [
-            {
-                "row": 0,
-                "kind": "truth",
-                "label": label,
-                "received_utc": _LATER,
-                "observed_utc": _MOMENT,
-                "source": "laboratory",
-                "reviewer": None,
-                "reason_code": None,
-            }
-        ],
-        "has_more_outcomes": False,
+        **_known_later(label),
     }
     return {"items": [item], "next_before": _LAST_MOMENT_CURSOR}
 
@@ -151,6 +160,7 @@ def model_info(contract: Contract, model: str, max_batch_rows: int) -> Example:
         "model_version": VERSION,
         "model_id": MODEL_ID,
         "card": _card(model).model_dump(mode="json"),
+        "release": release(model).model_dump(mode="json"),
         "classes": [*target.classes],
         "contract": view_of(listed).model_dump(mode="json"),
         "lineage": _lineage(model).model_dump(mode="json"),
@@ -168,6 +178,7 @@ def health(model: str, status: str) -> Example:
         model_name=model,
         model_version=VERSION,
         model_id=MODEL_ID,
+        release=release_in_force(model),
         runtime="ONNX Runtime 1.32.0",
         audit_mode="strict",
         audit_writable=status == "ok",

@@ -172,4 +172,4 @@ def test_the_model_is_a_metric_with_labels(client: httpx.Client) -> None:
 def test_every_class_is_counted_from_the_start(client: httpx.Client) -> None:
     page = client.get("/metrics").text
     for label in ("setosa", "versicolor", "virginica"):
-        assert f'tabento_predictions_total{{label="{label}"}}' in page
+        assert f'tabento_predictions_total{{label="{label}",role="champion"}}' in page

@@ -1,56 +1,14 @@
 """The report in Chromium: on wide screens and phones, light, dark and on paper; said as well as drawn."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from service.monitoring.report.html_page import html_page
-from tests.support.chromium import WAIT_MS, watch
 from tests.support.monitoring.assessments import HOSTILE, alarming, calm, long
-
-Scheme = Literal["light", "dark"]
-
-CONTRASTS = """() => {
-  const linear = (share) => share <= .03928 ? share / 12.92 : ((share + .055) / 1.055) ** 2.4;
-  const channel = (value) => linear(value / 255);
-  const parsed = (color) => color.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
-  const behind = (node) => {
-    const color = parsed(getComputedStyle(node).backgroundColor);
-    return color.length === 3 ? color : behind(node.parentElement);
-  };
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (texts.nextNode()) {
-    const node = texts.currentNode.parentElement;
-    if (!texts.currentNode.data.trim() || node.closest("svg")) continue;
-    const [one, other] = [light(parsed(getComputedStyle(node).color)), light(behind(node))];
-    found.push((Math.max(one, other) + .05) / (Math.min(one, other) + .05));
-  }
-  return found;
-}"""
-NAMES = """(selector) => [...document.querySelectorAll(selector)].map((node) =>
-  node.getAttribute("aria-label") ?? node.querySelector("caption")?.textContent ?? "")"""
-
-
-@contextmanager
-def opened(browser: Browser, path: Path, *, scheme: Scheme = "light", width: int = 1240) -> Iterator[Page]:
-    """The report; nothing is fetched beside it, and the console has nothing to say."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
-    context.set_default_timeout(WAIT_MS)
-    try:
-        page = context.new_page()
-        seen = watch(page)
-        page.goto(path.as_uri())
-        yield page
-        assert seen.urls == [path.as_uri()]
-        assert seen.errors == []
-    finally:
-        context.close()
+from tests.support.report_pages import CONTRASTS, NAMES, Scheme, opened
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +49,7 @@ def test_what_is_drawn_is_said_too_and_a_keyboard_reaches_what_scrolls(
             page.locator("svg:not([aria-hidden])").count() == page.get_by_role("img").count() == len(charts)
         )
         assert all(page.evaluate(NAMES, "table"))
-        assert page.locator("table").count() == page.locator(".wide[tabindex='0'][aria-label]").count()
+        assert page.locator("table, pre").count() == page.locator(".wide[tabindex='0'][aria-label]").count()
         levels: list[Any] = page.evaluate(
             "[...document.querySelectorAll('h1, h2')].map((node) => node.tagName)"
         )

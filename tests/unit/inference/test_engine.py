@@ -51,6 +51,7 @@ def with_engine(use: Callable[[Engine], object]) -> CollectorRegistry:
 
     model = PublishedModel("t:1", CONTRACT, lineage_of("t"), Estimator(), np.array([[1.0, 3.0], [3.0, 1.0]]))
     metrics = Metrics(CollectorRegistry())
+    metrics.models.set_models({"champion": model})
     asyncio.run(run())
     metrics.flush()
     return metrics.registry
@@ -73,8 +74,8 @@ def test_each_row_gets_its_label_and_confidence_and_its_flags_by_its_place_in_th
         Flag(1, "y", "below_observed_minimum"),
     )
     assert third.flags.listed == (Flag(0, "x", "above_observed_maximum"),)
-    assert registry.get_sample_value("tabento_predictions_total", {"label": "x"}) == 4
-    assert registry.get_sample_value("tabento_predictions_total", {"label": "y"}) == 1
+    assert registry.get_sample_value("tabento_predictions_total", {"label": "x", "role": "champion"}) == 4
+    assert registry.get_sample_value("tabento_predictions_total", {"label": "y", "role": "champion"}) == 1
 
 
 def test_a_probability_that_is_no_number_is_a_failure_of_its_row_alone() -> None:
@@ -87,10 +88,10 @@ def test_a_probability_that_is_no_number_is_a_failure_of_its_row_alone() -> None
         assert bad.rows == [1]
 
     registry = with_engine(use)
-    assert registry.get_sample_value("tabento_model_failed_rows_total") == 1
+    assert registry.get_sample_value("tabento_model_failed_rows_total", {"role": "champion"}) == 1
 
 
 def test_trying_the_model_out_is_not_counted_as_predictions() -> None:
     registry = with_engine(lambda _: None)
-    assert registry.get_sample_value("tabento_predictions_total", {"label": "x"}) == 0
-    assert registry.get_sample_value("tabento_batch_rows_count") == 0
+    assert registry.get_sample_value("tabento_predictions_total", {"label": "x", "role": "champion"}) == 0
+    assert registry.get_sample_value("tabento_batch_rows_count", {"role": "champion"}) == 0

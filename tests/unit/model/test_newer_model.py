@@ -39,7 +39,8 @@ def test_a_newer_champion_is_named_before_a_newer_model_that_is_none(store: Mode
     last = publish_picky("both", champion)
     newer.refresh()
     assert newer.found == NewerModel(champion, is_champion=True)
-    assert str(newer.found) == f"the newer champion {champion} waits for a restart without a version"
+    said = f"the newer champion {champion} waits for a release, or a restart without a version"
+    assert str(newer.found) == said
     store.delete(champion)
     newer.refresh()
     assert newer.found == NewerModel(last, is_champion=False)
@@ -101,3 +102,14 @@ class TestWhatANameStandsFor:
     def test_it_is_the_only_model_there_is(self) -> None:
         only = publish_picky("only", "only:elsewhere")
         assert resolve_tag("only") == only
+
+
+def test_after_a_promotion_the_newer_model_is_the_served_one() -> None:
+    older, newest = (publish_picky("promoted") for _ in range(2))
+    newer = NewerModels(older)
+    assert newer.found == NewerModel(newest, is_champion=True)
+    found = []
+    for served in (newest, older):
+        newer.follow(served)
+        found.append(newer.found)
+    assert found == [None, NewerModel(newest, is_champion=True)]

@@ -11,18 +11,18 @@ from service.telemetry.metrics import Metrics
 def test_a_worker_alone_shows_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     metrics = Metrics(CollectorRegistry())
-    metrics.count_predictions(
+    metrics.models.of("champion").count_predictions(
         [True, True, False], [0.9, 0.8, 0.7], Flags((), {FlagKind("x", "unknown_category"): 3})
     )
     metrics.count_request("/predict", "POST", 200, 0.001)
     metrics.count_request("/predict", "BREW", 200, 0.003)
     metrics.flush()
     page = metrics.page().decode()
-    assert 'tabento_predictions_total{label="true"} 2.0' in page
-    assert 'tabento_flagged_values_total{feature="x",reason="unknown_category"} 3.0' in page
-    assert 'tabento_confidence_bucket{le="0.8"} 2.0' in page
-    assert 'tabento_confidence_bucket{le="+Inf"} 3.0' in page
-    assert "tabento_confidence_sum 2.4" in page
+    assert 'tabento_predictions_total{label="true",role="champion"} 2.0' in page
+    assert 'tabento_flagged_values_total{feature="x",reason="unknown_category",role="champion"} 3.0' in page
+    assert 'tabento_confidence_bucket{le="0.8",role="champion"} 2.0' in page
+    assert 'tabento_confidence_bucket{le="+Inf",role="champion"} 3.0' in page
+    assert 'tabento_confidence_sum{role="champion"} 2.4' in page
     assert 'tabento_requests_total{method="other",route="/predict",status="200"} 1.0' in page
     assert 'tabento_request_duration_seconds_count{route="/predict"} 2.0' in page
 
