@@ -3,8 +3,6 @@
 The ledger is the chain of all acts of a log. Retention does not touch it.
 """
 
-import os
-import pwd
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from uuid import uuid4
@@ -12,6 +10,7 @@ from uuid import uuid4
 from pydantic_core import to_json
 
 from service.audit.utc_text import utc_text
+from service.system.account import account_name
 
 ActKind = Literal[
     "backup",
@@ -119,10 +118,7 @@ def stored_bytes(act: Act) -> int:
 
 def shell_actor(name: str | None = None) -> Actor:
     """The person at a shell who claims this name; by default the name of the account."""
-    try:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:  # A container may run under a number without a name.
-        user = str(os.geteuid())
+    user = account_name()
     return Actor(name or user, "shell", user)
 
 

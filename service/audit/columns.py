@@ -16,8 +16,13 @@ redaction removes the content."""
 ANSWERED = HTTPStatus.OK
 """The status of an answered prediction."""
 OUTCOME = HTTPStatus.CREATED
-"""The status of the record of an outcome (file/outcome_row.py). A request with any other status was refused
-or failed."""
+"""The status of the record of an outcome (file/outcome_row.py)."""
+SHADOWED = HTTPStatus.NON_AUTHORITATIVE_INFORMATION
+"""The status of the record of a prediction that no client saw: a challenger's in shadow
+(file/shadow_row.py)."""
+IS_COMPLETE = frozenset({ANSWERED, OUTCOME, SHADOWED})
+"""The statuses of these records, whose bodies are kept whole. A request with any other status was refused or
+failed."""
 
 REQUEST_ID = "[A-Za-z0-9._~:/+=@-]{1,128}"
 """A regular expression for the ids that a client may give to its requests."""

@@ -11,7 +11,7 @@ from service.audit.columns import BodyValue
 
 RECORD_COLUMNS = """
     id, request_id, received_utc, transport, route, status, rows, request_json, request_cut_bytes,
-    response_json, model_id, salt IS NOT NULL
+    response_json, model_id, salt IS NOT NULL, duration_ms, flags, subject
 """
 
 
@@ -31,6 +31,11 @@ class LoggedRecord(NamedTuple):
     model_id: str
     has_content: int
     """0 after a redaction."""
+    duration_ms: float
+    flags: int
+    """Values outside what the training table held."""
+    subject: str | None
+    """Keyed hash of the person that the request is about."""
 
     @property
     def received_s(self) -> float:

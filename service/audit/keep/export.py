@@ -2,7 +2,9 @@
 
 JSON lines hold every request with its bodies as values; that of an outcome is the outcome. CSV and Parquet
 have one row for each request and label, or one without label if the request was not answered, in the columns
-of ``TABLE``. In CSV, a text that a spreadsheet would run as a formula gets an apostrophe before it.
+of ``TABLE``. The record of a prediction in shadow has status 203, the challenger as its model, and no label:
+what it says is in its bodies. In CSV, a text that a spreadsheet would run as a formula gets an apostrophe
+before it.
 """
 
 import csv

@@ -5,7 +5,8 @@ the salt of the content's hash. Without the salt, the hash reveals nothing about
 the time, the request id, the model and the status, and the complete chain. Each redaction is an act of the
 ledger, with its actor and its reason, and a line in the list of erasures (erasures.py).
 
-The outcomes of a prediction are redacted with it: they have its request id. They may not name its person, if
+What was said in shadow of a request has its request id and its person, and is redacted with it. So are the
+outcomes of a prediction: they have its request id. They may not name its person, if
 they came before it. A batch can have thousands, so they are redacted in steps, before the prediction itself.
 """
 

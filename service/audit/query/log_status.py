@@ -6,7 +6,7 @@ from typing import Any
 import apsw
 from pydantic import BaseModel, ConfigDict
 
-from service.audit.columns import OUTCOME
+from service.audit.columns import OUTCOME, SHADOWED
 from service.audit.file import schema
 from service.audit.file.side_files import wal_bytes
 from service.audit.keep.pruned import pruned_total
@@ -29,6 +29,8 @@ class LogStatus(BaseModel):
     requests: int
     outcomes: int
     """Records of outcomes, which `requests` does not count."""
+    shadowed: int
+    """Records of predictions in shadow, which `requests` does not count."""
     by_status: dict[str, int]
     oldest_utc: str | None
     newest_utc: str | None
@@ -43,6 +45,7 @@ class LogStatus(BaseModel):
 def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
     """The state of the log of the connection."""
     by_status = _counts(connection, "SELECT status, count(*) FROM request GROUP BY status")
+    outcomes, shadowed = (by_status.get(str(int(status)), 0) for status in (OUTCOME, SHADOWED))
     return LogStatus(
         path=str(path),
         log_id=connection.execute("SELECT log_id FROM log").get,
@@ -51,8 +54,9 @@ def log_status(connection: apsw.Connection, path: Path) -> LogStatus:
         used_bytes=used_bytes(connection),
         ledger_bytes=ledger_bytes(connection),
         wal_bytes=wal_bytes(path),
-        requests=sum(by_status.values()) - by_status.get(str(int(OUTCOME)), 0),
-        outcomes=by_status.get(str(int(OUTCOME)), 0),
+        requests=sum(by_status.values()) - outcomes - shadowed,
+        outcomes=outcomes,
+        shadowed=shadowed,
         by_status=by_status,
         oldest_utc=connection.execute("SELECT received_utc FROM request ORDER BY id LIMIT 1").get,
         newest_utc=connection.execute("SELECT received_utc FROM request ORDER BY id DESC LIMIT 1").get,

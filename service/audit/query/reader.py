@@ -16,12 +16,13 @@ import apsw
 from pydantic import BaseModel, ConfigDict, JsonValue, SkipValidation
 from pydantic_core import to_json
 
-from service.audit.columns import ANSWERED, LABEL_COLUMNS, BodyValue, RequestRow, select_list
+from service.audit.columns import ANSWERED, LABEL_COLUMNS, SHADOWED, BodyValue, RequestRow, select_list
 from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.file.kept_body import body_bytes, length_bytes, to_json_value
 from service.audit.query.display import display_message
 from service.audit.query.history import Bindings, HistoryFilters, cursor_after, matching_requests
 from service.audit.query.listed_outcomes import MAX_OUTCOMES, ListedOutcome, outcomes_of
+from service.audit.query.listed_shadows import ListedShadow, shadows_of
 from service.audit.query.subject_records import ids_of_subject
 from service.audit.utc_text import utc_text
 from service.errors import AuditUnusable, StartError
@@ -111,6 +112,8 @@ class LoggedPrediction(LoggedRequest):
     decided. If a client used the request id for several predictions, each of them lists the same outcomes."""
     has_more_outcomes: bool
     """Whether there are others, which are not listed."""
+    shadow: ListedShadow | None
+    """What a challenger in shadow says of the same rows, which no client saw; null if there is none."""
 
 
 class HistoryPage(BaseModel):
@@ -208,12 +211,20 @@ def _with_outcomes(
     connection: apsw.Connection, requests: Sequence[LoggedRequest]
 ) -> Iterator[LoggedPrediction]:
     outcomes = outcomes_of(connection, (request.request_id for request in requests))
+    shadows = shadows_of(connection, map(_place, requests))
     for request in requests:
         found = outcomes.get(request.request_id, ())
         has_more = len(found) > MAX_OUTCOMES
         yield LoggedPrediction.model_construct(
-            **request.__dict__, outcomes=tuple(found[:MAX_OUTCOMES]), has_more_outcomes=has_more
+            **request.__dict__,
+            outcomes=tuple(found[:MAX_OUTCOMES]),
+            has_more_outcomes=has_more,
+            shadow=shadows.get(_place(request)),
         )
+
+
+def _place(request: LoggedRequest) -> tuple[str, str]:
+    return request.request_id, utc_text(request.received_utc)
 
 
 def _rows(connection: apsw.Connection, statement: str, bindings: Bindings) -> Iterator[RequestRow]:
@@ -248,8 +259,9 @@ def _logged_request(row: RequestRow, labels: Sequence[Sequence[Any]]) -> LoggedR
 
 
 def _displayed(row: RequestRow, body: BodyValue, *, is_request: bool) -> JsonValue:
-    # Of a refused request only the request is a message of the protocol: the refusal is JSON.
-    if is_request or row.status == ANSWERED:
+    # Of a refused request only the request is a message of the protocol: the refusal is JSON. A record in
+    # shadow has the transport of its request, and bodies of its own.
+    if row.status != SHADOWED and (is_request or row.status == ANSWERED):
         message = display_message(row.transport, row.route, body_bytes(body), is_request=is_request)
         if message is not None:
             return message

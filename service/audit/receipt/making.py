@@ -1,7 +1,8 @@
 """Makes receipts: every record of a request id, its model's card, and their proofs up to one checkpoint.
 
 The outcomes of a prediction are records with its request id. A receipt holds them if it is asked for them,
-because the last of them decides which checkpoint it needs.
+because the last of them decides which checkpoint it needs. What a challenger said in shadow was no answer: no
+receipt holds it. Bundles do (bundle.py).
 """
 
 import json
@@ -16,7 +17,7 @@ import apsw
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from service.audit.act import MODEL_PREFIX
-from service.audit.columns import OUTCOME
+from service.audit.columns import OUTCOME, SHADOWED
 from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.receipt.proof import RECORD_LIMIT, Checkpoint, Document, EntryProofs
 from service.audit.tree.tile import TreeBroken
@@ -32,10 +33,11 @@ _RECORDS = f"""
     SELECT {_LENGTHS} FROM request
     WHERE request_id = ?1 AND status < {OUTCOME:d} AND (?2 IS NULL OR received_utc = ?2)
     UNION ALL SELECT {_LENGTHS} FROM request
-    WHERE request_id = ?1 AND status > {OUTCOME:d} AND (?2 IS NULL OR received_utc = ?2)
+    WHERE request_id = ?1 AND status > {SHADOWED:d} AND (?2 IS NULL OR received_utc = ?2)
     ORDER BY 1 LIMIT ?3
 """  # noqa: S608 - no text from outside
-"""Two ranges of an index, without the outcomes between them, of which a batch can have thousands."""
+"""Two ranges of an index, without the outcomes between them, of which a batch can have thousands, and without
+what was said in shadow."""
 _OUTCOMES = f"""
     SELECT {_LENGTHS} FROM request WHERE id IN (SELECT request FROM outcome WHERE request_id = ?1)
     ORDER BY id LIMIT ?2

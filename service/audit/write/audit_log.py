@@ -89,15 +89,19 @@ class AuditLog:
         written then, as it may if the caller is cancelled, or if the writer process ends while the record is
         in flight. In relaxed mode, return at once.
         """
+        if (written := self.post(record, deadline)) is not None:
+            await written
+
+    def post(self, record: AuditRecord, deadline: float = float("inf")) -> asyncio.Future[None] | None:
+        """The same at once: what ``append`` waits for, if it does."""
         try:
             packed = pack(record)
         except ValueError as error:
             self._failed += 1
             _logger.error("a record cannot be written to the audit log %s", self.path, exc_info=error)
             self._drop(utc_text(datetime.now(UTC)), error)
-            return
-        if (written := self._add(packed, deadline)) is not None:
-            await written
+            return None
+        return self._add(packed, deadline)
 
     async def append_act(self, act: Act, deadline: float = float("inf")) -> None:
         """Append an act to the ledger, as ``append`` does a record, with the same errors."""
@@ -106,7 +110,7 @@ class AuditLog:
 
     def declare(self, model: Act) -> None:
         """Let each file that is written have the act of this model before the model's first record."""
-        self._link.greet(frame(("model", None, tuple(model))))
+        self._link.greet(model.act_id, frame(("model", None, tuple(model))))
 
     def _add(self, packed: PackedRecord, deadline: float) -> asyncio.Future[None] | None:
         """Add a record or act to what is pending; returns what a caller is to wait for, if it is to."""
@@ -216,13 +220,9 @@ class AuditLog:
         if not self._is_poll_due and (self._pending or self._gap or not self._link.is_healthy):
             self._poll_later()
 
-    @property
-    def _awaits(self) -> bool:
-        """Whether the writer process has to report an outcome."""
-        return self._pending.has_in_flight or self._gap.sent is not None
-
     def _poll(self) -> None:
-        self._link.poll(awaits=self._awaits)
+        # Whether the writer process has to report an outcome.
+        self._link.poll(awaits=self._pending.has_in_flight or self._gap.sent is not None)
 
     def _on_message(self, kind: str, *content: Any) -> None:
         match kind:

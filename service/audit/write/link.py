@@ -27,6 +27,8 @@ _OPENING_LIMIT_S = 30.0
 """How long the first process may take to open the log."""
 _KILLED_WITHIN_S = 0.5
 """A killed process ends within this time, unless it hangs in the kernel."""
+MAX_GREETINGS = 16
+"""Models whose records may still come are fewer."""
 _RESTART_INTERVAL_S = 1.0
 _MAX_SILENCE_STEP_S = 1.5
 """How much of the time between two polls counts as silence. If more time passed, this process did not run."""
@@ -66,8 +68,8 @@ class Link:
         self._next_start = 0.0
         self._polled = monotonic()
         self._silent_s = 0.0
-        self._greeting = b""
-        """Messages that every process gets first."""
+        self._greetings: dict[str, bytes] = {}
+        """Messages that every process gets first, by what they are about."""
         self._refusal: AuditUnusable | None = None
         """Why the log could not be opened, or no process be started."""
 
@@ -114,13 +116,19 @@ class Link:
         self._silent_s, self._polled = 0.0, now
         if self._loop is not None and not self._loop.is_closed() and not self.is_closing:
             self.channel.attach(self._loop)
-        if first := self._greeting + self._on_start():
+        if first := b"".join(self._greetings.values()) + self._on_start():
             self.channel.send(first)
         return self.channel
 
-    def greet(self, message: bytes) -> None:
-        """Send a message to this process, and first of all to each that follows it."""
-        self._greeting += message
+    def greet(self, about: str, message: bytes) -> None:
+        """Send a message to this process, and first of all to each that follows it.
+
+        It replaces an earlier one about the same. Of many, the oldest are forgotten.
+        """
+        self._greetings.pop(about, None)
+        self._greetings[about] = message
+        if len(self._greetings) > MAX_GREETINGS:
+            del self._greetings[next(iter(self._greetings))]
         if self.channel is not None:
             self.channel.send(message)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.audit.columns import ANSWERED, OUTCOME, PackedRecord
+from service.audit.columns import IS_COMPLETE, PackedRecord
 from service.audit.file.kept_body import REFUSED_BODY_LIMIT_BYTES, first_bytes
 from service.audit.utc_text import utc_text
 from service.model.label import Label
@@ -56,7 +56,7 @@ def pack(record: AuditRecord) -> PackedRecord:
     # Cut before it is sent: to copy 30 MB to the writer process takes 40 ms of the event loop.
     if record.digest is not None:
         request, cut_bytes = record.digest, len(request)
-    elif record.status != ANSWERED and record.status != OUTCOME:
+    elif record.status not in IS_COMPLETE:
         request = first_bytes(request, REFUSED_BODY_LIMIT_BYTES)
         cut_bytes = len(record.request) - len(request)
     # Written out because every record pays for it. A test compares it with the list of columns.

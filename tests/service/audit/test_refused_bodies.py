@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -38,7 +39,7 @@ def check(server: Server, body: bytes) -> None:
     assert record.status >= 400
     assert (record.request, record.request_cut_bytes) == expected(body)
     assert verify(server.audit_db).ok
-    for file in server.audit_db.parent.iterdir():
+    for file in filter(Path.is_file, server.audit_db.parent.rglob("*")):
         assert MARK not in file.read_bytes()
 
 

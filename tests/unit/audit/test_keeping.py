@@ -81,6 +81,7 @@ def test_the_status_sums_up_the_log(call: Call, db: Path) -> None:
         "wal_bytes": 0,
         "requests": 5,
         "outcomes": 0,
+        "shadowed": 0,
         "by_status": {"200": 4, "422": 1},
         "oldest_utc": "2026-07-04T09:00:00.000000Z",
         "newest_utc": "2026-07-04T09:00:03.000000Z",
