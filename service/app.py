@@ -19,7 +19,7 @@ from service.http.monitoring_page import MonitoringPage
 from service.http.native_codec import native_handlers
 from service.http.pages import Pages
 from service.http.v2 import V2Routes
-from service.model.published import read_contract, resolve_tag
+from service.model.published import resolve_tag
 from service.native.messages import Messages
 from service.native.python_call import PythonRoute
 from service.oip.served_model import ServedModel
@@ -27,6 +27,7 @@ from service.routes import BATCH, FEEDBACK, GRPC_INFER, PREDICT, V2_INFER
 from service.settings import load_settings
 from service.worker import Worker
 from service.worker.announcement import announce
+from service.worker.api_contract import api_contract
 from service.worker.bentoml_internals import (
     set_model,
     silence_notices,
@@ -50,9 +51,9 @@ with start_errors_as_messages(), end_service_on_error():
     # The version is pinned: a built bento, and a worker that starts later, serve this model even if another
     # has been published since.
     set_model(tag)
-    messages = Messages(read_contract(tag), settings.max_batch_rows)
+    messages = Messages(api_contract(tag), settings.max_batch_rows)
     workers = workers_wanted(settings)
-worker = Worker(settings, tag)
+worker = Worker(settings, tag, messages.contract)
 _rows, _batches = (PythonRoute(messages, route, lambda: worker.dataplane) for route in (PREDICT, BATCH))
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class TabularClassifier:
     def prepare() -> None:
         """Create what the workers share, before they start; raises if the service cannot start."""
         with start_errors_as_messages():
-            prepare_service(settings)
+            prepare_service(settings, tag)
 
     @bentoml.on_startup
     async def start(self) -> None:
@@ -102,7 +103,7 @@ class TabularClassifier:
                 self.grpc = await GrpcServer.start(
                     worker.dataplane,
                     worker.readiness,
-                    ServedModel(worker.model, worker.card.model_id),
+                    ServedModel(worker.models, messages.contract),
                     settings,
                     longest_message_bytes=messages.longest_message_bytes,
                 )
@@ -128,11 +129,10 @@ class TabularClassifier:
 
 def http() -> Serving:
     """The parts that HTTP uses of a worker that has started."""
-    dataplane, readiness, model = worker.dataplane, worker.readiness, worker.model
+    dataplane, readiness = worker.dataplane, worker.readiness
     limit_bytes = settings.body_limit_bytes
     pages = Pages(
-        model,
-        worker.card,
+        worker.models,
         messages,
         worker.audit,
         worker.history,
@@ -140,17 +140,18 @@ def http() -> Serving:
         readiness,
         worker.newer_models,
         MonitoringPage(worker.monitoring),
+        lambda: worker.releases.state,
         requires_keys=settings.api_keys_file is not None,
         schema=TabularClassifier.schema,  # type: ignore[attr-defined]
     )
-    v2 = V2Routes(dataplane, messages, ServedModel(model, worker.card.model_id), readiness, limit_bytes)
+    v2 = V2Routes(dataplane, messages, ServedModel(worker.models, messages.contract), readiness, limit_bytes)
     native = native_handlers(dataplane, messages, limit_bytes)
     feedback = FeedbackRoute(
         dataplane,
         worker.audit,
         worker.history,
         worker.metrics,
-        model.contract.target,
+        messages.contract.target,
         body_limit_bytes=limit_bytes,
         deadline_ms=settings.deadline_ms,
     )

@@ -135,6 +135,17 @@ class Settings(BaseSettings):
     """Hours after which nearly all labels of a prediction have come; younger windows are left out of live
     quality. Unset: as measured, the time within which 95 % of the labels came."""
 
+    release: Path | None = None
+    """The release file: which models are served and how, changed by `python -m service.releases`. It may be
+    read-only, such as a ConfigMap. Unset: `<model name>.release.json` beside the log."""
+
+    releases_auto: Literal["off", "rollback", "full"] = "rollback"
+    """What is done with a release without a person. rollback: the challenger goes if the evidence says so.
+    full: it is promoted as well. off: nothing."""
+
+    releases_two_persons: bool = False
+    """Whether a model may be promoted only by another person than the one who published it."""
+
     runtime: Runtime = "auto"
     """auto: the compiled form if it was accepted at publishing, else scikit-learn. sklearn: always
     scikit-learn. compiled: only the compiled form; the service does not start without one."""
@@ -216,6 +227,10 @@ class Settings(BaseSettings):
     def monitoring_path(self) -> Path:
         """The file of monitoring."""
         return self.monitoring_db or self.audit_db.with_name("tabento-monitoring.db")
+
+    def release_path(self, name: str) -> Path:
+        """The release file of the models of a name."""
+        return self.release or self.audit_db.with_name(f"{name}.release.json")
 
     @field_validator("audit_keep_at_least_days")
     @classmethod

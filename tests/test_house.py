@@ -23,6 +23,7 @@ FLOORS = (
     ("replay",),
     ("http", "grpc"),
     ("native", "oip"),
+    ("releases",),
     ("inference",),
     ("monitoring",),
     ("audit",),
@@ -35,11 +36,11 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 BOTTOM = len(FLOORS) - 1
 
-PARTS = ("service", "training", "load_tests", "deploy", "requirements")
+PARTS = ("service", "training", "lifecycle", "load_tests", "deploy", "requirements")
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 40
 NOT_OF_THE_SERVICE = {
-    "training", "mlflow", "pandas", "pandera", "matplotlib", "pyarrow", "sqlite3", "onnx",
+    "training", "lifecycle", "mlflow", "pandas", "pandera", "matplotlib", "pyarrow", "sqlite3", "onnx",
 }  # fmt: skip
 
 
@@ -74,6 +75,16 @@ def room_of(path: Path) -> str:
 
 def points_down(room: str, other: str) -> bool:
     return other == room or FLOOR[other] > FLOOR[room] or FLOOR[other] == FLOOR[room] == BOTTOM
+
+
+def test_training_imports_nothing_of_what_comes_after_it() -> None:
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path in files_of_part("training")
+        for name in imported_names(path)
+        if name.startswith("lifecycle")
+    ]
+    assert wrong == []
 
 
 def test_every_room_of_the_service_has_its_floor() -> None:
@@ -151,6 +162,7 @@ def test_no_test_imports_from_another() -> None:
 EXTRAS: dict[str, tuple[str, ...]] = {
     "service": (),
     "training": ("training",),
+    "lifecycle": ("training",),
     "load_tests": ("load",),
     "deploy": ("image", "dev"),
     "requirements": ("dev",),

@@ -61,6 +61,8 @@ class Settings:
     """Whether the winner becomes champion however it compares."""
     are_candidates_chosen: bool = False
     """Whether the candidates were named one by one, so that no rule leaves one out."""
+    is_challenger: bool = False
+    """Whether the present champion stays, however the winner compares: a release decides."""
     keeps_sample: bool = False
     """Whether rows of the table are published with the model, for monitoring."""
 

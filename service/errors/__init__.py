@@ -23,6 +23,10 @@ In come the facts of a failure; out go a message and, for a request, its answer 
     |   +-- ReportUnwritable
     |   +-- KeysUnusable
     |   +-- KeyMisuse
+    |   +-- ReleaseUnusable
+    |   +-- ReleaseChanged
+    |   +-- ReleaseMisuse
+    |   +-- ModelDoesNotFit
     |   +-- GrpcUnusable
     |   +-- HttpUnusable
     +-- ClientGone                      the client disconnected; no answer is sent
@@ -107,6 +111,12 @@ from service.errors.refusals import (
     TooManyRows,
     shortened,
 )
+from service.errors.release_refusals import (
+    ModelDoesNotFit,
+    ReleaseChanged,
+    ReleaseMisuse,
+    ReleaseUnusable,
+)
 from service.errors.startup import (
     AnchorUnusable,
     AuditHeld,
@@ -165,6 +175,7 @@ __all__ = [
     "Location",
     "MediaTypeUnsupported",
     "MethodNotAllowed",
+    "ModelDoesNotFit",
     "ModelNotPublished",
     "ModelUnknown",
     "ModelUnusable",
@@ -178,6 +189,9 @@ __all__ = [
     "QueryInvalid",
     "ReceiptPending",
     "ReceiptTooLarge",
+    "ReleaseChanged",
+    "ReleaseMisuse",
+    "ReleaseUnusable",
     "ReplayFailed",
     "ReportUnwritable",
     "RequestError",

@@ -38,3 +38,12 @@ def give_back_freed_memory() -> None:
     """Make glibc return what was freed until now."""
     with suppress(AttributeError, OSError):  # Another C library.
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def free_unused() -> None:
+    """Collect what was loaded after ``tune_memory`` and is not used any more, and return it to the system.
+
+    What was excluded from collection is not traversed, so this takes milliseconds.
+    """
+    gc.collect()
+    give_back_freed_memory()

@@ -19,7 +19,14 @@ from enum import IntEnum
 from socket import MSG_DONTWAIT, socket
 from threading import Thread, Timer
 
-from service.errors import GrpcUnusable, LedgerContradicts, ModelNotPublished, ModelUnusable, SettingInvalid
+from service.errors import (
+    GrpcUnusable,
+    LedgerContradicts,
+    ModelDoesNotFit,
+    ModelNotPublished,
+    ModelUnusable,
+    SettingInvalid,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +43,14 @@ ORPHAN_LIMIT_S = 4.0
 
 _EXIT_CODE = 1
 
-_LASTING_ERRORS = (SettingInvalid, ModelNotPublished, ModelUnusable, GrpcUnusable, LedgerContradicts)
+_LASTING_ERRORS = (
+    SettingInvalid,
+    ModelNotPublished,
+    ModelUnusable,
+    ModelDoesNotFit,
+    GrpcUnusable,
+    LedgerContradicts,
+)
 """Permanent errors, with which no worker can start. A missing audit log or file of keys may come back."""
 
 

@@ -13,6 +13,7 @@ from service.monitoring.assessment import (
 )
 from service.monitoring.assessment_watch import AssessmentWatch
 from service.telemetry.monitoring_gauges import MonitoringGauges, Series
+from service.worker.evidence_series import evidence_series
 
 OUTPUT = "output"
 """The aspect of the predictions: a feature may have the same name."""
@@ -54,6 +55,7 @@ def series_of(assessment: Assessment) -> dict[str, Series]:
         **_of_drift(assessment.drift),
         **({} if assessment.two_sample is None else _of_two_sample(assessment.two_sample)),
         **({} if assessment.quality is None else _of_quality(assessment.quality)),
+        **evidence_series(assessment),
         "tabento_override_rate": _one(assessment.decisions.override_rate),
         "tabento_feedback": {(state,): getattr(feedback, state) for state in _FEEDBACK_STATES},
     }

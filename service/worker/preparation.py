@@ -17,6 +17,7 @@ from service.settings import PREFIX, Settings, load_settings
 from service.telemetry.metrics import make_folder
 from service.worker import bentoml_internals
 from service.worker.address import reserve_http_port, warn_of_open_access
+from service.worker.api_contract import keep_contract
 from service.worker.circus_internals import drop_new_connections_after
 from service.worker.keys_at_start import prepare_keys
 from service.worker.kills import record_kill
@@ -38,7 +39,7 @@ def workers_wanted(settings: Settings) -> int:
     return number
 
 
-def prepare_service(settings: Settings) -> None:
+def prepare_service(settings: Settings, tag: str) -> None:
     """Create what the workers share and begin the supervision; raises StartError if they cannot serve."""
     serving = bentoml_internals.serving()
     if serving is not None:
@@ -59,6 +60,7 @@ def prepare_service(settings: Settings) -> None:
     drop_new_connections_after(settings.drain_seconds)
     Supervisor(record_kill).begin()
     make_folder()
+    keep_contract(settings, tag)
     # More cores are used by more workers. Threads within a call of the model cost more than they save for the
     # few rows of a call, and OpenMP's threads spin against those of the other workers.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

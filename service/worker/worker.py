@@ -10,20 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.access.keyring import Keyring
-from service.audit.act import Act, model_act
 from service.audit.file.subject_key import SubjectKey, key_path
 from service.audit.keep.retention import Limits
-from service.audit.query.acts import refuse_other_act
 from service.audit.query.history_pages import HistoryPages
 from service.audit.write.audit_log import AuditLog
 from service.inference.admission import Admission
 from service.inference.dataplane import DataPlane
-from service.inference.engine import Engine
 from service.inference.readiness import WorkerReadiness
-from service.model.card import CardSettings, ModelCard, identity_of, make_card
+from service.inference.served_models import ServedModels, Serving
+from service.inference.shadow import Shadow
+from service.model.card import ModelCard
+from service.model.contract import Contract
 from service.model.newer_model import NewerModels
-from service.model.published import PublishedModel, load_model, stored_model
+from service.model.published import PublishedModel, stored_model
 from service.monitoring.assessment_watch import AssessmentWatch
+from service.releases.release_places import ReleasePlaces
 from service.settings import Settings
 from service.system.memory import tune_memory
 from service.telemetry.gauges import GAUGE_INTERVAL_S, Gauges
@@ -31,6 +32,7 @@ from service.telemetry.loggers import configure_loggers
 from service.telemetry.metrics import Metrics, use_folder
 from service.telemetry.metrics_page import MetricsPage
 from service.telemetry.monitoring_gauges import MonitoringGauges
+from service.telemetry.release_gauges import ReleaseGauges
 from service.telemetry.tally import Tally
 from service.telemetry.tracing import Tracing
 from service.worker.checkpoints import Checkpoints
@@ -39,10 +41,12 @@ from service.worker.drain import Drain
 from service.worker.heartbeat import Heartbeat, WorkerState
 from service.worker.key_statements import KeyStatements
 from service.worker.kills import collect_kills
+from service.worker.model_loading import ModelLoader
 from service.worker.monitoring_series import MonitoringSeries
 from service.worker.nightly_replay import NightlyReplay
 from service.worker.worker_acts import WorkerActs
 from service.worker.worker_gauges import WorkerGauges
+from service.worker.worker_releases import WorkerReleases
 
 
 def _limits(settings: Settings) -> Limits:
@@ -50,21 +54,23 @@ def _limits(settings: Settings) -> Limits:
 
 
 class Worker:
-    """The parts of one worker; all but ``settings`` and ``tag`` exist after ``start``."""
+    """The parts of one worker; all but those that it is made of exist after ``start``."""
 
-    model: PublishedModel
-    card: ModelCard
     newer_models: NewerModels
     audit: AuditLog
     history: HistoryPages
     metrics: Metrics
     metrics_page: MetricsPage
+    models: ServedModels
+    releases: WorkerReleases
     dataplane: DataPlane
     readiness: WorkerReadiness
 
-    def __init__(self, settings: Settings, tag: str) -> None:
+    def __init__(self, settings: Settings, tag: str, contract: Contract) -> None:
+        """Take the model that is served without a release, and the contract by which requests are read."""
         self.settings = settings
         self.tag = tag
+        self._contract = contract
         self._heartbeat = Heartbeat.of_this_process()
         self._checkpoints = Checkpoints(settings.audit_db, settings.audit_checkpoint_seconds)
         self._has_started = False
@@ -72,8 +78,18 @@ class Worker:
         self.monitoring: AssessmentWatch | None = None
         self._collector: CollectorRun | None = None
 
+    @property
+    def model(self) -> PublishedModel:
+        """The champion."""
+        return self.models.current.champion.model
+
+    @property
+    def card(self) -> ModelCard:
+        """The champion's card."""
+        return self.models.current.champion.card
+
     def start(self) -> None:
-        """Load the model and open the log; raises StartError.
+        """Load the models and open the log; raises StartError.
 
         The log is opened first: a worker that cannot record must not predict.
         """
@@ -94,20 +110,19 @@ class Worker:
             self._keyring.watch()
             self._key_statements = KeyStatements(settings.audit_db, settings.api_keys_file, self._keyring)
         self.history = _history_pages(settings)
-        self.model = load_model(self.tag, settings.runtime)
-        self.card = make_card(self.model, _card_settings(settings), settings.image_digest)
-        self._declare(model_act(self.card.model_id, self.card.content))
-        self.newer_models = NewerModels(self.tag)
+        self._load_models()
+        self.newer_models = NewerModels(self.model.tag)
         self.newer_models.watch()
         self._start_data_plane()
         self._start_monitoring()
-        self._acts = WorkerActs(settings, self.tag, self.audit)
+        self._acts = WorkerActs(settings, self.model.tag, self.audit)
         self._acts.start()
         stop = self._stop_without_drain()
         Drain(self.readiness, settings.drain_seconds).begin_on_sigterm()
         configure_loggers()
         tune_memory()
         self._has_started = True
+        self.releases.begin(self._follow_champion)
         self._begin_gauges()
         self._checkpoints.begin()
         if self._heartbeat is not None:
@@ -124,11 +139,13 @@ class Worker:
             self._next_gauges.cancel()
         if self._collector is not None:
             self._collector.stop()
+        self.releases.close()
         self.history.close()
         self.newer_models.close()
         if self.monitoring is not None:
             self.monitoring.close()
-        await self._engine.close()
+        await self._shadow.stop()
+        await self.models.close()
         await self._acts.stop(self.dataplane.refused_keys)
         self.audit.close()
         await self._checkpoints.stop()
@@ -137,16 +154,30 @@ class Worker:
         if self._tracing is not None:
             await self._tracing.close()
 
-    def _start_data_plane(self) -> None:
-        settings = self.settings
+    def _load_models(self) -> None:
         use_folder()
         self.metrics = Metrics()
-        self._engine = Engine(
-            self.model, self.metrics, max_call_rows=settings.max_call_rows, workers=settings.workers
+        places = ReleasePlaces.of(self.settings, self.tag.partition(":")[0])
+        loader = ModelLoader(self.settings, self._contract, self.metrics)
+        self.releases = WorkerReleases(places, self.tag, loader, self.audit)
+        self.models = self.releases.load()
+        self.models.on_swap(
+            lambda serving: self.metrics.models.set_models(
+                {role: loaded.model for role, loaded in serving.roles().items()}
+            )
         )
+
+    def _follow_champion(self, serving: Serving) -> None:
+        """Runs in a thread."""
+        self.newer_models.follow(serving.champion.tag)
+        if self.monitoring is not None:
+            self.monitoring.follow(serving.champion.identity.model_id)
+
+    def _start_data_plane(self) -> None:
+        settings = self.settings
         self._admission = Admission(
             settings.max_queued_rows,
-            max_in_progress=lambda: self._engine.useful_requests,
+            max_in_progress=lambda: self.models.useful_requests,
             # The other half of the deadline is for the prediction itself.
             max_wait_s=settings.deadline_ms / 2e3,
             max_large_bytes=2 * settings.body_limit_bytes,
@@ -155,12 +186,12 @@ class Worker:
         self._tracing = Tracing.configured(self.model.lineage.model_name)
         self.metrics_page = MetricsPage(self._tally, self._render_metrics)
         self.readiness = WorkerReadiness(self.audit)
+        self._shadow = Shadow(self.models, self.audit, self.metrics)
         self.dataplane = DataPlane(
-            self._engine,
+            self.models,
             self._admission,
             self.audit,
             self._tally,
-            identity_of(self.card),
             deadline_ms=settings.deadline_ms,
             keyring=self._keyring,
             refused_bodies=settings.audit_refused_bodies,
@@ -168,6 +199,7 @@ class Worker:
                 key_path(settings.audit_subject_key_file, settings.audit_db)
             ),
             tracing=self._tracing,
+            shadow=self._shadow,
             logs_access=settings.access_log,
         )
 
@@ -187,15 +219,11 @@ class Worker:
     def _models_folder(self) -> Path:
         return Path(stored_model(self.model.tag).path).parents[1]
 
-    def _declare(self, act: Act) -> None:
-        """Have the log hold the card first; raises AuditUnusable, or LedgerContradicts if it has another."""
-        refuse_other_act(self.settings.audit_db, act)
-        self.audit.declare(act)
-
     def _begin_gauges(self) -> None:
         settings, gauges = self.settings, Gauges()
         gauges.begin(workers_wanted=settings.workers, rows_limit=settings.max_queued_rows)
         self._kills = gauges.kills
+        self._release_gauges = ReleaseGauges()
         self._gauges = WorkerGauges(gauges, self._admission, self.audit)
         self._nightly_replay = NightlyReplay(
             settings.audit_db,
@@ -236,6 +264,7 @@ class Worker:
         self._next_gauges = asyncio.get_running_loop().call_later(GAUGE_INTERVAL_S, self._refresh_gauges)
         self._tally.write()  # Records also fail while the worker is idle.
         self._gauges.refresh()
+        self._release_gauges.set(self.releases.state)
         self._nightly_replay.refresh()
         if self.monitoring is not None:
             self._monitoring_series.refresh()
@@ -249,12 +278,4 @@ def _history_pages(settings: Settings) -> HistoryPages:
         settings.audit_db,
         deadline_s=settings.deadline_ms / 1e3,
         checkpoint_s=settings.audit_checkpoint_seconds,
-    )
-
-
-def _card_settings(settings: Settings) -> CardSettings:
-    return CardSettings(
-        runtime=settings.runtime,
-        max_batch_rows=settings.max_batch_rows,
-        max_call_rows=settings.max_call_rows,
     )

@@ -29,6 +29,7 @@ from bentoml import Tag
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 
+from service.model.published import CHAMPION_FILE
 from service.system.durable import sync
 
 _STAGING = "tabento-staging"
@@ -45,9 +46,13 @@ class Staging:
         self._folder = folder
 
     @contextmanager
-    def create(self, name: str, metadata: Mapping[str, object]) -> Iterator[bentoml.Model]:
+    def create(
+        self, name: str, metadata: Mapping[str, object], labels: Mapping[str, str]
+    ) -> Iterator[bentoml.Model]:
         """A new model of that name, whose folder the caller fills; raises OSError and BentoMLException."""
-        with bentoml.models.create(name, metadata=dict(metadata), _model_store=self._store) as model:
+        with bentoml.models.create(
+            name, metadata=dict(metadata), labels=dict(labels), _model_store=self._store
+        ) as model:
             yield model
 
     def get(self, tag: Tag) -> bentoml.Model:
@@ -71,6 +76,9 @@ class Staging:
         try:
             _move(self._folder / tag.path(), target)
             latest = self._models / tag.latest_path()
+            if champion == tag:
+                # By its publication, which its lineage states.
+                (target.parent / CHAMPION_FILE).unlink(missing_ok=True)
             if champion is not None and (self._models / champion.path()).is_dir():
                 _set_latest(latest, str(champion.version))
             elif not latest.exists():
@@ -102,6 +110,23 @@ def staging() -> Iterator[Staging]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def set_champion(tag: Tag) -> bool:
+    """Let the model's name alone stand for this version; whether it did not before. Raises OSError.
+
+    The version is also written into ``NAME/champion``: a model that became champion after its publication is
+    told by it from one that BentoML made the newest.
+    """
+    models = Path(BentoMLContainer.model_store.get()._path)
+    latest, champion = models / tag.latest_path(), models / tag.name / CHAMPION_FILE
+    parent = models.parent / _STAGING
+    parent.mkdir(parents=True, exist_ok=True)
+    with _locked(parent / _LOCK):
+        files = [path for path in (champion, latest) if not path.exists() or path.read_text() != tag.version]
+        for path in files:
+            _set_latest(path, str(tag.version))
+    return bool(files)
 
 
 def _delete_abandoned(parent: Path) -> None:

@@ -85,6 +85,12 @@ def decide(
     )
 
 
+def as_challenger(decision: Decision) -> Decision:
+    """The decision of a training whose winner does not become champion by it."""
+    reason = "It was trained as a challenger, which its release makes champion, or not."
+    return replace(decision, is_champion=False, forced=False, reason=reason)
+
+
 def _decide(
     winner: Evaluation, contract: Contract, present: PresentChampion, seed: int, margin: float
 ) -> Decision:

@@ -27,6 +27,7 @@ from service.model.published import (
     ESTIMATOR_FILE,
     GOLDEN_FILE,
     LINEAGE_KEY,
+    PUBLISHER_LABEL,
     Golden,
     Lineage,
     load_stored,
@@ -34,6 +35,7 @@ from service.model.published import (
 from service.model.stored_profile import DIGESTS_KEY, digest_of, read_sample
 from service.model.training_profile import PROFILE_FILE, SAMPLE_FILE
 from service.settings import Runtime
+from service.system.account import account_name
 from training.publish.bentoml_store import Staging, staging
 from training.publish.reference.model_reference import Reference
 from training.training_errors import PublicationFailed
@@ -94,7 +96,8 @@ def _write(
     metadata: dict[str, object] = {LINEAGE_KEY: lineage.model_dump(mode="json", exclude_none=True)}
     if files:
         metadata[DIGESTS_KEY] = {name: digest_of(content) for name, content in files.items()}
-    with staged.create(lineage.registered_model, metadata) as model:
+    labels = {PUBLISHER_LABEL: account_name()}
+    with staged.create(lineage.registered_model, metadata, labels) as model:
         folder = Path(model.path)
         (folder / CONTRACT_FILE).write_text(contract.model_dump_json(indent=2), encoding="utf-8")
         (folder / GOLDEN_FILE).write_text(golden.model_dump_json(), encoding="utf-8")

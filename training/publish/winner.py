@@ -16,7 +16,7 @@ from training.compile.compilation import compile_champion
 from training.evaluate.evaluation import Evaluation
 from training.interruption import Interruption
 from training.progress import Progress
-from training.publish.champion_change import Decision, decide
+from training.publish.champion_change import Decision, as_challenger, decide
 from training.publish.experiment import Experiment, LoggedCandidate, log_profile
 from training.publish.golden_rows import golden_rows
 from training.publish.present_champion import ALIAS, present_champion
@@ -104,7 +104,7 @@ def _decide(winner: Evaluation, dataset: Dataset, settings: "Settings", progress
         "test_size": settings.test_size,
         "target": dataset.contract.target.name,
     }
-    return decide(
+    decision = decide(
         winner,
         dataset.contract,
         present,
@@ -113,6 +113,7 @@ def _decide(winner: Evaluation, dataset: Dataset, settings: "Settings", progress
         margin=settings.margin,
         force=settings.force,
     )
+    return as_challenger(decision) if settings.is_challenger else decision
 
 
 def _publish(

@@ -1,0 +1,72 @@
+"""The acts of releases in the ledger: a command's or the service's change, and what became of it."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+from service.audit.act import SERVICE, Act, Actor, make_act
+from service.audit.file.database import errors_as_unusable, open_for_reading
+from service.audit.file.tail import ActConflict
+from service.audit.write.single_act import append_act
+from service.model.release.release import Release
+
+Change = Literal["shadow", "canary", "ab", "promote", "rollback", "stop"]
+
+_HAS_ACT = "SELECT count(*) FROM ledger WHERE act_id = ?"
+
+
+def change_act(
+    action: Change,
+    release: Release,
+    before: Release | None,
+    actor: Actor,
+    reason: str,
+    evidence: dict[str, object] | None = None,
+    *,
+    is_forced: bool = False,
+) -> Act:
+    """The act of a change, which is committed before the release file is replaced."""
+    detail: dict[str, object] = {
+        "action": action,
+        "release": release.model_dump(mode="json"),
+        "before": None if before is None else before.model_dump(mode="json"),
+        "evidence": evidence,
+    }
+    if is_forced:
+        detail["forced"] = True
+    return make_act("release", actor, detail, reason=reason)
+
+
+def state_in_force(log: Path, number: int, release: Release, workers: int) -> None:
+    """State that all workers take a release, once; raises AuditUnusable."""
+    detail: dict[str, object] = {
+        "action": "in_force",
+        "release": release.model_dump(mode="json"),
+        "workers": workers,
+    }
+    try:
+        append_act(log, make_act("release", SERVICE, detail, act_id=_in_force_id(number, release)))
+    except ActConflict:
+        return  # Stated before, with another number of workers.
+
+
+def is_stated(log: Path, number: int, release: Release) -> bool:
+    """Whether the ledger states the release as in force; raises AuditUnusable."""
+    with closing(open_for_reading(log)) as connection, errors_as_unusable(log):
+        return bool(connection.execute(_HAS_ACT, (_in_force_id(number, release),)).get)
+
+
+def state_refused(log: Path, release: Release, reasons: Sequence[str]) -> None:
+    """State that the workers refused a release; raises AuditUnusable."""
+    detail: dict[str, object] = {
+        "action": "refused",
+        "release": release.model_dump(mode="json"),
+        "reasons": list(reasons),
+    }
+    append_act(log, make_act("release", SERVICE, detail))
+
+
+def _in_force_id(number: int, release: Release) -> str:
+    """A decision is stated once, also if the worker that made it died before it was known."""
+    return f"release:{number}:{release.release_id}"
