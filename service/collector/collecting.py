@@ -7,6 +7,7 @@ twice, whenever the process ends.
 import logging
 import zlib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 
@@ -17,8 +18,14 @@ from service.audit.file.logged_record import LoggedRecord
 from service.collector.log_records import CHUNK_RECORDS, AuditRecords, Chunk, inode_of
 from service.collector.measured_models import MeasuredModel, MeasuredModels
 from service.collector.outcome_matching import OutcomeMatching
+from service.collector.record_rows import ReadRows
+from service.collector.release_counting import ReleaseCounting
+from service.collector.releases_in_force import ReleasesInForce
+from service.collector.shadow_matching import ShadowMatching
 from service.errors import MonitoringNotWritable
 from service.monitoring.assessment import Assessment, TwoSample
+from service.monitoring.evidence.evidence import Evidence
+from service.monitoring.evidence.evidence_state import EvidenceState
 from service.monitoring.model_state import ModelState
 from service.monitoring.spans import Slot
 from service.monitoring.store.collector_store import CollectorStore
@@ -33,6 +40,8 @@ MOST_WAITING = 1_000_000
 """Outcomes that wait for their prediction; above, the oldest are dropped."""
 MOST_ROWS = 500_000
 """Rows that outcomes are about; above, the oldest are dropped."""
+MOST_RELEASES = 100
+"""Releases whose counts and evidence are kept."""
 
 _DAMAGES = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, zlib.error)
 """What a damaged file raises: also one that lacks a table, or has other bytes in it."""
@@ -96,6 +105,20 @@ class Collector:
         with errors_as_not_writable(self._db):
             return self.store.state(model_id)
 
+    def evidence_state(self) -> EvidenceState | None:
+        """What the evidence of the release in force is made from; None if the log states none.
+
+        Raises MonitoringNotWritable.
+        """
+        with errors_as_not_writable(self._db):
+            release = self.store.release()
+            return None if release is None else self.store.evidence_state(release.release_id)
+
+    def save_evidence(self, evidence: Evidence) -> None:
+        """Keep the evidence of a release; raises MonitoringNotWritable."""
+        with errors_as_not_writable(self._db), self.store.transaction():
+            self.store.releases.save(evidence)
+
     def save(self, assessment: Assessment) -> None:
         """Keep an assessment; raises MonitoringNotWritable."""
         with errors_as_not_writable(self._db), self.store.transaction():
@@ -112,6 +135,7 @@ class Collector:
             self.store.forget_before(now_s - KEPT_S)
             self.store.limit_slots(MOST_SLOTS)
             self.store.limit_rows(MOST_ROWS)
+            self.store.releases.tidy(MOST_RELEASES)
             if dropped := self.store.limit_waiting(MOST_WAITING):
                 _logger.warning("%d outcomes whose prediction is not in the log were dropped", dropped)
 
@@ -126,7 +150,11 @@ class Collector:
         self._inode = inode_of(self._db)
         self._position = self.store.position
         self._models = MeasuredModels(self.store, self._log, self._folders)
-        self._matching = OutcomeMatching(self.store, self._log, self._models)
+        self._tags: dict[str, str] = {}
+        self._releases = ReleasesInForce(self.store.releases)
+        self._release_counting = ReleaseCounting(self.store.releases, self._releases, self._tag_of)
+        self._matching = OutcomeMatching(self.store, self._log, self._models, self._assigned_by)
+        self._shadow_matching = ShadowMatching(self.store, self._log, self._releases)
 
     def _why_stale(self) -> str | None:
         position, log = self._position, self._log
@@ -155,8 +183,9 @@ class Collector:
         chunk = self._log.chunk(self._position.upto_id, last_id, self._chunk_records)
         with self.store.transaction():
             models = self._models_of(chunk)
-            self._count(chunk, models)
-            self._matching.apply(chunk)
+            self._releases.begin(chunk.in_force)
+            self._release_counting.count(chunk, self._count(chunk, models))
+            self._shadow_matching.apply(chunk, self._matching.apply(chunk))
             position = self._position_after(chunk)
             self.store.move(position)
         self._position = position
@@ -168,18 +197,31 @@ class Collector:
         named = dict.fromkeys([*chunk.models, *(record.model_id for record in _predictions(chunk))])
         return {model_id: self._models.get(model_id) for model_id in named}
 
-    def _count(self, chunk: Chunk, models: dict[str, MeasuredModel | None]) -> None:
+    def _tag_of(self, model_id: str) -> str:
+        if model_id not in self._tags:
+            self._models.get(model_id)  # Which adds one that is new to the file.
+            self._tags[model_id] = self.store.model(model_id).tag
+        return self._tags[model_id]
+
+    def _assigned_by(self, record: LoggedRecord) -> str | None:
+        return self._releases.assigned_by(record, self._tag_of(record.model_id))
+
+    def _count(self, chunk: Chunk, models: dict[str, MeasuredModel | None]) -> list[ReadRows]:
+        """Count the predictions of models; returns the rows that were read."""
         records: dict[str, list[LoggedRecord]] = {model_id: [] for model_id in models}
         for record in _predictions(chunk):
             records[record.model_id].append(record)
+        reads: list[ReadRows] = []
         for model_id, of_model in records.items():
             unreadable = 0
             if (model := models[model_id]) is not None:
                 readable = [record for record in of_model if record.has_content]
-                slots, unreadable = _counted(model, readable)
+                slots, unreadable, read = _counted(model, readable)
                 self.store.add_counts(model_id, slots)
-            last_id = of_model[-1].id if of_model else chunk.upto_id
+                reads += read
+            last_id = of_model[-1].id if of_model else chunk.models[model_id]
             self.store.count_records(model_id, len(of_model), unreadable, last_id)
+        return reads
 
     def _position_after(self, chunk: Chunk) -> Position:
         request_id, request_hash = self._log.hash_at(chunk.upto_id)
@@ -190,15 +232,15 @@ class Collector:
             request_id,
             request_hash,
             self._log.restores(),
-            self._position.served_tag if chunk.started_tag is None else chunk.started_tag,
+            self._position.served_tag if chunk.served_tag is None else chunk.served_tag,
             self._position.dropped,
         )
 
 
-def _counted(model: MeasuredModel, records: Sequence[LoggedRecord]) -> tuple[list[Slot], int]:
-    """The slots of records, and how many of them cannot be read."""
+def _counted(model: MeasuredModel, records: Sequence[LoggedRecord]) -> tuple[list[Slot], int, list[ReadRows]]:
+    """The slots of records, how many of them cannot be read, and the rows that were."""
     if not records:
-        return [], 0
+        return [], 0, []
     try:
         read = model.rows.read(records)
         slots = [] if read is None else model.counter.count(read.counted)
@@ -206,10 +248,12 @@ def _counted(model: MeasuredModel, records: Sequence[LoggedRecord]) -> tuple[lis
         # Whatever is wrong with one record must not keep all later ones from being read.
         if len(records) == 1:
             _logger.exception("record %d cannot be read for monitoring", records[0].id)
-            return [], 1
-        parts = [_counted(model, [record]) for record in records]
-        return [slot for slots, _ in parts for slot in slots], sum(missed for _, missed in parts)
-    return slots, len(records) - (0 if read is None else len(read.records))
+            return [], 1, []
+        found, missed, reads = zip(*(_counted(model, [record]) for record in records), strict=True)
+        return [*chain.from_iterable(found)], sum(missed), [*chain.from_iterable(reads)]
+    if read is None:
+        return slots, len(records), []
+    return slots, len(records) - len(read.records), [read]
 
 
 def _predictions(chunk: Chunk) -> list[LoggedRecord]:

@@ -1,6 +1,6 @@
 """Predicted rows that outcomes are about, as they are written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from service.audit.file.logged_record import LoggedRecord
 from service.collector.measured_models import MeasuredModel
 from service.collector.record_rows import ReadRows
+from service.collector.subject_number import subject_number
 from service.monitoring.counting.row_counter import UNKNOWN
 from service.monitoring.store.collector_store import CollectorStore, KnownRow, PendingOutcome
 
@@ -23,9 +24,18 @@ class FoundPrediction(NamedTuple):
 class MatchedRows:
     """Outcomes with predictions of one model, as they are written."""
 
-    def __init__(self, model: MeasuredModel, found: Sequence[FoundPrediction]) -> None:
-        """Read the rows; raises any error for predictions that cannot be read."""
+    def __init__(
+        self,
+        model: MeasuredModel,
+        found: Sequence[FoundPrediction],
+        assigned_by: Callable[[LoggedRecord], str | None],
+    ) -> None:
+        """Read the rows; raises any error for predictions that cannot be read.
+
+        ``assigned_by`` gives the release in canary or ab that assigned a request to its model.
+        """
         self._model = model
+        self._assigned_by = assigned_by
         self._states: dict[str, list[tuple[str, int, str]]] = {}
         self._places: list[int] = []
         """Of the rows that are known, among those that were read."""
@@ -81,6 +91,8 @@ class MatchedRows:
                 _or_none(float(counted.confidence[place])),
                 _or_none(squares),
                 b"",
+                self._assigned_by(record),
+                None if record.subject is None else subject_number(record.subject),
             )
         )
 

@@ -35,7 +35,7 @@ class MeasuredModel:
         """Raise ValueError if the profile is not of the contract."""
         self.model_id = model.model_id
         self.counter = RowCounter(contract, profile, slot_s)
-        self.rows = RecordRows(contract, ServedNames(model.tag, model.version, model.model_id))
+        self.rows = RecordRows(contract, ServedNames(model.tag, model.version))
 
 
 class MeasuredModels:

@@ -4,11 +4,11 @@ What becomes of an outcome depends only on the log up to the position, not on th
 which it was read: the newest outcome of a row counts, and a request id of two predictions is ambiguous.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pydantic_core import from_json, to_json
 
-from service.audit.columns import OUTCOME
+from service.audit.columns import ANSWERED, OUTCOME
 from service.audit.file.logged_record import LoggedRecord
 from service.collector.log_records import AuditRecords, Chunk
 from service.collector.matched_rows import FoundPrediction, MatchedRows
@@ -25,18 +25,26 @@ _GROUP_BYTES = 8 * 1024**2
 class OutcomeMatching:
     """Matches the outcomes of one log."""
 
-    def __init__(self, store: CollectorStore, log: AuditRecords, models: MeasuredModels) -> None:
+    def __init__(
+        self,
+        store: CollectorStore,
+        log: AuditRecords,
+        models: MeasuredModels,
+        assigned_by: Callable[[LoggedRecord], str | None],
+    ) -> None:
+        """Take a function that gives the release which assigned a request to its model."""
         self._store = store
         self._log = log
         self._models = models
+        self._assigned_by = assigned_by
 
-    def apply(self, chunk: Chunk) -> None:
-        """Match what a chunk has, within a transaction of the store."""
+    def apply(self, chunk: Chunk) -> Iterable[str]:
+        """Match what a chunk has, within a transaction of the store; returns the request ids."""
         outcomes = [*_outcomes(chunk.records)]
         self._store.add_outcomes(outcomes)
         for request_id in chunk.redacted:
             self._read_again(request_id, chunk.upto_id)
-        predicted = [record.request_id for record in chunk.records if record.status != OUTCOME]
+        predicted = [record.request_id for record in chunk.records if record.status == ANSWERED]
         touched = dict.fromkeys(outcome.request_id for outcome in outcomes)
         touched |= dict.fromkeys(self._store.with_outcomes([*predicted, *chunk.redacted]))
         found: list[FoundPrediction] = []
@@ -49,6 +57,7 @@ class OutcomeMatching:
                 self._match(found)
                 found, size = [], 0
         self._match(found)
+        return touched
 
     def _read_again(self, request_id: str, upto_id: int) -> None:
         """Forget what is known by a request id of which something was redacted, and read what is left."""
@@ -111,7 +120,7 @@ class OutcomeMatching:
 
     def _match_with(self, model: MeasuredModel, found: Sequence[FoundPrediction]) -> None:
         try:
-            matched = MatchedRows(model, found)
+            matched = MatchedRows(model, found, self._assigned_by)
         except Exception:
             # Whatever is wrong with one prediction must not keep the others from being matched.
             if len(found) == 1:

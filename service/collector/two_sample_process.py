@@ -45,7 +45,7 @@ def run_test(log: Path, models: Path, model_id: str) -> TwoSample | None:
         if sample is None:
             return None
         seed = SystemRandom().randrange(2**32)
-        names = ServedNames(found.card.tag, found.card.model_version, model_id)
+        names = ServedNames(found.card.tag, found.card.model_version)
         received = _received(recorded, RecordRows(contract, names), model_id, seed)
     shown = [place for place, feature in enumerate(contract.features) if not feature.withheld]
     columns = [received[place] for place in shown]

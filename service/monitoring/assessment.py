@@ -6,9 +6,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.model.training_profile import Figure, QualityMetric
+from service.monitoring.evidence.evidence import Evidence
 
 Verdict = Literal["insufficient", "stable", "drifting"]
 Aspect = Literal["values", "missing", "unknown_categories"]
+AutomaticChange = Literal["promote", "rollback", "stop"]
 Status = Literal["ok", "alarm", "insufficient", "not measured"]
 
 
@@ -233,3 +235,7 @@ class Assessment(_Part):
     quality: LiveQuality | None = None
     decisions: Decisions = Decisions()
     feedback: FeedbackState = FeedbackState()
+    evidence: Evidence | None = None
+    """Of the release in force, if there is one: how its challenger compares with its champion."""
+    automatic_change: AutomaticChange | None = None
+    """What the service did without a person to bring that release into force; null: a person did."""

@@ -27,7 +27,7 @@ _LAST_ID = "SELECT coalesce(max(id), 0) FROM request"
 
 
 class AssessmentWatch:
-    """Follows the assessments of one model, and how far they are behind the log."""
+    """Follows the assessments of one model at a time, and how far they are behind the log."""
 
     def __init__(self, path: Path, log: Path, model_id: str, *, stale_after_s: float = STALE_AFTER_S) -> None:
         """Look into the file once. While it cannot be read, what was found stays."""
@@ -50,6 +50,12 @@ class AssessmentWatch:
         """Stop following the file."""
         self._closing.set()
 
+    def follow(self, model_id: str) -> None:
+        """Follow another model; nothing is found of it until the next look."""
+        if model_id != self._model_id:
+            self._began, self.found = monotonic(), None
+            self._model_id = model_id
+
     @property
     def state(self) -> MonitoringState:
         """``stale`` if there is no assessment where there should be one, or it is older than it should be."""
@@ -68,15 +74,19 @@ class AssessmentWatch:
 
     def refresh(self) -> None:
         """Look into the file and the log."""
-        self.found = read_stored(self._path, self._model_id, self.found) or self.found
-        if self.found is None:
+        model_id, before = self._model_id, self.found
+        found = read_stored(self._path, model_id, before) or before
+        if model_id != self._model_id:
+            return  # Another model is followed since.
+        self.found = found
+        if found is None:
             return
         try:
             with closing(open_for_reading(self._log)) as log, errors_as_unusable(self._log):
                 last_id: int = log.execute(_LAST_ID).get
         except (AuditUnusable, OSError):
             return  # The writer of the log reports it.
-        read_upto_id = self.found.brief.read_upto_id
+        read_upto_id = found.brief.read_upto_id
         self.unread_records = max(0, last_id - read_upto_id)
         self.lag_s = self._lag.seconds(last_id, read_upto_id, monotonic())
 

@@ -36,19 +36,25 @@ def rows_of(dataset: Dataset) -> list[dict[str, Any]]:
 class CollectedLog:
     """A log of one model, and its file of monitoring."""
 
-    def __init__(self, folder: Path, model: RecordedModel) -> None:
+    def __init__(self, folder: Path, model: RecordedModel, *others: RecordedModel) -> None:
+        """Take the model that predicts, and others that records may name."""
         self.log, self.db = folder / "audit.db", folder / "tabento-monitoring.db"
         self.model = model
+        self._cards = [each.card for each in (model, *others)]
         self._written = 0
         self.write()
 
     def write(self, *records: AuditRecord) -> None:
         """Append records, each a second after the one before."""
+        self.write_at(*map(self._timed, records))
+
+    def write_at(self, *records: AuditRecord) -> None:
+        """Append records with the times that they have."""
         with closing(LogFile(self.log, sync="normal")) as file:
-            card = self.model.card
-            file.declare(model_act(card.model_id, card.content))
+            for card in self._cards:
+                file.declare(model_act(card.model_id, card.content))
             if records:
-                file.write([pack(self._timed(record)) for record in records])
+                file.write([pack(record) for record in records])
 
     def predicted(
         self, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], request_id: str

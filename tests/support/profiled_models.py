@@ -15,10 +15,13 @@ from training.publish.reference.profiled_predictions import describe_predictions
 from training.table.dataset import Dataset
 
 
-def publish_profiled(dataset: Dataset, name: str, *, keeps_sample: bool = False) -> str:
-    """Publish a logistic regression of a table with its profile; gives the tag."""
+def publish_profiled(
+    dataset: Dataset, name: str, *, keeps_sample: bool = False, rows: int | None = None
+) -> str:
+    """Publish a logistic regression of a table, or of its first rows, with its profile; gives the tag."""
     contract, split = dataset.contract, dataset.split(0.2, 42)
-    pipeline = CANDIDATES[0].pipeline(contract, 42).fit(split.train.matrix, split.train.labels)
+    pipeline = CANDIDATES[0].pipeline(contract, 42)
+    pipeline.fit(split.train.matrix[:rows], split.train.labels[:rows])
     probabilities = pipeline.predict_proba(split.test.matrix)
     labels = np.searchsorted(pipeline.classes_, split.test.labels)
     predicted, n_classes = probabilities.argmax(axis=1), probabilities.shape[1]

@@ -79,9 +79,15 @@ def _publish_compiled(dataset: Dataset, name: str) -> str:
     return publish(pipeline, contract, golden, lineage, accepted.graph)
 
 
-def publish_animals() -> str:
-    """Publish a model with features of every type in the store of this process; gives the tag."""
-    rng = np.random.default_rng(3)
+def publish_animals(
+    name: str = "animals", *, is_contrary: bool = False, version: str = "1", champion: str | None = None
+) -> str:
+    """Publish a model with features of every type in the store of this process; gives the tag.
+
+    A contrary one says of every animal what the other does not. Another version learns from other animals. It
+    is the champion, unless the champion's tag is given.
+    """
+    rng = np.random.default_rng(2 + int(version))
     rows = [
         {
             "length": float(rng.uniform(0, 10)),
@@ -97,6 +103,7 @@ def publish_animals() -> str:
     ]
     matrix = CONTRACT.matrix([CONTRACT.row_type.model_validate(row) for row in rows])
     pipeline = make_pipeline(one_hot(CONTRACT), LogisticRegression())
-    pipeline.fit(matrix, np.array([bool(row["barks"]) for row in rows]))
+    pipeline.fit(matrix, np.array([bool(row["barks"]) != is_contrary for row in rows]))
     golden = Golden(rows=rows[:3], probabilities=pipeline.predict_proba(matrix[:3]).tolist())
-    return publish(pipeline, CONTRACT, golden, lineage_of("animals"))
+    lineage = lineage_of(name).model_copy(update={"model_version": version})
+    return publish(pipeline, CONTRACT, golden, lineage, is_champion=champion is None, champion=champion)

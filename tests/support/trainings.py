@@ -15,7 +15,7 @@ from service.model.published import load_stored
 from tests.support.servers import COMMAND_TIMEOUT_S, PROJECT
 from tests.support.tables import LABELLED
 from tests.support.waiting import PATIENCE_S, await_true
-from training.cli import _ENVIRONMENT
+from training.quiet_libraries import ENVIRONMENT
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Trainer:
 
     def __init__(self, data: Path) -> None:
         # The command sets these before it imports MLflow, which a training that is forked finds imported.
-        environment = {**_ENVIRONMENT, **os.environ}
+        environment = {**ENVIRONMENT, **os.environ}
         command = [sys.executable, "-m", "tests.support.forked_trainings"]
         self._arguments = ["--data", str(data), *LABELLED]
         self._process = subprocess.Popen(

@@ -28,11 +28,11 @@ def worst_segments(
     used = [
         (place, column)
         for place, column in enumerate(columns)
-        if place < bins.shape[1] and _segments_of(column)
+        if place < bins.shape[1] and segments_of(column)
     ]
     if overall is None or not used:
         return ()
-    alpha = ALPHA / sum(_segments_of(column) for _, column in used)
+    alpha = ALPHA / sum(segments_of(column) for _, column in used)
     found: list[Segment] = []
     for place, column in used:
         found += _segments(column, bins[:, place], is_right, alpha, overall)
@@ -40,7 +40,7 @@ def worst_segments(
     return tuple(found[:SHOWN_SEGMENTS])
 
 
-def _segments_of(column: ColumnProfile) -> int:
+def segments_of(column: ColumnProfile) -> int:
     """The number of segments of a column; 0 of one whose values are not compared."""
     if isinstance(column, NumberProfile):
         return 0 if column.is_time else SEGMENTS
@@ -54,7 +54,7 @@ def _segments(
     alpha: float,
     overall: Estimate,
 ) -> list[Segment]:
-    count = _segments_of(column)
+    count = segments_of(column)
     rows = np.bincount(bins, minlength=count)[:count]
     right = np.bincount(bins, weights=is_right, minlength=count)[:count]
     low, high = share_interval(right, rows, alpha)

@@ -5,8 +5,6 @@ have a limited number of points, and rows of columns a limited length, those tha
 """
 
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 from service.monitoring.assessment import Assessment
 from service.monitoring.report import wording
@@ -24,8 +22,9 @@ from service.monitoring.report.html_quality import (
     quality_card,
     quality_sections,
 )
+from service.monitoring.report.html_shell import page
+from service.monitoring.report.release_text import release_card
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _LISTED_ALARMS = 10
 _READING = (
     ("effect", "how far a column has moved from training, so that 1 is as much as counts"),
@@ -42,22 +41,7 @@ _READING = (
 def html_page(assessment: Assessment) -> str:
     """The page of an assessment."""
     title = f"{wording.shown(assessment.model_name)}: drift and live quality"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("title", title),
-        tag("style", Markup(_style())),
-    )
-    body = tag("body", _header(assessment), tag("main", *_sections(assessment)), _footer(assessment))
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-@cache
-def _style() -> str:
-    return Path(__file__).with_name("report.css").read_text()
+    return page(title, _header(assessment), _sections(assessment), _footer(assessment))
 
 
 def _header(assessment: Assessment) -> Markup:
@@ -77,6 +61,7 @@ def _header(assessment: Assessment) -> Markup:
 def _sections(assessment: Assessment) -> Iterator[Markup]:
     found = (
         _alarms(assessment),
+        release_card(assessment),
         quality_card(assessment.quality),
         coverage_card(assessment.quality),
         drift_card(assessment),

@@ -1,10 +1,12 @@
 """The assessment as a screenful of text, for ``python -m service.monitoring status``."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from service.monitoring.assessment import Assessment, ColumnDrift, Decisions, FeedbackState, LiveQuality
 from service.monitoring.report import wording
+from service.monitoring.report.release_text import release_lines
+from service.monitoring.report.text_table import text_table
 
 _MOST_ALARMS = 8
 _MOST_COLUMNS = 10
@@ -20,6 +22,7 @@ def status_text(assessment: Assessment, now: datetime) -> str:
         _quality(assessment.quality),
         _decisions(assessment.decisions),
         _feedback(assessment.feedback),
+        release_lines(assessment),
     ]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := [*part])) + "\n"
 
@@ -45,7 +48,7 @@ def _drift(assessment: Assessment, now: datetime) -> Iterator[str]:
     yield f"Drift: {_newest_window(assessment, now)}"
     if assessment.drift:
         columns = sorted(assessment.drift, key=wording.drift_order)
-        yield from _table([("", "", "effect", "p", "verdict"), *map(_row, columns[:_MOST_COLUMNS])])
+        yield from text_table([("", "", "effect", "p", "verdict"), *map(_row, columns[:_MOST_COLUMNS])])
         if others := columns[_MOST_COLUMNS:]:
             yield f"  and {len(others):,} more: {_verdicts(others)}"
     if (test := assessment.two_sample) is not None:
@@ -101,7 +104,7 @@ def _quality(quality: LiveQuality | None) -> Iterator[str]:
     if (estimated := quality.estimated) is not None:
         of = wording.count(estimated.rows, "row")
         rows.append(("estimated accuracy", wording.figure(estimated.accuracy), "", "", f"of {of}"))
-    yield from _table(rows)
+    yield from text_table(rows)
     if shares := [
         f"{wording.shown(each.predicted) or 'all'} {wording.percent(each.share)}" for each in quality.coverage
     ]:
@@ -130,10 +133,3 @@ def _feedback(state: FeedbackState) -> Iterator[str]:
     if state.outcomes:
         counts = ", ".join(f"{number:,} {words}" for words, number in wording.feedback(state))
         yield f"Outcomes: {state.outcomes:,}; {counts}"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)] if rows else []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width]
-        yield f"  {'  '.join(cells)}".rstrip()

@@ -14,6 +14,7 @@ from service.monitoring.layout import Counts
 from service.monitoring.spans import Slot
 from service.monitoring.store.monitoring_store import MonitoringStore, Position, unpacked
 from service.monitoring.store.newest_assessment import put_assessment
+from service.monitoring.store.release_writer import ReleaseWriter
 from service.monitoring.store.store_file import open_for_collecting
 
 _MOVE = "UPDATE position SET (upto_id, request_id, request_hash, restores, served_tag) = (?, ?, ?, ?, ?)"
@@ -40,8 +41,8 @@ _PENDING = """
 """
 _ADD_ROW = """
     INSERT INTO known_row (prediction, row, request_id, model_id, received_s, predicted, confidence, squares,
-                           bins)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+                           bins, release_id, subject)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _SET_TRUTH = """
     UPDATE known_row SET truth = ?, truth_probability = ?, delay_s = ? WHERE prediction = ? AND row = ?
@@ -108,10 +109,18 @@ class KnownRow(NamedTuple):
     confidence: float | None
     squares: float | None
     bins: bytes
+    release_id: str | None
+    """Of the release in canary or ab that assigned the request to its model."""
+    subject: int | None
+    """The number of the person that the request is about (subject_number.py)."""
 
 
 class CollectorStore(MonitoringStore):
     """The file, open for writing."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        super().__init__(connection)
+        self.releases = ReleaseWriter(connection)
 
     @classmethod
     def of_log(cls, path: Path, log_id: str, slot_s: int) -> Self:

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from service.model.contract import Contract
+from service.model.release.release import Release
 from service.model.training_profile import TrainingProfile
-from service.monitoring.assessment import FeedbackState, TwoSample
+from service.monitoring.assessment import AutomaticChange, FeedbackState, TwoSample
+from service.monitoring.evidence.evidence_state import EvidenceState
 from service.monitoring.layout import Counts
 from service.monitoring.model_state import ModelIdentity, ModelState
 from service.monitoring.spans import DecidedRows, LabelledRows, Slot
+from service.monitoring.store.release_reader import ReleaseReader
 from service.monitoring.store.store_file import open_for_reading
 
 _MODEL = """
@@ -88,6 +91,7 @@ class MonitoringStore:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self._releases = ReleaseReader(connection)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -122,7 +126,7 @@ class MonitoringStore:
         return _facts(row)
 
     def served_model(self) -> ModelFacts | None:
-        """The model that was started last; the one that the log named last, if that is not known."""
+        """The champion in force, or started last; the model that the log named last, if that is not known."""
         rows = self._rows(_SERVED)
         return _facts(rows[0]) if rows else None
 
@@ -189,6 +193,19 @@ class MonitoringStore:
                 self.two_sample(model_id),
                 self.position.upto_id,
             )
+
+    def release(self) -> Release | None:
+        """The release in force, as far as the log states one."""
+        return self._releases.newest()
+
+    def automatic_change(self) -> AutomaticChange | None:
+        """What the service did without a person to bring that release into force."""
+        return self._releases.automatic_change()
+
+    def evidence_state(self, release_id: str) -> EvidenceState | None:
+        """What the evidence of a release is made from; None if the log does not state the release."""
+        with self._snapshot():
+            return self._releases.state(release_id, self.position.upto_id)
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:

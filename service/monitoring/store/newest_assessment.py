@@ -52,7 +52,7 @@ def read_assessment(path: Path, model: str | None = None) -> Assessment | None:
     ``model`` is the id, the name or the tag of a model; by default the newest of any model is read.
     """
     try:
-        with closing(_open(path)) as connection:
+        with closing(open_to_read(path)) as connection:
             content = connection.execute(_CONTENT, {"model": model}).get
         return None if content is None else Assessment.model_validate_json(content)
     except (apsw.Error, ValidationError):
@@ -62,7 +62,7 @@ def read_assessment(path: Path, model: str | None = None) -> Assessment | None:
 def read_stored(path: Path, model: str, seen: StoredAssessment | None) -> StoredAssessment | None:
     """The same for a worker: ``seen`` if it is still the newest; reading that takes 0.2 ms."""
     try:
-        with closing(_open(path)) as connection, connection:  # One snapshot.
+        with closing(open_to_read(path)) as connection, connection:  # One snapshot.
             stamp = connection.execute(_STAMP, {"model": model}).get
             if stamp is None or (seen is not None and seen.stamp == stamp):
                 return None if stamp is None else seen
@@ -89,7 +89,8 @@ def put_assessment(connection: apsw.Connection, assessment: Assessment) -> None:
     connection.execute(_WRITE, (assessment.model_id, assessed_utc, assessment.model_dump_json()))
 
 
-def _open(path: Path) -> apsw.Connection:
+def open_to_read(path: Path) -> apsw.Connection:
+    """Open a file read-only, whatever it is; raises apsw.Error."""
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags)
     connection.set_busy_timeout(_BUSY_TIMEOUT_MS)

@@ -4,14 +4,16 @@ There are no migrations. A file of another format is made again from the log.
 """
 
 from service.monitoring.store.newest_assessment import ASSESSMENT_TABLE
+from service.monitoring.store.newest_evidence import EVIDENCE_TABLE
+from service.monitoring.store.release_tables import RELEASE_TABLES
 
 APPLICATION_ID = int.from_bytes(b"Tbnm")
 """In the header of the file (``PRAGMA application_id``): distinguishes it from other SQLite databases."""
 
-FORMAT = 1
+FORMAT = 2
 """Of the tables and of what they hold, in the header of the file (``PRAGMA user_version``)."""
 
-TABLES = f"""{ASSESSMENT_TABLE}
+TABLES = f"""{ASSESSMENT_TABLE}{EVIDENCE_TABLE}{RELEASE_TABLES}
 CREATE TABLE position (
     log_id TEXT NOT NULL,                   -- of the log that was read
     slot_s INTEGER NOT NULL,                -- seconds of a slot
@@ -19,7 +21,7 @@ CREATE TABLE position (
     request_id INTEGER NOT NULL,            -- id of the last record that was read, 0 for none
     request_hash BLOB NOT NULL,             -- its hash; another one shows that the log was replaced
     restores INTEGER NOT NULL,              -- times that the log was replaced by a backup of it
-    served_tag TEXT NOT NULL,               -- the model of the last start of a worker; empty: none
+    served_tag TEXT NOT NULL,               -- the champion that came last: started, or in force; empty: none
     dropped INTEGER NOT NULL                -- waiting outcomes that were dropped, as there were too many
 ) STRICT;
 
@@ -74,7 +76,10 @@ CREATE TABLE known_row (
     truth_probability REAL,                 -- NULL: the answer had no probabilities
     squares REAL,                           -- as above
     bins BLOB NOT NULL,                     -- a byte for each feature
+    release_id TEXT,                        -- the release that assigned its model; NULL: none
+    subject INTEGER,                        -- the first 8 bytes of the keyed hash of its person; NULL: none
     PRIMARY KEY (prediction, row)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX known_row_by_request_id ON known_row (request_id);
+CREATE INDEX known_row_by_release ON known_row (release_id, prediction, row) WHERE release_id IS NOT NULL;
 """

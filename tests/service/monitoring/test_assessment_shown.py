@@ -103,6 +103,16 @@ def test_the_page_and_every_gauge_show_the_figures_of_the_assessment(shown: Show
             **sample("override_rate", 0.075),
             **sample("feedback", 1_250, state="matched"),
             **sample("feedback", 40, state="waiting"),
+            **sample("release_difference", 0.02, bound="value"),
+            **sample("release_difference", 0.004, bound="low"),
+            **sample("release_difference", 0.036, bound="high"),
+            **sample("release_labelled_rows", 1_830),
+            **sample("release_disagreement_rate", 0.06),
+            **sample("release_guardrail_broken", 0, guardrail="failures"),
+            **sample("release_recommendation", 1, action="promote"),
+            **sample("release_recommendation", 0, action="wait"),
+            **sample("release_automatic_change", 1, action="rollback"),
+            **sample("release_automatic_change", 0, action="promote"),
             **sample("monitoring_stale", 0),
         }
     )

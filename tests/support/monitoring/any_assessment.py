@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
+from pydantic import AwareDatetime
 
+from service.model.release.release import ROUTED, Mode, Release
 from service.model.training_profile import Figure
 from service.monitoring.assessment import Assessment
 from tests.support.monitoring.assessments import HOSTILE
@@ -16,9 +18,24 @@ _PLAIN: dict[type, st.SearchStrategy[Any]] = {
     int: st.integers(0, 10**12),
     bool: st.booleans(),
     str: st.one_of(
-        st.just(HOSTILE), st.text(max_size=40), st.text(alphabet="<&\"'\x00\x1b\u202e ab", max_size=300)
+        # Words that stand for no number are looked for in what is made of it.
+        st.just(HOSTILE),
+        st.text(max_size=40).filter(lambda text: text not in ("nan", "inf")),
+        st.text(alphabet="<&\"'\x00\x1b\u202e ab", max_size=300),
     ),
 }
+_RELEASES = tuple(
+    Release(
+        release_id=f"{number:032x}",
+        since_utc=datetime(2026, 11, 20, tzinfo=UTC),
+        champion="iris:one",
+        challenger=None if mode == "single" else "iris:two",
+        mode=mode,
+        share=0.1 if mode in ROUTED else 0.0,
+        reason=HOSTILE,
+    )
+    for number, mode in enumerate(get_args(Mode))
+)
 _MOST = 3
 
 
@@ -33,6 +50,10 @@ def _figure(ascending: list[float]) -> Figure:
 
 def _of(annotation: Any) -> st.SearchStrategy[Any]:
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is Release:
+        return st.sampled_from(_RELEASES)
+    if annotation == AwareDatetime:
+        return _PLAIN[datetime]
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     if annotation is type(None):
@@ -41,6 +62,8 @@ def _of(annotation: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin in (Union, types.UnionType):
         return st.one_of(*map(_of, arguments))
+    if origin is tuple and Ellipsis not in arguments:
+        return st.tuples(*map(_of, arguments))
     if origin is tuple:
         return st.lists(_of(arguments[0]), max_size=_MOST).map(tuple)
     if origin is dict:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from service.model.release.release import Release
 from service.model.training_profile import Figure
 from service.monitoring.assessment import (
     AssessedWindow,
@@ -19,6 +20,13 @@ from service.monitoring.assessment import (
     TwoSample,
     Verdict,
     WindowDrift,
+)
+from service.monitoring.evidence.evidence import (
+    Difference,
+    Disagreement,
+    Evidence,
+    Guardrail,
+    RoleTraffic,
 )
 
 HOUR = timedelta(hours=1)
@@ -172,6 +180,41 @@ def decisions() -> Decisions:
     )
 
 
+def evidence() -> Evidence:
+    """Of a challenger in shadow that is better."""
+    release = Release(
+        release_id="6" * 32,
+        since_utc=BEGIN,
+        champion="iris:4vdr5axhtwswwax4",
+        challenger="iris:5kq2v3axhtwswwax",
+        mode="shadow",
+        changed_by="service",
+    )
+    return Evidence(
+        assessed_utc=BEGIN + 24 * HOUR,
+        release=release,
+        read_upto_id=412_008,
+        champion=RoleTraffic(requests=9_000, rows=9_100, mean_ms=2.1, mean_confidence=0.91),
+        challenger=RoleTraffic(requests=8_800, rows=8_900, mean_ms=0.7, mean_confidence=0.93),
+        differences=(
+            Difference(
+                metric="accuracy",
+                champion=0.9,
+                challenger=0.92,
+                difference=0.02,
+                low=0.004,
+                high=0.036,
+                labelled=1_830,
+                is_paired=True,
+            ),
+        ),
+        disagreement=Disagreement(rows=8_900, rate=0.06, low=0.05, high=0.07),
+        guardrails=(Guardrail(name="failures", value=0.0, low=-0.001, high=0.001, limit=0.01, text="ok"),),
+        action="promote",
+        reasons=("The challenger is better.",),
+    )
+
+
 def alarming(model_id: str = "3f0c4e6a9b1d2758", **other: object) -> Assessment:
     """The assessment of a service with something to say in each part."""
     shown: dict[str, object] = {
@@ -195,6 +238,8 @@ def alarming(model_id: str = "3f0c4e6a9b1d2758", **other: object) -> Assessment:
         "quality": quality(),
         "decisions": decisions(),
         "feedback": FeedbackState(outcomes=1_300, matched=1_250, waiting=40, ambiguous=7, not_a_class=3),
+        "evidence": evidence(),
+        "automatic_change": "rollback",
     }
     return Assessment.model_validate({**shown, **other})
 
@@ -210,6 +255,8 @@ def calm(model_id: str = "3f0c4e6a9b1d2758", **other: object) -> Assessment:
         "two_sample": None,
         "decisions": Decisions(),
         "feedback": FeedbackState(),
+        "evidence": None,
+        "automatic_change": None,
     }
     return alarming(model_id, **{**parts, **other})
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.collected_logs import CollectedLog
 from tests.support.profiled_models import publish_profiled
+from tests.support.released_logs import ReleasedLog
 from tests.support.replayed_logs import RecordedModel
 from tests.support.stores import opened_store
 from training.table.dataset import Dataset
@@ -16,6 +17,24 @@ from training.table.dataset import Dataset
 def mixed(stores: dict[str, str], mixed_dataset: Dataset) -> RecordedModel:
     with opened_store(stores):
         return RecordedModel(publish_profiled(mixed_dataset, "measured_mixed", keeps_sample=True))
+
+
+@pytest.fixture(scope="session")
+def rival(stores: dict[str, str], mixed_dataset: Dataset, mixed: RecordedModel) -> RecordedModel:
+    """Another version of the same model: a challenger."""
+    with opened_store(stores):
+        name, _, version = mixed.model.tag.partition(":")
+        found = RecordedModel(publish_profiled(mixed_dataset, name))
+        assert found.model.tag != f"{name}:{version}"
+        return found
+
+
+@pytest.fixture
+def released(
+    tmp_path: Path, stores: dict[str, str], mixed: RecordedModel, rival: RecordedModel
+) -> Iterator[ReleasedLog]:
+    with opened_store(stores):
+        yield ReleasedLog(tmp_path, mixed, rival)
 
 
 @pytest.fixture

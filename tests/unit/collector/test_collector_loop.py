@@ -11,10 +11,14 @@ import pytest
 
 from service.collector.collecting import Collector
 from service.collector.collector_process import CollectorLoop, window_options
+from service.monitoring.evidence.evidence import Evidence
 from service.monitoring.store.newest_assessment import read_assessment
+from service.monitoring.store.newest_evidence import read_evidence
 from service.settings import Settings
 from tests.support import collected_logs
 from tests.support.collected_logs import CollectedLog, outcome, rows_of
+from tests.support.released_logs import ReleasedLog
+from tests.support.replayed_logs import START
 from training.table.dataset import Dataset
 
 OPTIONS = window_options(Settings(monitoring_window_rows=50))
@@ -109,3 +113,60 @@ def test_the_oldest_above_the_limits_are_dropped(
         assert store.labelled(model_id).received_s.tolist() == labelled.received_s[2:].tolist()
         state = store.feedback_state()
         assert (state.waiting, state.dropped) == (2, 3)
+
+
+def test_the_release_in_force_is_assessed_with_the_model(
+    released: ReleasedLog, rows: list[dict[str, Any]]
+) -> None:
+    release = released.release("shadow")
+    released.come_into_force(release)
+    record = replace(released.predicted(rows[0], "a"), received_utc=START)
+    released.write_at(record, released.shadow(record, release, 1), outcome("a", "left"))
+    decided: list[tuple[Evidence, datetime]] = []
+    with closing(Collector(released.log, released.db)) as collector:
+        CollectorLoop(collector, OPTIONS, lambda: None, lambda *told: decided.append(told)).turn()
+        upto_id = collector.position.upto_id
+    ((evidence, read_utc),) = decided
+    assert (evidence.release, evidence.read_upto_id, evidence.challenger.requests) == (release, upto_id, 1)
+    assert evidence.differences[0].labelled == 1
+    assert read_utc <= evidence.assessed_utc <= datetime.now(UTC)
+    assert read_evidence(released.db) == read_evidence(released.db, release.release_id) == evidence
+    assert read_evidence(released.db, "f" * 32) is None
+    shown = read_assessment(released.db)
+    assert shown is not None
+    assert (shown.evidence, shown.automatic_change) == (evidence, None)
+
+
+def test_an_error_in_the_evidence_is_logged_and_the_model_is_assessed(
+    released: ReleasedLog, rows: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    released.come_into_force(released.release("shadow"))
+    released.write(released.predicted(rows[0], "a"))
+    with closing(Collector(released.log, released.db)) as collector:
+        loop = CollectorLoop(collector, OPTIONS, lambda: None, lambda *_: pytest.fail("there is none"))
+        while collector.step():
+            pass
+        with closing(apsw.Connection(str(released.db))) as connection:
+            connection.execute("UPDATE release SET release_json = '{}'")
+        loop.turn()
+        assert not collector.step()
+    assert "the release in force cannot be assessed" in caplog.text
+    shown = read_assessment(released.db)
+    assert shown is not None
+    assert shown.evidence is None
+
+
+def test_what_the_service_did_by_itself_follows_from_the_releases(released: ReleasedLog) -> None:
+    by_itself = {"changed_by": "service"}
+    fallback = released.release("shadow", 2, is_fallback=True, **by_itself)
+    steps = [
+        (released.release("shadow"), None),
+        (fallback, "promote"),
+        (released.release("single", 3, **by_itself), "stop"),
+        (released.release("canary", 4, changed_by="ada"), None),
+        (released.release("single", 5, **by_itself), "rollback"),
+    ]
+    for release, expected in steps:
+        released.come_into_force(release)
+        with released.collect() as store:
+            assert store.automatic_change() == expected

@@ -94,3 +94,15 @@ def test_a_thread_follows_the_file_until_it_is_closed(file: Path, log: Path) -> 
         await_true(lambda: watch.found, "the assessment is found")
     finally:
         watch.close()
+
+
+def test_after_a_promotion_nothing_of_the_former_champion_is_shown(file: Path, log: Path) -> None:
+    write_assessment(file, calm(ONE, read_upto_id=3))
+    write_assessment(file, calm("two", read_upto_id=3))
+    watch = AssessmentWatch(file, log, ONE)
+    shown = []
+    for champion in (ONE, "three", "two"):
+        watch.follow(champion)
+        watch.refresh()
+        shown.append(watch.found and watch.found.brief.model_id)
+    assert shown == [ONE, None, "two"]

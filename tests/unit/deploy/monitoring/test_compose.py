@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.watch.watch_command import watch
 from service.settings import Settings
 from tests.support.prometheus import MONITORING, load
 from tests.support.servers import PROJECT
@@ -31,10 +32,20 @@ def test_nothing_is_reached_from_another_machine_or_may_do_what_it_need_not(name
 @EACH_PART
 def test_an_image_is_of_a_named_version_and_what_is_mounted_is_there(name: str) -> None:
     part = PARTS[name]
-    if name != "service":
+    if name not in ("service", "retraining"):
         assert re.search(r":v?\d+\.\d+\.\d+$", part["image"])
     for source in mounted(part).values():
         assert (DEPLOY / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_retraining_shares_the_log_and_the_store_with_the_service_and_is_not_started_unasked() -> None:
+    service, retraining = PARTS["service"], PARTS["retraining"]
+    dockerfile = (DEPLOY / "image" / "training.Dockerfile").read_text()
+    assert mounted(retraining)["/var/lib/tabento"] == mounted(service)["/var/lib/tabento"] == "audit"
+    assert f"BENTOML_HOME={service['environment']['BENTOML_HOME']}" in dockerfile
+    assert retraining["profiles"] == ["retraining"]
+    options = {option.partition("=")[0] for option in retraining["command"][1:]}
+    assert options <= {option.opts[0] for option in watch.params}
 
 
 def test_mlflow_is_the_version_that_training_has() -> None:

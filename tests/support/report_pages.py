@@ -1,0 +1,50 @@
+"""A report, opened in a browser from its file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, Page
+
+from tests.support.chromium import WAIT_MS, watch
+
+Scheme = Literal["light", "dark"]
+
+CONTRASTS = """() => {
+  const linear = (share) => share <= .03928 ? share / 12.92 : ((share + .055) / 1.055) ** 2.4;
+  const channel = (value) => linear(value / 255);
+  const parsed = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
+  const behind = (node) => {
+    const color = parsed(getComputedStyle(node).backgroundColor);
+    return color.length === 3 ? color : behind(node.parentElement);
+  };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || node.closest("svg")) continue;
+    const [one, other] = [light(parsed(getComputedStyle(node).color)), light(behind(node))];
+    found.push((Math.max(one, other) + .05) / (Math.min(one, other) + .05));
+  }
+  return found;
+}"""
+NAMES = """(selector) => [...document.querySelectorAll(selector)].map((node) =>
+  node.getAttribute("aria-label") ?? node.querySelector("caption")?.textContent ?? "")"""
+
+
+@contextmanager
+def opened(browser: Browser, path: Path, *, scheme: Scheme = "light", width: int = 1240) -> Iterator[Page]:
+    """The report; nothing is fetched beside it, and the console has nothing to say."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    context.set_default_timeout(WAIT_MS)
+    try:
+        page = context.new_page()
+        seen = watch(page)
+        page.goto(path.as_uri())
+        yield page
+        assert seen.urls == [path.as_uri()]
+        assert seen.errors == []
+    finally:
+        context.close()
