@@ -38,6 +38,18 @@ class Parsed(NamedTuple):
     answer: RecordedAnswer
 
 
+def probabilities_of(model: PublishedModel, rows: Sequence[Values]) -> Probabilities | None:
+    """The probabilities of each row, ``(n_rows, n_classes)``; None if the model fails on one."""
+    try:
+        found = model.predict_proba(model.contract.matrix_of(rows))
+        found = np.ascontiguousarray(found, dtype=np.float64)
+        found = found.reshape(len(rows), len(model.contract.target.classes))
+    except Exception:
+        # The model is foreign code: any error that it raises concerns the rows.
+        return None
+    return found if np.isfinite(found.sum()) else None
+
+
 @dataclass
 class ReplayModel:
     """A model that performs recorded requests again."""
@@ -49,14 +61,7 @@ class ReplayModel:
 
     def probabilities(self, rows: Sequence[Values]) -> Probabilities | None:
         """Of each row; None if the model fails on one."""
-        classes = self.model.contract.target.classes
-        try:
-            found = self.model.predict_proba(self.model.contract.matrix_of(rows))
-            found = np.ascontiguousarray(found, dtype=np.float64).reshape(len(rows), len(classes))
-        except Exception:
-            # The model is foreign code: any error that it raises concerns the rows.
-            return None
-        return found if np.isfinite(found.sum()) else None
+        return probabilities_of(self.model, rows)
 
     def probabilities_alone(self, rows: Sequence[Values]) -> Probabilities | None:
         """Of the rows of one record, in calls like those of a service without other requests."""
@@ -132,7 +137,7 @@ class Performer:
         if found.model is None or found.card is None:
             return None
         settings, model = found.card.settings, found.model
-        names = ServedNames(model.tag, model.lineage.model_version, model_id)
+        names = ServedNames(model.tag, model.lineage.model_version)
         reader = RequestReader(model.contract, names, settings.max_batch_rows)
         self._ready[model_id] = ReplayModel(found.model, reader, settings.max_call_rows)
         return self._ready[model_id]

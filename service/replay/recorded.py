@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from service.audit.columns import SHADOWED
 from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.file.logged_record import RECORD_COLUMNS, LoggedRecord, read_up_to
 from service.routes import FEEDBACK
@@ -20,8 +21,9 @@ _DENSE_IDS = 100_000
 """Up to so many ids are read at once to draw a sample from them."""
 
 
-IS_PERFORMED = f"route <> '{FEEDBACK}'"
-"""Outcomes, and requests to record some, were not given to a model."""
+IS_PERFORMED = f"route <> '{FEEDBACK}' AND status <> {SHADOWED:d}"
+"""Outcomes, and requests to record some, were not given to a model. What a challenger said in shadow has the
+rows of another record."""
 _RANGE = f"""
     SELECT {RECORD_COLUMNS} FROM request WHERE id > ? AND id <= ? AND received_utc >= ? AND {IS_PERFORMED}
     ORDER BY id LIMIT {_CHUNK_RECORDS}

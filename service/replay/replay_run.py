@@ -1,17 +1,14 @@
 """A replay of many records: its parts in two processes, each over a range of ids, and its summary."""
 
 import os
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from multiprocessing import get_context
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from service.errors import ReplayFailed
+from service.replay.part_processes import results_of
 from service.replay.performer import Performer, part_of
 from service.replay.recorded import Choice, IdRange, RecordedLog
 from service.replay.stored_models import StoredModels
@@ -19,8 +16,6 @@ from service.replay.verdict import EXPECTED, ModelNote, Outcome, Part, Verdict
 
 PART_RECORDS = 10_000
 """Ids of a part. Fewer records are performed in this process, as others take a second to start."""
-_PARTS_AHEAD = 2
-"""Parts that wait for each process."""
 
 
 class Task(NamedTuple):
@@ -62,35 +57,11 @@ class Replay:
         Raises AuditUnusable, or ReplayFailed if a process ended.
         """
         parts = _parts_of(choice, self._part_records)
-        many = len(parts) > 1 and self._processes > 1
-        for part in self._in_processes(parts) if many else self._in_this_process(parts):
+        work = partial(_Work, self._task)
+        for part in results_of(work, parts, processes=self._processes, is_over=self._is_over):
             self.counts += part.counts
             self.models.update((note.model_id, note) for note in part.models)
             yield from part.outcomes
-
-    def _in_this_process(self, parts: Sequence[Choice]) -> Iterator[Part]:
-        work = _Work(self._task)
-        with closing(work.log):
-            for part in parts:
-                if self._is_over():
-                    return
-                yield work.perform(part)
-
-    def _in_processes(self, parts: Sequence[Choice]) -> Iterator[Part]:
-        waiting = deque(parts)
-        running: deque[Future[Part]] = deque()
-        pool = ProcessPoolExecutor(self._processes, get_context("spawn"), _begin, (self._task,))
-        try:
-            while waiting or running:
-                while waiting and len(running) < self._processes * _PARTS_AHEAD and not self._is_over():
-                    running.append(pool.submit(_perform, waiting.popleft()))
-                if not running:
-                    return
-                yield running.popleft().result()
-        except BrokenProcessPool as error:
-            raise ReplayFailed("one of its processes ended") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
 
     def _is_over(self) -> bool:
         if monotonic() >= self._until:
@@ -104,30 +75,20 @@ class _Work:
     def __init__(self, task: Task) -> None:
         # As in a worker; scikit-learn's libraries read it when they are loaded.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        self.log = RecordedLog(task.db, task.since_utc)
-        self._performer = Performer(self.log.cards(), StoredModels(task.folders))
+        self._log = RecordedLog(task.db, task.since_utc)
+        self._performer = Performer(self._log.cards(), StoredModels(task.folders))
         self._wants_all = task.wants_all
 
     def perform(self, choice: Choice) -> Part:
         """The outcomes of some records."""
-        return part_of(self._performer, self.log.chunks(choice), self._wants)
+        return part_of(self._performer, self._log.chunks(choice), self._wants)
+
+    def close(self) -> None:
+        """Close the log."""
+        self._log.close()
 
     def _wants(self, outcome: Outcome) -> bool:
         return self._wants_all or outcome.verdict not in EXPECTED
-
-
-_work: _Work | None = None
-"""Of a process of the pool."""
-
-
-def _begin(task: Task) -> None:
-    global _work
-    _work = _Work(task)
-
-
-def _perform(choice: Choice) -> Part:
-    assert _work is not None  # noqa: S101 - _begin ran first
-    return _work.perform(choice)
 
 
 def _parts_of(choice: Choice, records: int) -> list[Choice]:

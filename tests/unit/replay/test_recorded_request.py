@@ -42,7 +42,7 @@ ROWS = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module")
 def reader() -> RequestReader:
-    return RequestReader(CONTRACT, ServedNames("read_again:1", "1", "id"), 10_000)
+    return RequestReader(CONTRACT, ServedNames("read_again:1", "1"), 10_000)
 
 
 @given(sent=st.lists(ROWS, min_size=1, max_size=4))
