@@ -6,7 +6,6 @@ Unless the code is 0, the served model stays the same.
 """
 
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from rich.console import Console
 from training.evaluate.report import DEFAULT_MODEL, as_json, print_result
 from training.interruption import Interruption, all_notes_of
 from training.progress import Progress
+from training.quiet_libraries import quiet_libraries
 from training.table_arguments import SeveralValues, TableArguments, table_options
 from training.training_errors import InputRefused, TrainingError
 
@@ -33,21 +33,6 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 """The model names that both BentoML and MLflow accept."""
 
 _LARGEST_SEED = 2**32 - 1
-
-_ENVIRONMENT = {
-    # BentoML and MLflow report nothing to their makers.
-    "BENTOML_DO_NOT_TRACK": "True",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    # MLflow logs its database's migrations, and errors that it also raises, with their tracebacks. It prints
-    # links to stdout, where --json prints its object.
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # MLflow gives up on a server that does not answer after seconds instead of minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    # MLflow looks for a git repository, and warns where git is not installed.
-    "GIT_PYTHON_REFRESH": "quiet",
-}
 
 
 @dataclass(frozen=True)
@@ -83,8 +68,7 @@ def main(
     options = _parse(argv)
     if isinstance(options, int):
         return options
-    for variable, value in _ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
+    quiet_libraries()
     console = Console(stderr=True)
     try:
         _train(options, console, interruption, candidates)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from referencing import Registry, Resource
 
-from deploy.kubernetes.manifests import HERE, TARGETS, Manifest, render
+from deploy.kubernetes.manifests import HERE, RETRAINING, TARGETS, Manifest, render
 
 RELEASES = ("1.31", "1.37")
 """The oldest supported release, and the newest whose schemas are installed."""
@@ -65,7 +65,7 @@ def check(folder: Path) -> Iterator[str]:
 
 def main() -> int:
     """Check the folders of the command line, or all that can be applied."""
-    folders = [Path(name) for name in sys.argv[1:]] or [HERE / name for name in TARGETS]
+    folders = [Path(name) for name in sys.argv[1:]] or [HERE / name for name in (*TARGETS, RETRAINING)]
     found = [fault for folder in folders for fault in check(folder)]
     for fault in found:
         sys.stderr.write(f"{fault}\n")

@@ -14,6 +14,8 @@ import yaml
 HERE = Path(__file__).parent
 TARGETS = ("overlays/staging", "overlays/production", "kserve")
 """What can be applied, as folders beside this file."""
+RETRAINING = "retraining"
+"""Applied beside them, where retraining runs in the cluster."""
 
 Manifest: TypeAlias = dict[str, Any]
 """An object of the cluster; its fields depend on its kind."""

@@ -12,19 +12,12 @@ from bentoml._internal.models import ModelStore
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
+from tests.support.library_warnings import LIBRARIES_OWN_WARNINGS
 from tests.support.tables import write_points
 from tests.support.trainings import Trainer
 from training.progress import Progress
 from training.table.dataset import Dataset
 from training.train import Settings, Training, train
-
-LIBRARIES_OWN_WARNINGS = (
-    "The ``noload`` loader strategy is deprecated",  # by SQLAlchemy 2.1
-    "Operation with range is deprecated",  # by pandas 3.1
-    ".*Any type hint is inferred as AnyType",  # by itself, of its own types
-    "GitWildMatchPattern .* is deprecated",  # BentoML 1.4.39, by pathspec
-)
-"""What MLflow 3.17 (and where said so, BentoML) is warned of, whatever is asked of it."""
 
 
 @contextmanager
