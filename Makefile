@@ -9,6 +9,8 @@ HOST ?= 127.0.0.1
 PORT ?= 3000
 MODEL ?= iris_classifier
 ROUNDS ?= 50
+SWAPS ?= 200
+KILLS ?= 20
 SECONDS ?= 300
 PREDICTIONS ?= 5000000
 RECORDS ?= 200000
@@ -24,7 +26,7 @@ SCRIPTS := $(wildcard .ci/*) deploy/kubernetes/rollout deploy/kubernetes/rollbac
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install clients serve train test coverage test-fast lint format load kill-test bench load-tools bench-audit bench-hostile bench-training bench-monitoring bench-collector bench-history bench-replay overload overload-mixed image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
+.PHONY: help install clients serve train demo test coverage test-fast lint format load kill-test swap-test bench load-tools bench-audit bench-hostile bench-training bench-monitoring bench-releases bench-collector bench-shadow bench-history bench-replay bench-replay-offline overload overload-mixed image training-image sbom test-image audit-dependencies smoke smoke-for rollout rollback export-candidate import-candidate docs lock clean
 
 ##@ Use it
 
@@ -44,6 +46,9 @@ serve: install ## serve MODEL=iris_classifier on HOST=127.0.0.1, PORT=3000; trai
 
 train: install ## train on Iris and publish the champion
 	@$(BIN)/python -m training
+
+demo: install ## play the whole loop in three minutes: the world changes, the service learns it, a bad model is rolled back
+	@$(BIN)/python -m load_tests.demo
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -126,6 +131,9 @@ bench-audit: install ## measure the cost of the audit log; needs wrk
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.bench.audit_cost
 
+bench-shadow: install ## measure what a challenger in shadow costs the requests; needs wrk
+	@$(BIN)/python -m load_tests.bench.shadow_cost
+
 bench-history: install ## measure every combination of the history's filters over PREDICTIONS=5000000
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.bench.history_at_scale --predictions $(PREDICTIONS)
@@ -133,6 +141,10 @@ bench-history: install ## measure every combination of the history's filters ove
 bench-replay: install ## measure how many records a second are replayed, RECORDS=200000; fails below 30,000
 	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
 	@$(BIN)/python -m load_tests.bench.replay_rate --records $(RECORDS)
+
+bench-replay-offline: install ## measure how many rows a second are replayed with another model, RECORDS=200000; fails below 50,000
+	@$(BIN)/bentoml models get iris_classifier >/dev/null 2>&1 || $(BIN)/python -m training
+	@$(BIN)/python -m load_tests.bench.offline_replay_rate --records $(RECORDS)
 
 bench-monitoring: install ## measure false alarms, power and delay of monitoring, beside Evidently and NannyML
 	@$(MAKE) --no-print-directory .venv-evidently/installed || echo "Evidently CANNOT BE INSTALLED: it is left out." >&2
@@ -157,6 +169,9 @@ bench-monitoring: install ## measure false alarms, power and delay of monitoring
 bench-collector: install ## measure what it costs to read RECORDS=200000 for monitoring; fails below 20,000/s or from 5 % of a core on
 	@$(BIN)/python -m load_tests.monitoring.collector_cost --records $(RECORDS)
 
+bench-releases: install ## measure false promotions, false rollbacks and labels needed of releases; fails above 5 %
+	@OMP_NUM_THREADS=1 $(BIN)/python -m load_tests.releases
+
 bench-training: install ## train on tables of many sizes; fails if one takes more time or memory than its limit
 	@$(BIN)/python -m load_tests.training
 
@@ -175,6 +190,9 @@ kill-test: install ## kill workers, and the whole service, under load, ROUNDS=50
 	@TABENTO_KILL_ROUNDS=$(ROUNDS) $(BIN)/pytest -s tests/e2e/audit/test_kill_under_load.py
 
 # Load generators in Python take processor time away from what is measured.
+swap-test: install ## exchange models SWAPS=200 times under full load and kill KILLS=20 workers; look for failed requests and wrong records
+	@$(BIN)/python -m load_tests.swaps --swaps $(SWAPS) --kills $(KILLS)
+
 load-tools: ## install wrk and h2load, where it is root on Debian or Ubuntu
 	@.ci/install-tools wrk h2load=nghttp2-client
 
@@ -183,6 +201,9 @@ load-tools: ## install wrk and h2load, where it is root on Debian or Ubuntu
 image: install ## build the container image of MODEL=iris_classifier; TABENTO_ENGINE=podman or docker
 	@$(BIN)/bentoml models get $(MODEL) >/dev/null 2>&1 || [ "$(MODEL)" != iris_classifier ] || $(BIN)/python -m training
 	@$(BIN)/python -m deploy.image --model $(MODEL)
+
+training-image: ## build the image that trains and retrains, for deploy/compose.yaml and the CronJob
+	@$${TABENTO_ENGINE:-docker} build --file deploy/image/training.Dockerfile --tag tabento/training:latest .
 
 sbom: install ## write the image's bill of materials, CycloneDX, to image.cdx.json
 	@$(BIN)/python -m deploy.image.sbom tabento/$(MODEL):latest --output image.cdx.json

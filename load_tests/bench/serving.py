@@ -47,7 +47,7 @@ class Service:
     @property
     def resident_mb(self) -> float:
         """Resident memory of the worker processes."""
-        return float(sum(worker.memory_info().rss for worker in self._workers())) / 1024**2
+        return float(sum(worker.memory_info().rss for worker in self.workers())) / 1024**2
 
     @property
     def pids(self) -> list[int]:
@@ -60,15 +60,23 @@ class Service:
         times = [process.cpu_times() for process in self._processes()]
         return float(sum(each.user + each.system for each in times))
 
-    def _workers(self) -> list[psutil.Process]:
+    def workers(self) -> list[psutil.Process]:
+        """The processes that serve."""
         processes = self._processes()
         # BentoML's supervisor serves no requests; uvicorn with one worker is a single process.
-        workers = [each for each in processes if "_bentoml_impl.worker.service" in " ".join(each.cmdline())]
+        workers = [each for each in processes if "_bentoml_impl.worker.service" in _command_of(each)]
         return workers or processes[:1]
 
     def _processes(self) -> list[psutil.Process]:
         first = psutil.Process(self.process.pid)
         return [first, *first.children(recursive=True)]
+
+
+def _command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # It has ended.
+        return ""
 
 
 @contextmanager
