@@ -7,7 +7,14 @@ import sys
 
 from docs.extension.project import PROJECT
 
-PROGRAMS = ("training", "service.audit", "service.access", "service.monitoring")
+PROGRAMS = (
+    "training",
+    "lifecycle",
+    "service.audit",
+    "service.access",
+    "service.monitoring",
+    "service.releases",
+)
 """The packages that are run with ``python -m``."""
 
 

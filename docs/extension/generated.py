@@ -46,7 +46,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 }
 """Each part of the reference by the name that a page has it under."""
 
-_SOURCES = ("service/**/*.py", "training/**/*.py", "docs/extension/*.py", "Makefile")
+_SOURCES = ("service/**/*.py", "training/**/*.py", "lifecycle/**/*.py", "docs/extension/*.py", "Makefile")
 
 
 class Generated(SphinxDirective):

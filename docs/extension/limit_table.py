@@ -14,7 +14,7 @@ from service.http.connection.limits import BODIES_BYTES, ConnectionLimits
 from service.http.connection.message_size import HEAD_BYTES, HEAD_LINES
 from service.http.feedback import BODY_LIMIT_BYTES, MAX_SHORT_REQUESTS
 from service.http.page_rate import PAGES_PER_S
-from service.inference import admission, row_check
+from service.inference import admission, row_check, shadow
 from service.inference.refused_keys import MAX_COMBINATIONS
 from service.model.contract import LARGEST_EXACT_INTEGER, LARGEST_NUMBER, MAX_TEXT_LENGTH
 from service.model.reference_profile import MAX_LISTED_FLAGS
@@ -40,6 +40,11 @@ def limit_table() -> str:
         (
             "Pages of the history and receipts, for each worker",
             f"{READS_PER_S:g} a second, after {READ_BURST} at once",
+        ),
+        (
+            "Rows that wait for a challenger in shadow, for each worker",
+            f"{shadow.QUEUE_ROWS:,}, in bodies of {shadow.QUEUE_BYTES // _MIB} MiB, "
+            f"for {shadow.MAX_AGE_S:g} s",
         ),
         ("Items on a page of the history", f"{MAX_ITEMS}"),
         ("Outcomes that an item of the history lists", f"{MAX_LISTED_OUTCOMES}"),

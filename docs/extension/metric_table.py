@@ -8,6 +8,7 @@ from docs.extension.markdown_table import markdown_table
 from service.telemetry.gauges import Gauges
 from service.telemetry.metrics import Metrics
 from service.telemetry.monitoring_gauges import FAMILIES, MonitoringGauges
+from service.telemetry.release_gauges import ReleaseGauges
 
 
 def metric_table() -> str:
@@ -17,10 +18,11 @@ def metric_table() -> str:
 
 def _rows() -> Iterator[tuple[str, str, str, str]]:
     registry = CollectorRegistry()
+    metrics = Metrics(registry)
     labels = {
         # From inside the metric: a registry knows the labels of samples, of which there are none yet.
         metric._name: metric._labelnames
-        for owner in (Metrics(registry), Gauges(registry))
+        for owner in (metrics, metrics.models, Gauges(registry), ReleaseGauges(registry))
         for metric in vars(owner).values()
         if hasattr(metric, "_labelnames")
     }
