@@ -42,7 +42,7 @@ def samples(page: str) -> dict[str, float]:
 SUPERVISOR = """
 import os, sys
 from service.telemetry import metrics
-metrics._memory_folder = lambda: None
+metrics.memory_folder = lambda: None
 metrics.make_folder()
 print(os.environ[metrics.FOLDER_VARIABLE], flush=True)
 sys.stdin.readline()
