@@ -16,6 +16,9 @@ from service.errors import SettingInvalid
 
 PREFIX = "TABENTO_"
 
+RELEASE_SUFFIX = ".release.json"
+"""What the name of a release file has after that of its models, unless a setting names the file."""
+
 Runtime = Literal["auto", "sklearn", "compiled"]
 """What computes the probabilities; auto: the compiled form if it was accepted, else scikit-learn."""
 
@@ -230,7 +233,7 @@ class Settings(BaseSettings):
 
     def release_path(self, name: str) -> Path:
         """The release file of the models of a name."""
-        return self.release or self.audit_db.with_name(f"{name}.release.json")
+        return self.release or self.audit_db.with_name(f"{name}{RELEASE_SUFFIX}")
 
     @field_validator("audit_keep_at_least_days")
     @classmethod

@@ -9,15 +9,15 @@ from service.audit.query.acts import logged_acts
 from service.errors import ModelNotPublished
 from service.model.published import resolve_tag
 from service.model.release.release import Release, Tag
+from service.releases.release_acts import IN_FORCE
 
 ACT = "release"
-_IN_FORCE = "in_force"
 
 
 def releases_in_force(log: Path, name: str) -> Iterator[Release]:
     """The releases of a model's name that all workers took, oldest first; raises AuditUnusable."""
     for act in logged_acts(log, kind=ACT):
-        if act.detail.get("action") != _IN_FORCE:
+        if act.detail.get("action") != IN_FORCE:
             continue
         try:
             release = Release.model_validate(act.detail.get("release"))

@@ -74,7 +74,7 @@ class ReplayWork:
         tally.outcomes["ambiguous"] += truths.ambiguous
         by_model: dict[str, list[ReadRecord]] = {}
         for each in found.read:
-            # Another model's answers are one group, whoever has answered.
+            # Another model's answers are one group, also those of several models.
             model_id = each.record.model_id if self._task.against is None else ""
             by_model.setdefault(model_id, []).append(each)
         for model_id, of_model in by_model.items():

@@ -24,9 +24,10 @@ from load_tests.bench.serving import PROJECT, Service, serving
 from load_tests.swaps.callers import Callers
 from load_tests.swaps.exchange import Exchange
 from load_tests.swaps.recorded_answers import compare
-from service.model.card import CardSettings, make_card
+from service.model.card import make_card
 from service.model.published import load_model
 from service.settings import Settings
+from service.worker.model_loading import card_settings
 
 WORKERS = 2
 MOST_GROWTH = 1.15
@@ -125,15 +126,10 @@ def _grew(callers: Callers) -> bool:
 
 def _expected(tag: str) -> tuple[str, tuple[float, ...]]:
     """The model's id in this service, and its probabilities for the row."""
-    model, settings = load_model(tag), Settings()
-    card = CardSettings(
-        runtime=settings.runtime,
-        max_batch_rows=settings.max_batch_rows,
-        max_call_rows=settings.max_call_rows,
-    )
+    model = load_model(tag)
     row = model.contract.row_type.model_validate_json(BODY)
     (probabilities,) = model.predict_proba(model.contract.matrix([row])).tolist()
-    return make_card(model, card).model_id, tuple(probabilities)
+    return make_card(model, card_settings(Settings())).model_id, tuple(probabilities)
 
 
 def _command(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -19,10 +19,9 @@ from service.audit.columns import ANSWERED, OUTCOME, SHADOWED
 from service.audit.file.database import errors_as_unusable, open_for_reading
 from service.audit.file.logged_record import RECORD_COLUMNS, LoggedRecord, read_up_to
 from service.model.release.release import Release
+from service.releases.release_acts import IN_FORCE
 from service.routes import FEEDBACK
 
-IN_FORCE = "in_force"
-"""The action of the act that all workers serve a release."""
 CHUNK_RECORDS = 1_000
 """A read keeps the log's WAL from being restarted, so it has to be short."""
 _CHUNK_BYTES = 8 * 1024**2

@@ -13,9 +13,7 @@ from service.releases.next_release import first_release
 from service.releases.release_file import read_release
 from service.releases.release_places import ReleasePlaces
 from service.releases.wanted_release import wanted_release
-from service.settings import Settings
-
-_SUFFIX = ".release.json"
+from service.settings import RELEASE_SUFFIX, Settings
 
 
 class Present(NamedTuple):
@@ -74,8 +72,8 @@ def model_name(settings: Settings, given: str | None) -> str:
         release = read_release(settings.release)
         names = [] if release is None else [release.name]
     else:
-        files = settings.audit_db.parent.glob(f"*{_SUFFIX}")
-        names = [file.name.removesuffix(_SUFFIX) for file in files]
+        files = settings.audit_db.parent.glob(f"*{RELEASE_SUFFIX}")
+        names = [file.name.removesuffix(RELEASE_SUFFIX) for file in files]
     names = names or [*dict.fromkeys(tag.partition(":")[0] for tag in _started(settings.audit_db))]
     if len(names) == 1:
         return names[0]

@@ -13,6 +13,9 @@ from service.model.release.release import Release
 
 Change = Literal["shadow", "canary", "ab", "promote", "rollback", "stop"]
 
+IN_FORCE = "in_force"
+"""The action of the act that all workers took a release; monitoring and aliases follow it alone."""
+
 _HAS_ACT = "SELECT count(*) FROM ledger WHERE act_id = ?"
 
 
@@ -41,7 +44,7 @@ def change_act(
 def state_in_force(log: Path, number: int, release: Release, workers: int) -> None:
     """State that all workers take a release, once; raises AuditUnusable."""
     detail: dict[str, object] = {
-        "action": "in_force",
+        "action": IN_FORCE,
         "release": release.model_dump(mode="json"),
         "workers": workers,
     }

@@ -30,7 +30,7 @@ class ModelLoader:
         if found := differences(self._contract, read_contract(tag)):
             raise ModelDoesNotFit(tag, found)
         model = load_model(tag, settings.runtime)
-        card = make_card(model, _card_settings(settings), settings.image_digest)
+        card = make_card(model, card_settings(settings), settings.image_digest)
         refuse_other_act(settings.audit_db, act_of(card))
         engine = Engine(model, self._metrics, max_call_rows=settings.max_call_rows, workers=settings.workers)
         return LoadedModel(model, card, identity_of(card), engine)
@@ -57,7 +57,8 @@ def newly_loaded(serving: Serving, present: Serving) -> list[LoadedModel]:
     return [loaded for loaded in serving.models if id(loaded.engine) not in kept]
 
 
-def _card_settings(settings: Settings) -> CardSettings:
+def card_settings(settings: Settings) -> CardSettings:
+    """Those by which an answer can differ."""
     return CardSettings(
         runtime=settings.runtime,
         max_batch_rows=settings.max_batch_rows,

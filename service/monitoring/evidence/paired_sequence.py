@@ -1,6 +1,6 @@
 """An exact confidence sequence for the mean of differences that are -1, 0 or 1: two models on the same rows.
 
-Whoever bets on a mean above m multiplies the capital by 1 + b (x - m) with each difference x. If the mean is
+A bet on a mean above m multiplies its capital by 1 + b (x - m) with each difference x. If the mean is
 m, the capital exceeds 1 / alpha at any time with probability alpha at most (Ville), and so does a mixture
 over fixed bets b: I. Waudby-Smith, A. Ramdas, "Estimating means of bounded random variables by betting",
 Journal of the Royal Statistical Society B 86 (2024). The means for which it does not are the interval.
