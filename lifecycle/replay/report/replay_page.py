@@ -7,7 +7,7 @@ from lifecycle.replay.report import replay_wording
 from lifecycle.replay.report.calibration_chart import calibration_section
 from service.monitoring.report import wording
 from service.monitoring.report.html_markup import Markup, joined, name, pairs, section, table, tag
-from service.monitoring.report.html_shell import page
+from service.monitoring.report.html_shell import header, page
 
 _PILLS = {"passed": "stable", "objection": "drifting", "undecided": "insufficient"}
 _LIGHTS = {"passed": "ok", "objection": "warn", "undecided": "none"}
@@ -32,12 +32,7 @@ def _header(result: ReplayResult) -> Markup:
         f"replayed against {replay_wording.compared(result)} · {replay_wording.VERDICTS[result.verdict]} · "
         f"{wording.moment(result.replayed_utc)} UTC · log read up to record {result.upto_id:,}"
     )
-    return tag(
-        "header",
-        tag("span", class_=f"light {_LIGHTS[result.verdict]}", aria_hidden="true"),
-        tag("h1", name(wording.shown(result.candidate))),
-        tag("p", state),
-    )
+    return header(_LIGHTS[result.verdict], result.candidate, state)
 
 
 def _sections(result: ReplayResult) -> Iterator[Markup]:

@@ -14,7 +14,7 @@ from service.monitoring.report.html_drift import (
     two_sample_section,
     windows_section,
 )
-from service.monitoring.report.html_markup import Markup, joined, name, pairs, section, tag
+from service.monitoring.report.html_markup import Markup, joined, pairs, section, tag
 from service.monitoring.report.html_quality import (
     coverage_card,
     decisions_card,
@@ -22,7 +22,7 @@ from service.monitoring.report.html_quality import (
     quality_card,
     quality_sections,
 )
-from service.monitoring.report.html_shell import page
+from service.monitoring.report.html_shell import header, page
 from service.monitoring.report.release_text import release_card
 
 _LISTED_ALARMS = 10
@@ -50,12 +50,7 @@ def _header(assessment: Assessment) -> Markup:
         f"version {wording.shown(assessment.model_version)} · {wording.state(assessment)} · assessed "
         f"{wording.moment(assessment.assessed_utc)} UTC · log read up to record {assessment.read_upto_id:,}"
     )
-    return tag(
-        "header",
-        tag("span", class_=f"light {dot}", aria_hidden="true"),
-        tag("h1", name(wording.shown(assessment.model_name))),
-        tag("p", state),
-    )
+    return header(dot, assessment.model_name, state)
 
 
 def _sections(assessment: Assessment) -> Iterator[Markup]:

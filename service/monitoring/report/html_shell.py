@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from service.monitoring.report.html_markup import Markup, tag
+from service.monitoring.report import wording
+from service.monitoring.report.html_markup import Markup, name, tag
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -22,6 +23,16 @@ def page(title: str, header: Markup, sections: Iterable[Markup], footer: Markup)
     )
     body = tag("body", header, tag("main", *sections), footer)
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def header(light: str, heading: str, state: str) -> Markup:
+    """The head of the page: a light, whose class is given, what it is about, and its state."""
+    return tag(
+        "header",
+        tag("span", class_=f"light {light}", aria_hidden="true"),
+        tag("h1", name(wording.shown(heading))),
+        tag("p", state),
+    )
 
 
 @cache
