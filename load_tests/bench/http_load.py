@@ -1,5 +1,8 @@
 """The HTTP load of the benchmarks: one request, repeated over kept connections in a closed loop.
 
+Between an answer and the next request of a connection there may be a pause, of random length, so that the
+load is less than what the service can answer.
+
 ``wrk`` generates it if it is installed. Otherwise a client on plain sockets does, which uses more of the
 processor that it shares with the service.
 """
@@ -30,6 +33,9 @@ wrk.method = "{method}"
 wrk.body = file:read("*a")
 {headers}
 file:close()
+if {pause_ms} > 0 then
+  delay = function() return -math.log(1 - math.random()) * {pause_ms} end
+end
 done = function(summary, latency)
   local errors = summary.errors
   io.write(string.format("RESULT %d %d %f %f\\n", summary.requests, summary.duration,
@@ -98,19 +104,25 @@ def generator() -> str:
     return " ".join(output.split()[:2])
 
 
-def load(url: str, connections: int, seconds: float, work: Work = ONE_ROW) -> LoadResult:
-    """Load the service at that address; wrk rounds the seconds up to whole ones."""
+def load(
+    url: str, connections: int, seconds: float, work: Work = ONE_ROW, *, pause_s: float = 0.0
+) -> LoadResult:
+    """Load the service at that address; wrk rounds the seconds up to whole ones.
+
+    ``pause_s`` is the mean of the pauses, which are exponentially distributed.
+    """
     if shutil.which("wrk"):
-        return _wrk(url, connections, seconds, work)
-    return asyncio.run(_sockets(url, connections, seconds, work))
+        return _wrk(url, connections, seconds, work, pause_s)
+    return asyncio.run(_sockets(url, connections, seconds, work, pause_s))
 
 
-def _wrk(url: str, connections: int, seconds: float, work: Work) -> LoadResult:
+def _wrk(url: str, connections: int, seconds: float, work: Work, pause_s: float) -> LoadResult:
     with TemporaryDirectory(prefix="tabento-wrk-") as folder:
         script, body = Path(folder) / "post.lua", Path(folder) / "body"
         body.write_bytes(work.body)
         headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in work.headers)
         filled = _SCRIPT.replace("{method}", work.method).replace("{body}", str(body))
+        filled = filled.replace("{pause_ms}", str(pause_s * 1e3))
         script.write_text(filled.replace("{headers}", headers))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{ceil(seconds)}s", "--timeout", "10s"]
         command += ["-s", str(script), f"{url}{work.path}"]
@@ -138,7 +150,7 @@ async def send_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     return int(answer.split(maxsplit=2)[1])
 
 
-async def _sockets(url: str, connections: int, seconds: float, work: Work) -> LoadResult:
+async def _sockets(url: str, connections: int, seconds: float, work: Work, pause_s: float) -> LoadResult:
     address = urlsplit(url)
     request = request_bytes(url, work)
     times_ms: list[float] = []
@@ -150,6 +162,8 @@ async def _sockets(url: str, connections: int, seconds: float, work: Work) -> Lo
             sent = perf_counter()
             errors += await send_request(reader, writer, request) != 200
             times_ms.append((perf_counter() - sent) * 1e3)
+            if pause_s:
+                await asyncio.sleep(random.expovariate(1 / pause_s))
         writer.close()
         return errors
 

@@ -3,9 +3,9 @@
     python -m load_tests.bench.shadow_cost --rounds 10
 
 Two services with one worker each serve the same champion, one of them with a challenger in shadow. They are
-loaded in turn: with as many requests as they answer, then with half of what the first one answers, which come
-by a schedule. The report has the medians of the rounds. The figures are written to ``shadow.md`` and
-``shadow.json`` in ``load_tests/results``.
+loaded in turn: with as many requests as they answer, then, in short slices, by clients that pause so long
+that it is half of what the first one answers. The report has the medians of the rounds and of the pairs of
+slices. The figures are written to ``shadow.md`` and ``shadow.json`` in ``load_tests/results``.
 
 Exits with 1 if the service with the shadow answers less than 60 % of the requests, or its 99th percentile at
 half load is more than 1.2 times as long.
@@ -13,7 +13,6 @@ half load is more than 1.2 times as long.
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -27,12 +26,11 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from load_tests.bench.http_load import load
+from load_tests.bench.http_load import LoadResult, load
 from load_tests.bench.own_models import train_own_models
 from load_tests.bench.provenance import RESULTS, Verdict, provenance, setting, table, write_report
 from load_tests.bench.rounds import CONNECTIONS
 from load_tests.bench.serving import PROJECT, Service, serving
-from load_tests.overload.histogram import Histogram
 from service.model.release.release import Release
 from service.releases.next_release import challenged, first_release
 from service.releases.release_file import write_release
@@ -40,18 +38,20 @@ from service.releases.release_file import write_release
 LEAST_RATE_SHARE = 0.6
 MOST_P99_RATIO = 1.2
 SUBJECTS = ("without", "with")
-_REST_S = 3.0
+SLICES = 4
+"""Pairs of slices at half load in a round."""
+_SLICE_S = 2
+_REST_S = 2.0
 """Between two loads: what the last one left to do is done."""
 
 
-class Measured(NamedTuple):
-    """One service in one round."""
+class Round(NamedTuple):
+    """What was measured of the services, by subject."""
 
-    per_second: float
+    most: dict[str, LoadResult]
     """As many as it answers."""
-    half_p50_ms: float
-    half_p99_ms: float
-    """At half load."""
+    half: list[dict[str, LoadResult]]
+    """At half load: pairs of slices."""
 
 
 def main() -> int:
@@ -65,8 +65,9 @@ def main() -> int:
         services = _services(Path(folder), stack)
         rounds = [_round(services, number, options.seconds) for number in range(options.rounds)]
         predicted = _predicted_share(services["with"])
-    shares = [each["with"].per_second / each["without"].per_second for each in rounds]
-    ratios = [each["with"].half_p99_ms / each["without"].half_p99_ms for each in rounds]
+    shares = [each.most["with"].per_second / each.most["without"].per_second for each in rounds]
+    pairs = [pair for each in rounds for pair in each.half]
+    ratios = [pair["with"].p99_ms / pair["without"].p99_ms for pair in pairs]
     verdicts = [
         Verdict.at_least(
             f"with a shadow, {LEAST_RATE_SHARE:.0%} of the requests are answered",
@@ -89,7 +90,8 @@ def main() -> int:
         "rate_shares": shares,
         "p99_ratios": ratios,
         "predicted_share": predicted,
-        "services": [{name: one._asdict() for name, one in each.items()} for each in rounds],
+        "most": [{name: one._asdict() for name, one in each.most.items()} for each in rounds],
+        "half": [{name: one._asdict() for name, one in pair.items()} for pair in pairs],
     }
     return write_report("shadow", report, _page(report, rounds), verdicts, options.results)
 
@@ -122,29 +124,28 @@ def _put_in_force(service: Service, log: Path, release: Release) -> None:
     raise SystemExit("the release is not in force after a minute")
 
 
-def _round(services: Mapping[str, Service], number: int, seconds: float) -> dict[str, Measured]:
+def _round(services: Mapping[str, Service], number: int, seconds: float) -> Round:
     order = SUBJECTS if number % 2 == 0 else SUBJECTS[::-1]
-    most = {}
-    for name in order:
-        measured = load(services[name].url, CONNECTIONS, seconds)
-        if measured.errors:
-            raise SystemExit(f"{measured.errors} requests failed")
-        most[name] = measured.per_second
-        sleep(_REST_S)
-    found = {}
-    for name in order:
-        times = _at_rate(services[name].url, most["without"] / 2, seconds)
-        p50, p99 = times.percentile_ms(50), times.percentile_ms(99)
-        found[name] = Measured(most[name], p50 or 0.0, p99 or 0.0)
-        sleep(_REST_S)
-    return found
+    most = {name: _loaded(services[name], seconds) for name in order}
+    pause_s = _pause_s(most["without"])
+    half = []
+    for pair in range(SLICES):
+        turns = order if pair % 2 == 0 else order[::-1]
+        half.append({name: _loaded(services[name], _SLICE_S, pause_s) for name in turns})
+    return Round(most, half)
 
 
-def _at_rate(url: str, rate: float, seconds: float) -> Histogram:
-    command = [sys.executable, "-m", "load_tests.overload.open_loop", "--url", url]
-    command += ["--rate", str(rate), "--seconds", str(seconds)]
-    done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
-    return Histogram.sum([json.loads(done.stdout)["admitted_ms"]])
+def _pause_s(most: LoadResult) -> float:
+    """The pause after which a connection sends half as many requests; an answer takes little of it."""
+    return CONNECTIONS / (most.per_second / 2) - CONNECTIONS / most.per_second / 4
+
+
+def _loaded(service: Service, seconds: float, pause_s: float = 0.0) -> LoadResult:
+    measured = load(service.url, CONNECTIONS, seconds, pause_s=pause_s)
+    if measured.errors:
+        raise SystemExit(f"{measured.errors} requests failed")
+    sleep(_REST_S)
+    return measured
 
 
 def _predicted_share(service: Service) -> float:
@@ -160,19 +161,23 @@ def _predicted_share(service: Service) -> float:
     return rows.get("predicted", 0.0) / max(sum(rows.values()), 1.0)
 
 
-def _page(report: Mapping[str, object], rounds: Sequence[Mapping[str, Measured]]) -> list[str]:
-    head = ("challenger in shadow", "predictions/s", "p50 ms at half load", "p99 ms at half load")
+def _page(report: Mapping[str, object], rounds: Sequence[Round]) -> list[str]:
+    head = (
+        "challenger in shadow", "predictions/s", "predictions/s at half load", "p50 ms at half load",
+        "p99 ms at half load",
+    )  # fmt: skip
     lines = []
     for name in SUBJECTS:
-        columns = [*zip(*(each[name] for each in rounds), strict=True)]
-        rate, p50, p99 = (median(column) for column in columns)
-        lines.append((name, f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}"))
+        most = LoadResult.medians([each.most[name] for each in rounds])
+        half = LoadResult.medians([pair[name] for each in rounds for pair in each.half])
+        rates = (f"{each.per_second:,.0f}" for each in (most, half))
+        lines.append((name, *rates, f"{half.p50_ms:.1f}", f"{half.p99_ms:.1f}"))
     return [
         "# What a challenger in shadow costs",
         "",
         "`python -m load_tests.bench.shadow_cost`: single Iris rows, one worker, medians of",
-        f"{report['rounds']} rounds of {report['seconds']} s for each load,",
-        f"{report['connections']} connections.",
+        f"{report['rounds']} rounds of {report['seconds']} s for the most, and of {SLICES} slices of",
+        f"{_SLICE_S} s in turn at half load, {report['connections']} connections.",
         "The challenger is a random forest, the champion a logistic regression.",
         *setting(report),
         "",

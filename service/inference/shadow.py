@@ -34,12 +34,14 @@ QUEUE_ROWS = 4_096
 QUEUE_BYTES = 16 * 1024**2
 """Length of the bodies that the rows came in."""
 MAX_AGE_S = 10.0
-"""The longest time until a row is predicted. What a redaction removes must not come back later."""
+"""The longest time until a row is predicted."""
 LOOP_SHARE = 0.1
 """The largest share of the event loop's time. The hand-over to the engine and the commit of the records take
 about as much once more."""
 _PORTION_S = 0.001
 _PORTION_REQUESTS = 64
+_COMMIT_RECORDS = 8
+"""Of these, how many share a commit: answers wait for it."""
 _GATHERING_S = 0.002
 """How long the first rows wait. Their answer leaves meanwhile, and others join them."""
 _LOG_QUEUE = 2_000
@@ -149,21 +151,17 @@ class Shadow:
         # The engine's calls may run on the loop or in its thread, where they take time from the loop, too.
         busy_s = challenger.engine.expected_s(rows)
         predicted = await self._predict(challenger, taken)
-        begun = monotonic()
-        records = [_record(release_id, challenger, *pair) for pair in predicted]
-        posted = [self._post(record) for record in records]
-        busy_s += monotonic() - begun
-        if waiting := [each for each in posted if isinstance(each, asyncio.Future)]:
-            try:
-                await asyncio.wait(waiting)
-            finally:
-                for each in waiting:
-                    each.cancel()  # Those that a stop does not wait for.
         counts = Counter(dropped=rows)
-        for (one, result), written in zip(predicted, posted, strict=True):
-            if written is None or (isinstance(written, asyncio.Future) and written.exception() is None):
-                counts["failed" if result.predictions is None else "predicted"] += len(one.rows)
-                counts["dropped"] -= len(one.rows)
+        for first in range(0, len(predicted), _COMMIT_RECORDS):
+            begun = monotonic()
+            some = predicted[first : first + _COMMIT_RECORDS]
+            posted = [self._post(_record(release_id, challenger, *pair)) for pair in some]
+            busy_s += monotonic() - begun
+            await _outcomes(posted)
+            for (one, result), written in zip(some, posted, strict=True):
+                if written is None or (isinstance(written, asyncio.Future) and written.exception() is None):
+                    counts["failed" if result.predictions is None else "predicted"] += len(one.rows)
+                    counts["dropped"] -= len(one.rows)
         for outcome, count in counts.items():
             self._count(outcome, count)
         return busy_s
@@ -227,6 +225,15 @@ class Shadow:
     def _count(self, outcome: str, rows: int) -> None:
         if rows:
             self._rows.labels(outcome).inc(rows)
+
+
+async def _outcomes(posted: Sequence[asyncio.Future[None] | RequestError | None]) -> None:
+    if waiting := [each for each in posted if isinstance(each, asyncio.Future)]:
+        try:
+            await asyncio.wait(waiting)
+        finally:
+            for each in waiting:
+                each.cancel()  # Those that a stop does not wait for.
 
 
 def _record(

@@ -36,10 +36,12 @@ class Models(NamedTuple):
     """Its golden probabilities are not those that it gives."""
     narrow: str
     """It does not accept every row that the others accept."""
+    wide: str
+    """It accepts longer sepals than the others."""
 
 
 def make_models(home: Path, training: IrisTraining) -> Models:
-    """The model of the run, one of another seed, and two that must be refused."""
+    """The model of the run, one of another seed, two that must be refused, and one that accepts more."""
     stores = environment_of(home)
     first = copy_iris(training, stores)
     run("-m", "tests.support.quick_training", "--seed", "7", env=without_coverage(stores), cwd=PROJECT)
@@ -47,7 +49,8 @@ def make_models(home: Path, training: IrisTraining) -> Models:
         second = next(str(model.tag) for model in store.list(NAME) if str(model.tag) != first)
         broken = stored_copy(first, NAME, lambda folder, _: _falsify(folder / GOLDEN_FILE))
         narrow = stored_copy(first, NAME, lambda folder, _: _narrow(folder / "contract.json"))
-    return Models(stores, first, second, broken, narrow)
+        wide = stored_copy(first, NAME, lambda folder, _: _widen(folder / "contract.json"))
+    return Models(stores, first, second, broken, narrow, wide)
 
 
 def _falsify(file: Path) -> None:
@@ -59,8 +62,16 @@ def _falsify(file: Path) -> None:
 
 
 def _narrow(file: Path) -> None:
+    _change_first_feature(file, name="sepal_length_mm")
+
+
+def _widen(file: Path) -> None:
+    _change_first_feature(file, maximum=60.0)
+
+
+def _change_first_feature(file: Path, **changes: object) -> None:
     contract = json.loads(file.read_text())
-    contract["features"][0]["name"] = "sepal_length_mm"
+    contract["features"][0] |= changes
     file.write_text(json.dumps(contract))
 
 

@@ -30,6 +30,7 @@ from service.audit.keep.retention import MAX_STEP_ROWS, STEP_ROWS, Limits, needs
 from service.audit.keep.retention_state import RetentionState, look
 from service.audit.prove.readback import Committed, read_back
 from service.audit.write.gap import GapEvent
+from service.audit.write.kept_shadows import without_removed
 from service.system.random_bytes import RandomBytes
 
 _COUNT_RECORD = """
@@ -96,10 +97,12 @@ class LogFile:
     def write(self, group: Sequence[PackedRecord], gap: GapEvent | None = None) -> None:
         """Commit the group: the gap before it, its acts, and its records, in their order.
 
-        If it raises, it has written nothing.
+        What was said in shadow of a request is left out if its prediction is gone. If it raises, it has
+        written nothing.
         """
         entries = [self._entry(packed) for packed in group if not is_act(packed)]
-        with self.transaction() as (_, tail):
+        with self.transaction() as (connection, tail):
+            entries = without_removed(connection, entries)
             models = {entry.values[_MODEL_ID] for entry in entries} - self._recorded_models
             if gap is not None:
                 tail.add_event("gap", gap.detail())

@@ -13,6 +13,7 @@ from service.audit.query.acts import LoggedAct, logged_acts
 from service.audit.query.reader import AuditReader
 from service.model.release.release import Release
 from service.releases.release_file import read_release, write_release
+from tests.support.iris_rows import SETOSA
 from tests.support.released import Models, Service, asked, link_to, make_models, serve, start
 from tests.support.servers import metric, workers
 from tests.support.stores import IrisTraining
@@ -95,43 +96,41 @@ def test_a_change_of_loaded_models_is_noticed_within_two_seconds(service: Servic
     assert max(took) < NOTICED_WITHIN_S, took
 
 
-def test_a_model_that_does_not_verify_changes_nothing_and_is_told(service: Service) -> None:
-    before = service.ask()
-    command = service.command("shadow", service.models.broken, "--reason", "a test")
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("broken", "golden"), ("narrow", "It lacks the features sepal_length.")],
+    ids=["does not verify", "does not fit"],
+)
+def test_a_model_that_cannot_take_over_changes_nothing_and_is_told(
+    service: Service, kind: str, reason: str
+) -> None:
+    before, challenger = service.ask(), getattr(service.models, kind)
+    command = service.command("shadow", challenger, "--reason", "a test")
     assert command.returncode == 2
-    assert "golden" in command.stderr
+    assert reason in command.stderr
+    # The command is one way in. Whoever writes the file goes past it.
     shown = service.file.read_bytes() if service.file.exists() else b""
     present = read_release(service.file)
-    broken = Release.model_validate(
-        {
-            "release_id": os.urandom(16).hex(),
-            "since_utc": "2026-11-01T00:00:00Z",
-            "champion": service.models.first,
-            "challenger": service.models.broken,
-            "mode": "shadow",
-        }
-    )
-    write_release(service.file, broken)
+    release = {
+        "release_id": os.urandom(16).hex(),
+        "since_utc": "2026-11-01T00:00:00Z",
+        "champion": service.models.first,
+        "challenger": challenger,
+        "mode": "shadow",
+    }
+    write_release(service.file, Release.model_validate(release))
     url = service.server.url
     await_true(lambda: metric(url, "tabento_release_refused") == 1, "the metric tells the refusal")
-    assert "golden" in last_refusal(service)
+    assert reason in last_refusal(service)
     health = httpx.get(f"{url}/health").json()["release"]
     assert health["state"] == "refused"
-    assert "golden" in health["reason"]
-    assert "golden" in service.server.log
+    assert reason in health["reason"]
+    assert reason in service.server.log
     assert service.ask() == before
-    shows = service.command("show").stdout
-    assert "refused" in shows
+    assert "refused" in service.command("show").stdout
     service.file.write_bytes(shown)
     assert present is None or read_release(service.file) == present
     await_true(lambda: metric(url, "tabento_release_refused") == 0, "the metric tells what is in force")
-
-
-def test_a_contract_that_does_not_fit_is_refused_with_the_difference(service: Service) -> None:
-    command = service.command("canary", service.models.narrow, "--reason", "a test")
-    assert command.returncode == 2
-    assert "sepal_length_mm" in command.stderr
-    assert "It lacks the features sepal_length" in command.stderr
 
 
 @pytest.mark.parametrize("content", ["{", '{"format": 2}', "x" * 70_000], ids=["half", "foreign", "long"])
@@ -177,6 +176,36 @@ def test_a_restart_keeps_the_release(models: Models, tmp_path_factory: pytest.Te
         assert starts[-1].detail["model"] == models.second
     finally:
         starter.stop_all()
+
+
+def test_a_wider_contract_is_that_of_the_service_from_the_start_after_the_last_one_is_gone(
+    models: Models, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Requests are read by one contract as long as the service runs, and while it may have to go back."""
+    starter, service = start(models, tmp_path_factory)
+    try:
+        assert status_of_beyond(service) == 422
+        service.change("shadow", models.wide)
+        service.change("promote", "--force")
+        service.await_serving(models.wide, models.first)
+        assert status_of_beyond(service) == 422
+        service.change("stop")
+        service.await_serving(models.wide)
+        assert status_of_beyond(service) == 422
+        assert service.server.stop() == 0
+        again = serve(starter, models, {"TABENTO_AUDIT_DB": str(service.server.audit_db)})
+        again.await_serving(models.wide)
+        assert status_of_beyond(again) == 200
+        refused = again.command("shadow", models.first, "--reason", "a test")
+        assert refused.returncode == 2
+        assert "sepal_length has narrower limits" in refused.stderr
+    finally:
+        starter.stop_all()
+
+
+def status_of_beyond(service: Service) -> int:
+    """Of a request that the wide contract alone accepts."""
+    return httpx.post(f"{service.server.url}/predict", json={**SETOSA, "sepal_length": 45.0}).status_code
 
 
 def test_a_mounted_file_is_followed_and_a_rollback_takes_effect_beside_it(

@@ -122,6 +122,44 @@ def test_a_redaction_of_a_request_takes_what_was_said_in_shadow_with_it(db: Path
     assert flaws(db) == []
 
 
+@pytest.mark.parametrize("is_of_person", [False, True])
+def test_what_is_said_in_shadow_after_a_redaction_is_not_recorded(tmp_path: Path, is_of_person: bool) -> None:
+    db = tmp_path / "audit.db"
+    redacted, kept = about_a_person(1), replace(about_a_person(2), subject="cd" * 32)
+    write(db, redacted, kept)
+    with closing(LogFile(db)) as file:
+        if is_of_person:
+            redact_subject(file, PERSON, *BY_ADA)
+        else:
+            redact(file, "r-1", *BY_ADA)
+        file.write([pack(shadow_of(record, "virginica")) for record in (redacted, kept)])
+        file.write([pack(shadow_of(redacted, "virginica"))])
+        file.write([pack(about_a_person(3))])
+    assert [(record.request_id, record.status) for record in read(db)] == [
+        ("r-1", 200),
+        ("r-2", 200),
+        ("r-2", 203),
+        ("r-3", 200),
+    ]
+    assert flaws(db) == []
+
+
+def test_what_is_said_in_shadow_of_a_pruned_prediction_is_not_recorded(db: Path) -> None:
+    with closing(LogFile(db)) as file:
+        with file.transaction() as (connection, tail):
+            prune_step(connection, tail, Limits(keep_days=0.0), LATER)
+        file.write([pack(shadow_of(about_a_person(3), "setosa"))])
+    assert [*read(db)] == []
+
+
+def test_a_prediction_and_its_shadow_may_come_in_one_group(tmp_path: Path) -> None:
+    db = tmp_path / "audit.db"
+    write(db)
+    with closing(LogFile(db)) as file:
+        file.write([pack(about_a_person(1)), pack(shadow_of(about_a_person(1), "setosa"))])
+    assert [record.status for record in read(db)] == [200, 203]
+
+
 def test_the_records_of_a_person_are_also_those_in_shadow(db: Path) -> None:
     with closing(open_for_reading(db)) as connection:
         assert ids_of_subject(connection, PERSON) == [1, 2, 3, 4, 5]

@@ -80,7 +80,7 @@ def test_rows_that_both_models_predicted_are_counted_without_labels(
     assert len(state.paired.champion.request) == 0
 
 
-def test_the_pairs_are_the_same_whichever_comes_first(released: ReleasedLog, predicted: Predicted) -> None:
+def test_the_pairs_are_the_same_whenever_outcomes_come(released: ReleasedLog, predicted: Predicted) -> None:
     release = released.release("shadow")
     record = predicted("a", 3)
     entries = {
@@ -91,7 +91,8 @@ def test_the_pairs_are_the_same_whichever_comes_first(released: ReleasedLog, pre
     }
     probabilities = np.array(from_json(entries["shadow"].response)["probabilities"])[1]
     for order in permutations(entries):
-        if order.index("correction") < order.index("labels"):
+        is_corrected_first = order.index("correction") < order.index("labels")
+        if is_corrected_first or order.index("shadow") < order.index("prediction"):
             continue
         log = released.anew()
         log.come_into_force(release)
