@@ -35,7 +35,7 @@ QUEUE_BYTES = 16 * 1024**2
 """Length of the bodies that the rows came in."""
 MAX_AGE_S = 10.0
 """The longest time until a row is predicted."""
-LOOP_SHARE = 0.1
+LOOP_SHARE = 0.05
 """The largest share of the event loop's time. The hand-over to the engine and the commit of the records take
 about as much once more."""
 _PORTION_S = 0.001
