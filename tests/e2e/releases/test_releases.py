@@ -108,7 +108,7 @@ def test_a_model_that_cannot_take_over_changes_nothing_and_is_told(
     command = service.command("shadow", challenger, "--reason", "a test")
     assert command.returncode == 2
     assert reason in command.stderr
-    # The command is one way in. Whoever writes the file goes past it.
+    # A file that another program writes is read by the workers alone.
     shown = service.file.read_bytes() if service.file.exists() else b""
     present = read_release(service.file)
     release = {
