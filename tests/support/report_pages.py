@@ -11,7 +11,7 @@ from tests.support.chromium import WAIT_MS, watch
 
 Scheme = Literal["light", "dark"]
 
-CONTRASTS = """() => {
+_CONTRASTS = """() => {
   const linear = (share) => share <= .03928 ? share / 12.92 : ((share + .055) / 1.055) ** 2.4;
   const channel = (value) => linear(value / 255);
   const parsed = (color) => color.match(/[\\d.]+/g).map(Number);
@@ -48,3 +48,30 @@ def opened(browser: Browser, path: Path, *, scheme: Scheme = "light", width: int
         assert seen.errors == []
     finally:
         context.close()
+
+
+def check_readable(page: Page, *, texts: int) -> None:
+    """The page is as wide as the screen, and each text, more than so many, has enough contrast (WCAG AA)."""
+    check_width(page)
+    contrasts = page.evaluate(_CONTRASTS)
+    assert len(contrasts) > texts
+    assert min(contrasts) >= 4.5
+
+
+def check_width(page: Page) -> None:
+    """Nothing of the page lies beside the screen or the paper."""
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def check_outline(page: Page) -> None:
+    """The page has one heading of the first level, before those of the second; its tables have names."""
+    levels = page.evaluate("[...document.querySelectorAll('h1, h2')].map((node) => node.tagName)")
+    assert levels == ["H1", *["H2"] * (len(levels) - 1)]
+    assert all(page.evaluate(NAMES, "table"))
+
+
+def check_print(page: Page) -> None:
+    """The page is printed on white, with nothing cut off."""
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    check_width(page)

@@ -1,14 +1,13 @@
 """The report in Chromium: on wide screens and phones, light, dark and on paper; said as well as drawn."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from service.monitoring.report.html_page import html_page
 from tests.support.monitoring.assessments import HOSTILE, alarming, calm, long
-from tests.support.report_pages import CONTRASTS, NAMES, Scheme, opened
+from tests.support.report_pages import NAMES, Scheme, check_outline, check_print, check_readable, opened
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +28,7 @@ def test_a_report_fits_the_screen_and_can_be_read(
 ) -> None:
     with opened(browser, reports[name], scheme=scheme, width=width) as page:
         expect(page.locator("h1")).to_have_text("iris_classifier")
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        contrasts = page.evaluate(CONTRASTS)
-        assert len(contrasts) > 50
-        assert min(contrasts) >= 4.5
+        check_readable(page, texts=50)
         background: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (background == "rgb(18, 20, 23)") == (scheme == "dark")
 
@@ -48,12 +44,8 @@ def test_what_is_drawn_is_said_too_and_a_keyboard_reaches_what_scrolls(
         assert (
             page.locator("svg:not([aria-hidden])").count() == page.get_by_role("img").count() == len(charts)
         )
-        assert all(page.evaluate(NAMES, "table"))
         assert page.locator("table, pre").count() == page.locator(".wide[tabindex='0'][aria-label]").count()
-        levels: list[Any] = page.evaluate(
-            "[...document.querySelectorAll('h1, h2')].map((node) => node.tagName)"
-        )
-        assert levels == ["H1", *["H2"] * (len(levels) - 1)]
+        check_outline(page)
         assert page.get_by_role("rowheader", name="petal_width").count() > 0
         assert page.evaluate("document.documentElement.lang") == "en"
 
@@ -72,7 +64,5 @@ def test_a_report_is_printed_on_white_with_nothing_cut_off(
     browser: Browser, reports: dict[str, Path]
 ) -> None:
     with opened(browser, reports["alarming"], scheme="dark", width=700) as page:
-        page.emulate_media(media="print")
-        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        check_print(page)
         assert page.pdf(format="A4").startswith(b"%PDF")

@@ -1,21 +1,13 @@
 """The page of a replay in Chromium: on wide screens and phones, light, dark and on paper."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from lifecycle.replay.report.replay_page import replay_page
-from tests.support.chromium import chromium
 from tests.support.replay_results import HOSTILE, objected, unlabelled
-from tests.support.report_pages import CONTRASTS, NAMES, Scheme, opened
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+from tests.support.report_pages import NAMES, Scheme, check_outline, check_print, check_readable, opened
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +27,7 @@ def test_a_page_fits_the_screen_and_can_be_read(
 ) -> None:
     with opened(browser, pages[name], scheme=scheme, width=width) as page:
         expect(page.locator("h1")).to_have_text("iris_classifier:abc")
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        contrasts = page.evaluate(CONTRASTS)
-        assert len(contrasts) > 20
-        assert min(contrasts) >= 4.5
+        check_readable(page, texts=20)
 
 
 def test_the_verdict_comes_first_and_what_is_drawn_is_said(browser: Browser, pages: dict[str, Path]) -> None:
@@ -46,10 +35,8 @@ def test_the_verdict_comes_first_and_what_is_drawn_is_said(browser: Browser, pag
         expect(page.locator("main > section").first).to_contain_text("15 records of 295 would be refused")
         (chart,) = page.evaluate(NAMES, "svg:not([aria-hidden])")
         assert chart == "Accuracy by confidence: 0.500 at 0.550, 0.700 at 0.750, 0.900 at 0.950"
-        assert all(page.evaluate(NAMES, "table"))
         assert page.locator("table").count() == page.locator(".wide[tabindex='0'][aria-label]").count()
-        levels = page.evaluate("[...document.querySelectorAll('h1, h2')].map((node) => node.tagName)")
-        assert levels == ["H1", *["H2"] * (len(levels) - 1)]
+        check_outline(page)
 
 
 def test_names_that_are_markup_are_shown_as_they_are(browser: Browser, pages: dict[str, Path]) -> None:
@@ -61,6 +48,4 @@ def test_names_that_are_markup_are_shown_as_they_are(browser: Browser, pages: di
 
 def test_a_page_is_printed_on_white_with_nothing_cut_off(browser: Browser, pages: dict[str, Path]) -> None:
     with opened(browser, pages["objected"], scheme="dark", width=700) as page:
-        page.emulate_media(media="print")
-        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        check_print(page)
