@@ -10,14 +10,14 @@ Each read is an act of the ledger, which is never pruned. So the reads have a ra
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import NoReturn
 
-from service.audit.query.history_process import HistoryProcess, PageContent, PageFailed, ProcessEnded, Query
+from service.audit.query.history_process import HistoryProcess, PageContent, ProcessEnded, Query
 from service.audit.query.outcome_lookup import FoundPrediction, OutcomeKey, OutcomeLookup, read_found
-from service.errors import DeadlineExceeded, Overloaded, RequestError
+from service.errors import DeadlineExceeded, Overloaded
 from service.system.rate_limit import RateLimit
 
 MAX_CONCURRENT_QUERIES = 8
@@ -98,15 +98,8 @@ class HistoryPages:
 
     async def _read(self, query: Query) -> PageContent:
         for _ in range(_ATTEMPTS):
-            try:
+            with suppress(ProcessEnded):
                 return await self.process.ask(query)
-            except ProcessEnded:
-                continue
-            except (PageFailed, OSError, RequestError):
-                raise
-            except BaseException:
-                self.process.end()  # It may hang, and would send its answer to the next query.
-                raise
         raise ProcessEnded
 
     async def _reject(self) -> NoReturn:

@@ -42,6 +42,10 @@ _logger = logging.getLogger(__name__)
 Query = HistoryFilters | ReceiptRequest | OutcomeLookup
 
 _REFUSAL = b"refusal "
+_STARTED: tuple[list[int], bytes] = ([], b"")
+"""The first message of a process: from now on it answers."""
+START_LIMIT_S = 120.0
+"""A process that does not say in this time that it started is ended, and the next query starts another."""
 
 
 class ProcessEnded(Exception):
@@ -62,12 +66,19 @@ class PageContent(NamedTuple):
 
 
 class HistoryProcess:
-    """The process, started for the first query and again after it has ended. It belongs to one event loop."""
+    """The process, started for the first query and again after it has ended. It belongs to one event loop.
 
-    def __init__(self, path: Path) -> None:
+    A query that runs out of time while the process starts leaves it to start: on a busy machine a start may
+    take longer than any query may, and processes that are ended before they started would never answer.
+    """
+
+    def __init__(self, path: Path, start_limit_s: float = START_LIMIT_S) -> None:
         self._path = path.absolute()
+        self._start_limit_s = start_limit_s
         self._running: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
+        self._has_started: asyncio.Future[bool] | None = None
+        self._start_limit: asyncio.TimerHandle | None = None
         self._answer: asyncio.Future[PageContent] | None = None
 
     @property
@@ -78,18 +89,31 @@ class HistoryProcess:
     async def ask(self, query: Query) -> PageContent:
         """A page or a receipt; one query at a time.
 
-        Raises RequestError for a receipt that cannot be made, PageFailed or ProcessEnded. A caller that is
-        cancelled has to end the process, because the next query would get its answer.
+        Raises RequestError for a receipt that cannot be made, PageFailed or ProcessEnded.
         """
-        channel = self._channel or self._start()
+        if self._has_started is None:
+            self._has_started = self._start()
+        await asyncio.shield(self._has_started)
+        channel = self._channel
+        if channel is None:
+            raise ProcessEnded
         self._answer = asyncio.get_running_loop().create_future()
         channel.send(frame(pickle.dumps(query)))
-        return await self._answer
+        try:
+            return await self._answer
+        except asyncio.CancelledError:
+            self.end()  # It may hang, and would send its answer to the next query.
+            raise
 
     def end(self) -> None:
         """End the process, if it runs; its query fails. A thread waits for the end."""
         running, self._running = self._running, None
         channel, self._channel = self._channel, None
+        has_started, self._has_started = self._has_started, None
+        if has_started is not None and not has_started.done():
+            has_started.set_result(False)
+        if self._start_limit is not None:
+            self._start_limit.cancel()
         if channel is not None:
             channel.close()
         if running is not None:
@@ -100,27 +124,36 @@ class HistoryProcess:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ProcessEnded())
 
-    def _start(self) -> Channel:
+    def _start(self) -> asyncio.Future[bool]:
+        loop = asyncio.get_running_loop()
         ours, self._running = _start(self._path)
         self._channel = Channel(ours, self._receive)
-        self._channel.attach(asyncio.get_running_loop())
-        return self._channel
+        self._channel.attach(loop)
+        self._start_limit = loop.call_later(self._start_limit_s, self.end)
+        return loop.create_future()
 
     def _receive(self) -> None:
-        if self._channel is None or self._answer is None:
+        if self._channel is None:
             return
         with suppress(BlockingIOError):
             try:
                 for ids, content in self._channel.receive():
-                    if self._answer.done():  # The caller was cancelled, and ends the process.
-                        continue
-                    if ids is not None:
-                        self._answer.set_result(PageContent(content, tuple(ids)))
-                    else:
-                        self._answer.set_exception(_failure(content))
+                    self._take(ids, content)
             except EOFError:
                 _logger.warning("the process that reads the audit log %s ended", self._path)
                 self.end()
+
+    def _take(self, ids: list[int] | None, content: bytes) -> None:
+        if self._has_started is not None and not self._has_started.done():
+            self._has_started.set_result(True)
+            if self._start_limit is not None:
+                self._start_limit.cancel()
+        elif self._answer is None or self._answer.done():  # The caller was cancelled.
+            return
+        elif ids is not None:
+            self._answer.set_result(PageContent(content, tuple(ids)))
+        else:
+            self._answer.set_exception(_failure(content))
 
 
 def _failure(content: bytes) -> Exception:
@@ -142,6 +175,7 @@ def _start(path: Path) -> tuple[socket, subprocess.Popen[bytes]]:
 def serve(worker: socket, reader: AuditReader) -> None:
     """Answer the queries that come over the socket until its other end is closed."""
     queries = FrameReader(worker)
+    worker.sendall(frame(_STARTED))
     while True:
         try:
             for query in queries.receive():

@@ -20,10 +20,13 @@ from tests.support.servers import Serve, Server
 
 
 @pytest.fixture
-def reader(serve: Serve, iris: str, tmp_path: Path) -> Iterator[tuple[Server, httpx.Client]]:
-    """A service, and a client with a key that predicts and reads the history."""
+def reader(
+    serve: Serve, iris: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[Server, httpx.Client]]:
+    """A service with the settings of a test, and a client with a key that predicts and reads the history."""
     key = new_key(tmp_path / "keys.json", "auditor", "admin")
-    server = serve(model=iris, TABENTO_API_KEYS_FILE=str(tmp_path / "keys.json"), TABENTO_DEADLINE_MS="3000")
+    settings = {"TABENTO_API_KEYS_FILE": str(tmp_path / "keys.json"), **getattr(request, "param", {})}
+    server = serve(model=iris, **settings)
     with httpx.Client(base_url=server.url, headers={"x-api-key": key}, timeout=60) as client:
         yield server, client
 
@@ -61,6 +64,7 @@ def test_a_page_of_the_history_is_an_act_before_it_is_sent(reader: tuple[Server,
     assert len(acts(server, "read")) == 3
 
 
+@pytest.mark.parametrize("reader", [{"TABENTO_DEADLINE_MS": "3000"}], indirect=True, ids=["hurried"])
 def test_a_page_that_cannot_be_recorded_is_not_sent(reader: tuple[Server, httpx.Client]) -> None:
     server, client = reader
     assert client.post("/predict", json=SETOSA).status_code == 200

@@ -18,7 +18,13 @@ from service.audit.query.history_pages import (
     REJECTIONS_PER_S,
     HistoryPages,
 )
-from service.audit.query.history_process import NICENESS, PageContent, PageFailed
+from service.audit.query.history_process import (
+    NICENESS,
+    HistoryProcess,
+    PageContent,
+    PageFailed,
+    ProcessEnded,
+)
 from service.audit.query.reader import AuditReader, HistoryFilters
 from service.errors import DeadlineExceeded, Overloaded
 from tests.support.audit.logs import PROJECT, numbered, write
@@ -166,13 +172,41 @@ def test_a_process_that_gives_no_answer_in_time_is_replaced(db: Path) -> None:
     async def ask(pages: HistoryPages) -> None:
         process = await process_of(pages)
         process.send_signal(signal.SIGSTOP)
+        pages.deadline_s = 1
         with pytest.raises(DeadlineExceeded):
             await pages.page(HistoryFilters())
+        pages.deadline_s = 60
         assert await pages.page(HistoryFilters())
         assert pages.process.pid != process.pid
         await asyncio.to_thread(process.wait, PATIENCE_S)
 
-    with_pages(db, ask, deadline_s=5)
+    with_pages(db, ask)
+
+
+def test_a_process_goes_on_starting_when_queries_run_out_of_time_before_it_started(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        pages.deadline_s = 0.001
+        for _ in range(3):
+            with pytest.raises(DeadlineExceeded):
+                await pages.page(HistoryFilters())
+        starting = pages.process.pid
+        assert starting is not None
+        pages.deadline_s = 60
+        assert (await process_of(pages)).pid == starting
+
+    with_pages(db, ask)
+
+
+def test_a_process_that_does_not_start_in_time_is_ended_and_the_next_query_starts_another(db: Path) -> None:
+    async def ask(pages: HistoryPages) -> None:
+        pages.process = HistoryProcess(db, start_limit_s=0)
+        with pytest.raises(ProcessEnded):
+            await pages.page(HistoryFilters())
+        assert pages.process.pid is None
+        pages.process = HistoryProcess(db)
+        assert await pages.page(HistoryFilters())
+
+    with_pages(db, ask)
 
 
 def test_a_caller_that_gives_up_leaves_no_answer_for_the_next(db: Path) -> None:
