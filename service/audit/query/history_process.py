@@ -77,7 +77,8 @@ class HistoryProcess:
         self._start_limit_s = start_limit_s
         self._running: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
-        self._has_started: asyncio.Future[bool] | None = None
+        self._start_is_over = asyncio.Event()
+        """It answers, or it has ended."""
         self._start_limit: asyncio.TimerHandle | None = None
         self._answer: asyncio.Future[PageContent] | None = None
 
@@ -91,9 +92,9 @@ class HistoryProcess:
 
         Raises RequestError for a receipt that cannot be made, PageFailed or ProcessEnded.
         """
-        if self._has_started is None:
-            self._has_started = self._start()
-        await asyncio.shield(self._has_started)
+        if self._channel is None:
+            self._start()
+        await self._start_is_over.wait()
         channel = self._channel
         if channel is None:
             raise ProcessEnded
@@ -109,11 +110,7 @@ class HistoryProcess:
         """End the process, if it runs; its query fails. A thread waits for the end."""
         running, self._running = self._running, None
         channel, self._channel = self._channel, None
-        has_started, self._has_started = self._has_started, None
-        if has_started is not None and not has_started.done():
-            has_started.set_result(False)
-        if self._start_limit is not None:
-            self._start_limit.cancel()
+        self._end_start()
         if channel is not None:
             channel.close()
         if running is not None:
@@ -124,13 +121,18 @@ class HistoryProcess:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ProcessEnded())
 
-    def _start(self) -> asyncio.Future[bool]:
+    def _start(self) -> None:
         loop = asyncio.get_running_loop()
         ours, self._running = _start(self._path)
         self._channel = Channel(ours, self._receive)
         self._channel.attach(loop)
+        self._start_is_over.clear()
         self._start_limit = loop.call_later(self._start_limit_s, self.end)
-        return loop.create_future()
+
+    def _end_start(self) -> None:
+        self._start_is_over.set()
+        if self._start_limit is not None:
+            self._start_limit.cancel()
 
     def _receive(self) -> None:
         if self._channel is None:
@@ -144,10 +146,8 @@ class HistoryProcess:
                 self.end()
 
     def _take(self, ids: list[int] | None, content: bytes) -> None:
-        if self._has_started is not None and not self._has_started.done():
-            self._has_started.set_result(True)
-            if self._start_limit is not None:
-                self._start_limit.cancel()
+        if not self._start_is_over.is_set():
+            self._end_start()
         elif self._answer is None or self._answer.done():  # The caller was cancelled.
             return
         elif ids is not None:
