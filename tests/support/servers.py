@@ -108,6 +108,14 @@ class Server:
     def log(self) -> str:
         return self.output.read_text()
 
+    def await_line(self, text: str) -> str:
+        """The first line that has such a text; one is often written after what it tells can be seen."""
+        return await_true(
+            lambda: next((line for line in self.log.splitlines() if text in line), ""),
+            f"the service says {text!r}",
+            state=lambda: self.log,
+        )
+
     def await_ready(self) -> None:
         await_answer(f"{self.url}/readyz", self.process, self.output)
 

@@ -45,7 +45,7 @@ def test_a_change_while_the_log_is_locked_is_stated_afterwards(server: Server, f
     with locked(server.audit_db):
         key = new_key(file, "second", "metrics")
         await_true(lambda: is_accepted(server, key), "the new key is accepted")
-        await_true(lambda: "does not state the changed API keys" in server.log, "the service warns")
+        server.await_line("does not state the changed API keys")
     assert states(await_found(server, 2)[-1]) == {"second": "valid"}
 
 

@@ -96,7 +96,7 @@ def test_one_runs_for_all_workers_and_a_killed_one_is_replaced(watched: Watched)
     assert is_alive(collector(server, but=first))
     await_counted(server, 40)
     assert len(collectors(server)) == 1
-    assert "monitoring ended with -9" in server.log
+    server.await_line("monitoring ended with -9")
 
 
 def test_another_worker_takes_over_from_one_that_is_killed(watched: Watched) -> None:
@@ -131,7 +131,7 @@ def test_one_that_hangs_is_killed_and_replaced_while_predictions_are_served(watc
         step_s=0.5,
         state=lambda: server.log,
     )
-    assert f"monitoring showed no sign of work for {HANG_LIMIT_S:.0f} s and was killed" in server.log
+    server.await_line(f"monitoring showed no sign of work for {HANG_LIMIT_S:.0f} s and was killed")
     collector(server, but=watched.suspended)
     await_counted(server, 40)
 

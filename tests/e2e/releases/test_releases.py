@@ -125,7 +125,7 @@ def test_a_model_that_cannot_take_over_changes_nothing_and_is_told(
     health = httpx.get(f"{url}/health").json()["release"]
     assert health["state"] == "refused"
     assert reason in health["reason"]
-    assert reason in service.server.log
+    service.server.await_line(reason)
     assert service.ask() == before
     assert "refused" in service.command("show").stdout
     service.file.write_bytes(shown)
@@ -226,7 +226,7 @@ def test_a_mounted_file_is_followed_and_a_rollback_takes_effect_beside_it(
         put(mount, canary(models))
         service.await_serving(models.first, models.second)
         mounted.unlink()
-        await_true(lambda: "There is no release file" in service.server.log, "the missing file is told")
+        service.server.await_line("There is no release file")
         assert [report.models for report in service.reports()] == [(models.first, models.second)] * 2
     finally:
         starter.stop_all()

@@ -102,6 +102,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced_and_counted(hung: Hung, name
     server.await_ready()
     counted = await_true(lambda: metric(server.url, "tabento_worker_kills_total"), "the kill is counted")
     assert counted == 1
+    server.await_line("sent no heartbeat for 1")
     assert server.log.count("sent no heartbeat for 1") == 1
     assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
     assert is_alive(hung.survivor)

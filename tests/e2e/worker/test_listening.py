@@ -215,8 +215,8 @@ def test_grpc_that_is_open_while_http_is_not_is_warned_of_and_bentomls_number_of
         TABENTO_GRPC_HOST="0.0.0.0",
         with_grpc=True,
     )
-    assert "(gRPC on 0.0.0.0)" in server.log
-    assert "BentoML's configuration starts 2 workers of this service, not the 3 of" in server.log
+    server.await_line("(gRPC on 0.0.0.0)")
+    server.await_line("BentoML's configuration starts 2 workers of this service, not the 3 of")
     assert len(workers(server)) == 2
     assert metric(server.url, "tabento_workers_wanted") == 2
     assert httpx.get(f"{server.url}/health", timeout=30).status_code == 200
@@ -224,6 +224,6 @@ def test_grpc_that_is_open_while_http_is_not_is_warned_of_and_bentomls_number_of
 
 
 def test_who_serves_to_this_machine_alone_is_not_warned(iris_server: Server) -> None:
+    line = iris_server.await_line(f", HTTP at {iris_server.url}, ")
+    assert f", gRPC at {iris_server.grpc}, " in line
     assert "TABENTO_API_KEYS_FILE" not in iris_server.log
-    assert f", HTTP at {iris_server.url}, " in iris_server.log
-    assert f", gRPC at {iris_server.grpc}, " in iris_server.log

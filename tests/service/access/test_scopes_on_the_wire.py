@@ -92,8 +92,7 @@ def test_the_key_of_prometheus_reads_no_rows_and_the_start_names_the_keys_of_the
     assert keyed.client.get("/metrics", headers=prometheus).status_code == 200
     assert keyed.client.get("/predictions/history", headers=prometheus).status_code == 403
     keyed.refused["/predictions/history", 403, "http", "of-metrics"] += 1
-    output = keyed.server.output.read_text()
-    assert "Its keys are of-read. Make others with" in output
+    keyed.server.await_line("Its keys are of-read. Make others with")
     found = [act for act in acts(keyed.server.audit_db, "key") if act.detail["done"] == "found"]
     assert [key["name"] for act in found for key in named(act)] == [f"of-{scope}" for scope in SCOPES]
 

@@ -53,7 +53,7 @@ def test_a_full_log_refuses_with_its_own_sentence_and_is_announced(
     await_true(lambda: metric(server.url, "tabento_audit_full") == 1, "the metrics say that the log is full")
     assert metric(server.url, "tabento_audit_floor_ratio") > 0.9
     assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 503
-    assert "TABENTO_AUDIT_KEEP_AT_LEAST_DAYS keeps all of its requests" in server.log
+    server.await_line("TABENTO_AUDIT_KEEP_AT_LEAST_DAYS keeps all of its requests")
     count = len(read(server.audit_db))
     ask(server)
     assert len(read(server.audit_db)) == count
@@ -78,7 +78,7 @@ def test_a_hold_stops_retention_and_says_so_and_the_ledger_sums_up(serve: Serve,
         assert ask(server).status_code == 200
     await_true(lambda: metric(server.url, "tabento_audit_held") == 1, "the metrics say that a hold stops it")
     assert read(server.audit_db)[0].request_id == "held"
-    assert "nothing is removed: Grace holds the person" in server.log
+    server.await_line("nothing is removed: Grace holds the person")
 
     command("--db", server.audit_db, "subject", "release", "p", *ADA)
     await_true(lambda: read(server.audit_db)[0].request_id != "held", "the oldest requests are removed")

@@ -30,7 +30,7 @@ def test_the_champion_is_served_and_health_and_the_start_line_name_the_newer_mod
     champion = publish_picky(name)
     second = publish_picky(name, champion)
     server = serve(model=name)
-    (line,) = [line for line in server.log.splitlines() if "Serving followed_logistic_regression" in line]
+    line = server.await_line("Serving followed_logistic_regression")
     assert f"({champion})" in line
     assert line.endswith(f", the newer model {second} is not the champion")
     with httpx.Client(base_url=server.url, timeout=30) as client:

@@ -248,4 +248,5 @@ def test_a_service_whose_file_descriptors_are_used_up_says_so_and_is_alive(serve
             assert httpx.get(f"{server.url}/livez", timeout=30).status_code == 200
             assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
         assert httpx.get(f"{server.url}/predictions/history", timeout=30).status_code == 200
+    server.await_line("File descriptors run out")
     assert server.log.count("File descriptors run out") == 1
