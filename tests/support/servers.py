@@ -204,6 +204,7 @@ class Starter:
     ) -> Server:
         """Start one and await that it is ready; on another port, if its own was taken meanwhile.
 
+        With ``TABENTO_WORKERS`` all of them serve, unless it takes a key to ask for that.
         One that is measured counts for the coverage of this run; that makes its start and all it does slower.
         """
         arguments = (target, *(("--arg", f"model={model}") if model else ()), *options)
@@ -219,6 +220,8 @@ class Starter:
                     raise
             else:
                 break
+        if "TABENTO_API_KEYS_FILE" not in settings:
+            await_workers(server.url, int(settings.get("TABENTO_WORKERS", "1")))
         return server
 
     def _launch(
