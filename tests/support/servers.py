@@ -220,8 +220,8 @@ class Starter:
                     raise
             else:
                 break
-        if "TABENTO_API_KEYS_FILE" not in settings:
-            await_workers(server.url, int(settings.get("TABENTO_WORKERS", "1")))
+        if "TABENTO_WORKERS" in settings and "TABENTO_API_KEYS_FILE" not in settings:
+            await_workers(server.url, int(settings["TABENTO_WORKERS"]))
         return server
 
     def _launch(

@@ -2,11 +2,8 @@
 
 import shutil
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +18,7 @@ from service.errors import MonitoringNotWritable, MonitoringUnusable
 from service.monitoring.store.monitoring_store import MonitoringStore
 from service.monitoring.store.store_schema import FORMAT
 from tests.support.collected_logs import CollectedLog, content_of, outcome, rows_of
-from tests.support.servers import PROJECT
-from tests.support.waiting import await_true
+from tests.support.killed_collecting import collect_and_kill
 from training.table.dataset import Dataset
 
 Damage = Callable[[Path], None]
@@ -61,24 +57,9 @@ def test_killing_the_collector_at_any_moment_loses_and_doubles_nothing(
     whole = full.anew()
     shutil.copy(full.log, whole.log)
     whole.collect().close()
-    command = [sys.executable, "-m", "tests.support.collecting_program", str(full.log), str(full.db), "1"]
-    for _ in range(4):
-        reached = position(full.db)
-        with subprocess.Popen(command, cwd=PROJECT, env=stores) as process:
-            await_true(partial(_is_beyond, full.db, reached), "it goes on", step_s=0.001)
-            process.kill()
+    collect_and_kill(full.log, full.db, stores)
     full.collect().close()
     assert content_of(full.db) == content_of(whole.db)
-
-
-def _is_beyond(db: Path, upto_id: int) -> bool:
-    return position(db) > upto_id
-
-
-def position(db: Path) -> int:
-    with suppress(MonitoringUnusable, apsw.Error), MonitoringStore.open(db) as store:
-        return store.position.upto_id
-    return 0
 
 
 def _other_format(db: Path) -> None:

@@ -1,10 +1,7 @@
 """The evidence is what a slow, plain recomputation of all of the log says, however it was read."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +19,8 @@ from service.model.release.assignment import assigned_role
 from service.model.release.release import Release
 from service.monitoring.evidence.evidence_state import EvidenceState
 from tests.support.collected_logs import content_of, outcome, rows_of
+from tests.support.killed_collecting import collect_and_kill
 from tests.support.released_logs import ReleasedLog, plain
-from tests.support.servers import PROJECT
-from tests.support.waiting import await_true
 from training.table.dataset import Dataset
 
 SUBJECTS = (None, "3" * 64, "b" * 64)
@@ -235,13 +231,7 @@ def test_a_process_that_is_killed_at_any_moment_loses_and_doubles_nothing(
     released: ReleasedLog, rows: list[dict[str, Any]], stores: dict[str, str]
 ) -> None:
     releases = filled(released, rows)
-    command = [sys.executable, "-m", "tests.support.collecting_program"]
-    arguments = str(released.log), str(released.db), "1"
-    for _ in range(4):
-        reached = _position(released.db)
-        with subprocess.Popen([*command, *arguments], cwd=PROJECT, env=stores) as process:
-            await_true(partial(_is_beyond, released.db, reached), "it goes on", step_s=0.001)
-            process.kill()
+    collect_and_kill(released.log, released.db, stores)
     states = [plain(released.evidence_state(release)) for release in releases]
     content = content_of(released.db)
     released.db.unlink()
@@ -249,17 +239,3 @@ def test_a_process_that_is_killed_at_any_moment_loses_and_doubles_nothing(
     assert content_of(released.db) == content
     assert states[1]["paired"]["champion"]["request"]
     assert states[2]["champion_rows"]["request"]
-
-
-def _position(db: Path) -> int:
-    if not db.exists():
-        return 0
-    try:
-        with closing(apsw.Connection(str(db), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
-            return int(connection.execute("SELECT upto_id FROM position").get or 0)
-    except apsw.Error:
-        return 0
-
-
-def _is_beyond(db: Path, upto_id: int) -> bool:
-    return _position(db) > upto_id
