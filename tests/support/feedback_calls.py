@@ -10,8 +10,11 @@ import httpx
 from tests.support.audit.log_files import rows
 from tests.support.iris_rows import SETOSA
 from tests.support.servers import Server
+from tests.support.waiting import PATIENCE_S
 
 CSV = {"Content-Type": "text/csv"}
+UNHURRIED = {"TABENTO_DEADLINE_MS": f"{PATIENCE_S * 1e3:.0f}"}
+"""For a service that is sent as many outcomes at once as may be: a busy machine takes its time."""
 
 
 def predict(
@@ -21,17 +24,17 @@ def predict(
     body = {"instances": [SETOSA] * instances} if instances else SETOSA
     path = "/predict/batch" if instances else "/predict"
     sent = {"X-Request-ID": request_id, **(headers or {})}
-    assert httpx.post(f"{server.url}{path}", json=body, headers=sent, timeout=60).status_code == 200
+    assert httpx.post(f"{server.url}{path}", json=body, headers=sent, timeout=PATIENCE_S).status_code == 200
 
 
 def send(server: Server, outcomes: object, **headers: str) -> httpx.Response:
     """Send outcomes as JSON."""
-    return httpx.post(f"{server.url}/feedback", json=outcomes, headers=headers, timeout=60)
+    return httpx.post(f"{server.url}/feedback", json=outcomes, headers=headers, timeout=PATIENCE_S)
 
 
 def send_table(server: Server, table: str) -> httpx.Response:
     """Send outcomes as CSV."""
-    return httpx.post(f"{server.url}/feedback", content=table.encode(), headers=CSV, timeout=60)
+    return httpx.post(f"{server.url}/feedback", content=table.encode(), headers=CSV, timeout=PATIENCE_S)
 
 
 def counts(response: httpx.Response) -> dict[str, int]:

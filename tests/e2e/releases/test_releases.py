@@ -115,7 +115,7 @@ def test_a_model_that_cannot_take_over_changes_nothing_and_is_told(
     url = service.server.url
     await_true(lambda: metric(url, "tabento_release_refused") == 1, "the metric tells the refusal")
     assert reason in last_refusal(service)
-    health = httpx.get(f"{url}/health").json()["release"]
+    health = httpx.get(f"{url}/health", timeout=30).json()["release"]
     assert health["state"] == "refused"
     assert reason in health["reason"]
     service.server.await_line(reason)
@@ -198,7 +198,9 @@ def test_a_wider_contract_is_that_of_the_service_from_the_start_after_the_last_o
 
 def status_of_beyond(service: Service) -> int:
     """Of a request that the wide contract alone accepts."""
-    return httpx.post(f"{service.server.url}/predict", json={**SETOSA, "sepal_length": 45.0}).status_code
+    return httpx.post(
+        f"{service.server.url}/predict", json={**SETOSA, "sepal_length": 45.0}, timeout=30
+    ).status_code
 
 
 def test_a_mounted_file_is_followed_and_a_rollback_takes_effect_beside_it(

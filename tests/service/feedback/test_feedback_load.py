@@ -10,6 +10,7 @@ import pytest
 
 from service.audit.prove.verify import verify
 from tests.support.feedback_calls import (
+    UNHURRIED,
     count_of,
     counts,
     numbered_outcomes,
@@ -24,7 +25,7 @@ from tests.support.waiting import await_true
 
 @pytest.fixture(scope="module")
 def server(serve: Serve, iris: str) -> Iterator[Server]:
-    server = serve(model=iris)
+    server = serve(model=iris, **UNHURRIED)
     yield server
     server.stop()
     assert verify(server.audit_db).problems == []
@@ -103,7 +104,9 @@ def test_outcomes_that_cannot_be_written_are_answered_so_and_can_be_sent_again(s
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:tabento:outcomes-unavailable")
     assert answer.headers["retry-after"] == "1"
 
-    await_true(lambda: httpx.get(f"{server.url}/readyz").status_code == 200, "the log is written again")
+    await_true(
+        lambda: httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200, "the log is written again"
+    )
     again = counts(send(server, sent))
     assert again["outcomes"] == again["waiting"] + again.get("repeated", 0) == 500
     assert count_of(server.audit_db, "SELECT count(*) FROM outcome WHERE request_id = 'unwritten'") == 500

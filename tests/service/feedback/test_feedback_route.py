@@ -37,7 +37,9 @@ def test_an_outcome_is_recorded_and_the_history_shows_it_with_its_prediction(ser
         "matched": 1,
     }
 
-    (item,) = httpx.get(f"{server.url}/predictions/history", params={"request_id": "shown"}).json()["items"]
+    (item,) = httpx.get(
+        f"{server.url}/predictions/history", params={"request_id": "shown"}, timeout=30
+    ).json()["items"]
     (outcome,) = item["outcomes"]
     assert outcome.pop("received_utc") > item["received_utc"]
     assert outcome == {
@@ -98,7 +100,9 @@ def test_an_outcome_waits_for_its_prediction(server: Server) -> None:
 
     predict(server, "early")
 
-    (item,) = httpx.get(f"{server.url}/predictions/history", params={"request_id": "early"}).json()["items"]
+    (item,) = httpx.get(
+        f"{server.url}/predictions/history", params={"request_id": "early"}, timeout=30
+    ).json()["items"]
     assert [outcome["label"] for outcome in item["outcomes"]] == ["setosa"]
     assert counts(send(server, {"request_id": "early", "label": "setosa"})) == {"outcomes": 1, "repeated": 1}
 
@@ -252,8 +256,8 @@ def test_a_malformed_table_is_refused(server: Server, table: str, reason: str) -
 
 def test_a_table_that_is_not_utf8_and_another_media_type_are_refused(server: Server) -> None:
     url = f"{server.url}/feedback"
-    latin = httpx.post(url, content="request_id,label\nr,größe".encode("latin-1"), headers=CSV)
-    other = httpx.post(url, content=b"[]", headers={"Content-Type": "text/plain"})
+    latin = httpx.post(url, content="request_id,label\nr,größe".encode("latin-1"), headers=CSV, timeout=30)
+    other = httpx.post(url, content=b"[]", headers={"Content-Type": "text/plain"}, timeout=30)
 
     assert (latin.status_code, latin.json()["type"]) == (400, "urn:tabento:csv-malformed")
     assert (other.status_code, other.json()["type"]) == (415, "urn:tabento:media-type-unsupported")
