@@ -31,6 +31,7 @@ def test_the_champion_is_served_and_health_and_the_start_line_name_the_newer_mod
     second = publish_picky(name, champion)
     server = serve(model=name)
     line = server.await_line("Serving followed_logistic_regression")
+    assert server.log.count("Serving followed_logistic_regression") == 1
     assert f"({champion})" in line
     assert line.endswith(f", the newer model {second} is not the champion")
     with httpx.Client(base_url=server.url, timeout=30) as client:
