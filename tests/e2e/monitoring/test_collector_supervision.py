@@ -12,7 +12,7 @@ import pytest
 
 from service.worker.collector_run import FIRST_DELAY_S, HANG_LIMIT_S, lock_path
 from tests.support.iris_rows import SETOSA
-from tests.support.servers import Serve, Server, await_workers, children, is_alive, workers
+from tests.support.servers import Serve, Server, children, is_alive, workers
 from tests.support.waiting import PATIENCE_S, await_true
 
 PROCESS = "service.collector.collector_process"
@@ -75,7 +75,6 @@ def await_counted(server: Server, number: int) -> None:
 def watched(serve: Serve, iris: str) -> Iterator[Watched]:
     server = serve(model=iris, TABENTO_WORKERS="2")
     stopped = serve(model=iris)
-    await_workers(server.url, 2)
     predict(stopped)
     await_counted(stopped, 20)
     suspended = collector(stopped)

@@ -23,7 +23,6 @@ from tests.support.servers import (
     PROJECT,
     Serve,
     Server,
-    await_workers,
     free_port,
     is_alive,
     metric,
@@ -76,7 +75,6 @@ def hung(
     alone = serve(model=iris)
     pair = serve(model=iris, TABENTO_WORKERS="2")
     bereft = serve(model=iris, BENTOML_HOME=str(home))
-    await_workers(pair.url, 2)
     leaving = serve(model=iris)
     victim, survivor = workers(pair)
     victims = {"pair": victim, "alone": workers(alone)[0], "leaving": workers(leaving)[0]}
@@ -128,7 +126,6 @@ def test_workers_outlive_their_supervisor_only_to_finish_their_requests(
     server = serve(model=iris, **settings)
     port = urlsplit(server.url).port
     assert port
-    await_workers(server.url, 2)
     family = psutil.Process(server.process.pid).children(recursive=True)
     assert len(family) >= 4  # Each worker with its writer.
     body = httpx.Request("POST", server.url, json=SETOSA).content
