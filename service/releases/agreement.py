@@ -96,9 +96,7 @@ class Agreement:
                 return False
             if self._number() != after or self.refusal(after, release) is not None:
                 return True
-            # Stated by a worker that died before the others could see it.
-            if release_acts.is_stated(self._log, after + 1, release):
-                self._accept(after + 1, release)
+            if self._follow_ledger(after, release):
                 return True
             workers = [*names(live_workers(self.folder))]
             votes = {worker: self._read_vote(after, release, worker) for worker in workers}
@@ -107,13 +105,26 @@ class Agreement:
             if missing and is_late:
                 reasons += [f"worker {worker.partition('-')[0]} did not answer in time" for worker in missing]
             if reasons:
-                self._refuse(after, release, tuple(dict.fromkeys(reasons)))
+                reasons = [*dict.fromkeys(reasons)]
+                release_acts.state_refused(self._log, after, release, reasons)
+                self._refuse(after, release, reasons)
             elif missing or not workers:
                 return False
             else:
                 release_acts.state_in_force(self._log, after + 1, release, len(workers))
                 self._accept(after + 1, release, len(workers))
             return True
+
+    def _follow_ledger(self, after: int, release: Release) -> bool:
+        """Follow a decision that was stated by a worker that died before the others could see it."""
+        if release_acts.is_stated(self._log, after + 1, release):
+            self._accept(after + 1, release)
+            return True
+        reasons = release_acts.stated_refusal(self._log, after, release)
+        if reasons is None:
+            return False
+        self._refuse(after, release, reasons)
+        return True
 
     def _accept(self, number: int, release: Release, workers: int = 0) -> None:
         workers = workers or len(live_workers(self.folder))
@@ -122,7 +133,6 @@ class Agreement:
         self._remove_others(number, ("vote", "refused"))
 
     def _refuse(self, after: int, release: Release, reasons: Sequence[str]) -> None:
-        release_acts.state_refused(self._log, release, reasons)
         refusal = Refusal(release=release, reasons=tuple(reasons), refused_utc=_now())
         file = self.folder / f"refused-{after}-{release.release_id}.json"
         replace_file(file, refusal.model_dump_json(indent=2).encode())

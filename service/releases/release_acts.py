@@ -1,9 +1,11 @@
 """The acts of releases in the ledger: a command's or the service's change, and what became of it."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
+
+from pydantic_core import from_json
 
 from service.audit.act import SERVICE, Act, Actor, make_act
 from service.audit.file.database import errors_as_unusable, open_for_reading
@@ -16,7 +18,7 @@ Change = Literal["shadow", "canary", "ab", "promote", "rollback", "stop"]
 IN_FORCE = "in_force"
 """The action of the act that all workers took a release; monitoring and aliases follow it alone."""
 
-_HAS_ACT = "SELECT count(*) FROM ledger WHERE act_id = ?"
+_DETAIL = "SELECT detail_json FROM ledger WHERE act_id = ?"
 
 
 def change_act(
@@ -48,28 +50,42 @@ def state_in_force(log: Path, number: int, release: Release, workers: int) -> No
         "release": release.model_dump(mode="json"),
         "workers": workers,
     }
-    try:
+    with suppress(ActConflict):  # Stated before, with another number of workers.
         append_act(log, make_act("release", SERVICE, detail, act_id=_in_force_id(number, release)))
-    except ActConflict:
-        return  # Stated before, with another number of workers.
 
 
 def is_stated(log: Path, number: int, release: Release) -> bool:
     """Whether the ledger states the release as in force; raises AuditUnusable."""
-    with closing(open_for_reading(log)) as connection, errors_as_unusable(log):
-        return bool(connection.execute(_HAS_ACT, (_in_force_id(number, release),)).get)
+    return _detail(log, _in_force_id(number, release)) is not None
 
 
-def state_refused(log: Path, release: Release, reasons: Sequence[str]) -> None:
-    """State that the workers refused a release; raises AuditUnusable."""
+def state_refused(log: Path, after: int, release: Release, reasons: Sequence[str]) -> None:
+    """State that the workers refused a release after that number, once; raises AuditUnusable."""
     detail: dict[str, object] = {
         "action": "refused",
         "release": release.model_dump(mode="json"),
         "reasons": list(reasons),
     }
-    append_act(log, make_act("release", SERVICE, detail))
+    with suppress(ActConflict):  # Stated before, with other reasons.
+        append_act(log, make_act("release", SERVICE, detail, act_id=_refused_id(after, release)))
+
+
+def stated_refusal(log: Path, after: int, release: Release) -> tuple[str, ...] | None:
+    """The reasons for which the ledger states it as refused, if it does; raises AuditUnusable."""
+    detail = _detail(log, _refused_id(after, release))
+    return None if detail is None else tuple(from_json(detail)["reasons"])
+
+
+def _detail(log: Path, act_id: str) -> str | None:
+    with closing(open_for_reading(log)) as connection, errors_as_unusable(log):
+        detail: str | None = connection.execute(_DETAIL, (act_id,)).get
+        return detail
 
 
 def _in_force_id(number: int, release: Release) -> str:
     """A decision is stated once, also if the worker that made it died before it was known."""
     return f"release:{number}:{release.release_id}"
+
+
+def _refused_id(after: int, release: Release) -> str:
+    return f"release:{after}:{release.release_id}:refused"

@@ -12,7 +12,7 @@ import pytest
 from service.audit.query.acts import logged_acts
 from service.releases.agreement import Agreement, Vote
 from service.releases.live_workers import Membership, live_workers
-from service.releases.release_acts import state_in_force
+from service.releases.release_acts import state_in_force, state_refused
 from service.releases.release_file import write_release
 from tests.support.audit.logs import write
 from tests.support.releases import FIRST, SECOND, THIRD, Workers, places_in, release
@@ -145,6 +145,22 @@ def test_what_the_ledger_states_is_in_force_if_the_worker_died_before_the_others
     accepted = agreement.accepted()
     assert accepted is not None
     assert accepted.release == wanted
+    assert len([*logged_acts(places.log, kind="release")]) == 1
+
+
+def test_what_the_ledger_states_stays_refused_if_the_worker_died_before_the_others_saw_it(
+    tmp_path: Path, join: Join
+) -> None:
+    places, wanted = places_in(tmp_path), release(FIRST, SECOND)
+    write(places.log)
+    agreement, membership = Agreement(places.folder, places.log), join(places.folder)
+    agreement.vote(0, wanted, membership.worker, Vote())
+    state_refused(places.log, 0, wanted, ["no"])
+    assert agreement.decide(0, wanted, is_late=False)
+    assert agreement.accepted() is None
+    found = agreement.refusal(0, wanted)
+    assert found is not None
+    assert found.reasons == ("no",)
     assert len([*logged_acts(places.log, kind="release")]) == 1
 
 
