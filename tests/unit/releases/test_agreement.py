@@ -125,10 +125,12 @@ def test_a_decision_survives_the_workers(workers: Workers) -> None:
     workers.stop()
     workers.start(refused=THIRD)
     workers.await_serving(first, 1)
-    write_release(workers.places.file, release(FIRST, THIRD))
+    write_release(workers.places.file, refused := release(FIRST, THIRD))
     await_true(lambda: "refused" in actions(workers), "it is refused")
     workers.stop()
     workers.start()
+    agreement = Agreement(workers.places.folder, workers.places.log)
+    await_true(lambda: agreement.any_refusal(refused), "it stays refused")
     workers.await_serving(first, 1)
     assert actions(workers) == ["in_force", "refused"]
 
