@@ -176,9 +176,12 @@ def await_workers(url: str, number: int) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it goes on; one that has ended may still be in the table of processes."""
+    """Whether it goes on; one that has ended may still be in the table of processes.
+
+    It has ended when its last thread has: the first may end before the others, and they hold its ports.
+    """
     with suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return bool(process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     return False
 
 

@@ -17,7 +17,7 @@ import psutil
 from sklearn.metrics import f1_score
 
 from tests.support.monitored_traffic import assessment_at, iris_rows, labelled_by_pandas
-from tests.support.servers import Serve, Server, run
+from tests.support.servers import Serve, Server, is_alive, run
 from tests.support.waiting import await_true
 
 REQUESTS, ROWS = 60, 20
@@ -47,7 +47,7 @@ def sent_until_answered(server: Server, path: str, body: object, request_id: str
 def kill_some_process(server: Server, random: np.random.Generator) -> None:
     """Kill a worker, a writer, a history process, the collector or a tracker of resources, as it comes."""
     children = psutil.Process(server.process.pid).children(recursive=True)
-    killable = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    killable = [*filter(is_alive, children)]
     if killable:
         with suppress(ProcessLookupError):
             os.kill(killable[int(random.integers(len(killable)))].pid, signal.SIGKILL)

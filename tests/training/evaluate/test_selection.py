@@ -12,6 +12,7 @@ from rich.console import Console
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
+from tests.support.servers import children
 from training.candidates.built_in import CANDIDATES, Candidate
 from training.candidates.table_size import TableSize
 from training.evaluate.evaluation import Scored
@@ -42,8 +43,9 @@ def selected(plan: Plan, dataset: Dataset, train: Portion, cores: int = 1) -> li
 
 def no_process_is_left() -> bool:
     """But for multiprocessing's tracker of resources, which ends with this process."""
-    children = psutil.Process().children(recursive=True)
-    return all("resource_tracker" in " ".join(each.cmdline()) for each in children)
+    own = psutil.Process()
+    trackers = children(own, "multiprocessing.resource_tracker")
+    return all(each in trackers for each in children(own, "multiprocessing."))
 
 
 @pytest.fixture
