@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import apsw
 import httpx
 
-from tests.support.audit.log_files import rows
+from tests.support.audit.log_files import connected, rows
 from tests.support.iris_rows import SETOSA
 from tests.support.servers import Server
 from tests.support.waiting import PATIENCE_S
@@ -55,8 +54,5 @@ def numbered_outcomes(request_id: str, count: int, label: str = "setosa") -> Seq
 
 def count_of(db: Path, sql: str) -> int:
     """The number that a SELECT gives."""
-    connection = apsw.Connection(str(db))
-    try:
+    with connected(db) as connection:
         return int(connection.execute(sql).get)
-    finally:
-        connection.close()

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import apsw
 import httpx
 import pytest
 
 from service.audit.prove.verify import verify
 from service.audit.query.reader import AuditReader
-from tests.support.audit.log_files import checkpointed, overwrite
+from tests.support.audit.log_files import checkpointed, connected, overwrite
 from tests.support.audit.logs import locked
 from tests.support.iris_rows import SETOSA
 from tests.support.mounts import Filesystem
@@ -155,7 +154,7 @@ def test_relaxed_the_answers_go_on_and_what_is_lost_is_counted_and_stated_in_the
     counted = lost(relaxed)
     assert relaxed.server.stop() == 0
 
-    with closing(apsw.Connection(str(relaxed.db))) as connection:
+    with connected(relaxed.db) as connection:
         stated = connection.execute("SELECT total(records) FROM gap").get
         span = connection.execute("SELECT min(first_received_utc), max(last_received_utc) FROM gap").get
     recorded = [record for record in AuditReader(relaxed.db).records() if record.status == 200]

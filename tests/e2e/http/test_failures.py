@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import apsw
 import httpx
 import pytest
 from bentoml._internal.models import ModelStore
 
 from service.model.published import ESTIMATOR_FILE
+from tests.support.audit.log_files import statements
 from tests.support.servers import Restartable, Serve, Server, metric
 from tests.support.small_models import publish_picky as publish
 from tests.support.stores import opened_store
@@ -88,9 +88,7 @@ def test_a_history_that_cannot_be_read_is_problem_details(picky: Server) -> None
         "UPDATE request SET received_utc = 'never'",
         "ALTER TABLE request_label RENAME TO elsewhere",
     ):
-        with closing(apsw.Connection(str(server.audit_db))) as connection:
-            connection.set_busy_timeout(5_000)
-            connection.execute(damage)
+        statements(server.audit_db, damage)
 
         answer = httpx.get(f"{server.url}/predictions/history", timeout=30)
 

@@ -46,6 +46,12 @@ def last_refusal(service: Service) -> str:
     return " ".join(map(str, reasons))
 
 
+def refusal_in_health(url: str) -> str | None:
+    """Why the release is refused; None as long as the worker that is asked has not seen it."""
+    found = httpx.get(f"{url}/health", timeout=30).json()["release"]
+    return str(found["reason"]) if found["state"] == "refused" else None
+
+
 def test_shadow_canary_promotion_and_rollback_without_a_failed_request(service: Service) -> None:
     first, second = service.models.first, service.models.second
     champion = service.ask()
@@ -115,9 +121,7 @@ def test_a_model_that_cannot_take_over_changes_nothing_and_is_told(
     url = service.server.url
     await_true(lambda: metric(url, "tabento_release_refused") == 1, "the metric tells the refusal")
     assert reason in last_refusal(service)
-    health = httpx.get(f"{url}/health", timeout=30).json()["release"]
-    assert health["state"] == "refused"
-    assert reason in health["reason"]
+    assert reason in await_true(lambda: refusal_in_health(url), "health tells the refusal")
     service.server.await_line(reason)
     assert service.ask() == before
     assert "refused" in service.command("show").stdout

@@ -4,17 +4,15 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
-import apsw
 import pytest
 
 from service.audit.prove.verify import verify
 from service.audit.write.audit_log import AuditLog
 from service.errors import AuditUnavailable
 from tests.support.audit.failing_logs import append_all, wait_until_writable
-from tests.support.audit.log_files import checkpointed, overwrite
+from tests.support.audit.log_files import checkpointed, overwrite, statements
 from tests.support.audit.logs import numbered, read, request_ids
 from tests.support.waiting import await_true
 
@@ -24,8 +22,7 @@ def wal(db: Path) -> Path:
 
 
 def change_the_last_record(db: Path) -> None:
-    with closing(apsw.Connection(str(db))) as connection:
-        connection.execute("UPDATE request SET duration_ms = 0 WHERE id = (SELECT max(id) FROM request)")
+    statements(db, "UPDATE request SET duration_ms = 0 WHERE id = (SELECT max(id) FROM request)")
 
 
 def overwrite_the_log(db: Path) -> None:

@@ -8,7 +8,6 @@ from socket import SHUT_RDWR, socket, socketpair
 from threading import Thread
 from time import monotonic
 
-import apsw
 import pytest
 
 from service.audit.file.database import BUSY_TIMEOUT_MS
@@ -19,6 +18,7 @@ from service.audit.write.audit_log import AuditLog
 from service.audit.write.record import AuditRecord
 from service.audit.write.writer_process import Options, WriterProcess
 from tests.support.audit.failing_logs import full_disk, wait_until_writable
+from tests.support.audit.log_files import connected, statements
 from tests.support.audit.logs import ANSWERED, NINE, locked, numbered, read, request_ids, writing
 from tests.support.waiting import await_true
 
@@ -42,11 +42,9 @@ def await_written(log: AuditLog, written: int) -> None:
 
 
 def gaps(db: Path) -> list[tuple[object, ...]]:
-    connection = apsw.Connection(str(db))
-    found = connection.execute("SELECT records, first_received_utc, last_received_utc FROM gap ORDER BY id")
-    rows = found.fetchall()
-    connection.close()
-    return rows
+    of_all = "SELECT records, first_received_utc, last_received_utc FROM gap ORDER BY id"
+    with connected(db) as connection:
+        return connection.execute(of_all).fetchall()
 
 
 def test_nobody_waits_and_all_is_written(tmp_path: Path) -> None:
@@ -82,9 +80,7 @@ def test_a_gap_in_the_chain_cannot_be_taken_back(tmp_path: Path) -> None:
     with locked(log.path):
         append_all(log, numbered(25))
     log.close()
-    connection = apsw.Connection(str(log.path))
-    connection.execute("DELETE FROM event WHERE kind = 'gap'")
-    connection.close()
+    statements(log.path, "DELETE FROM event WHERE kind = 'gap'")
 
     assert [problem.kind for problem in verify(log.path).problems] == ["removed"]
 

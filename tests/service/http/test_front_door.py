@@ -5,7 +5,6 @@ import re
 import socket
 from urllib.parse import quote, urlsplit
 
-import apsw
 import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.routes import ROUTES
 from tests.support.api_keys import Keyed
+from tests.support.audit.log_files import connected
 from tests.support.iris_rows import SETOSA
 from tests.support.servers import Server
 
@@ -76,11 +76,8 @@ def ask(server: Server, method: str, target: str, body: bytes, headers: list[str
 
 def records(server: Server, request_id: str) -> list[tuple[object, ...]]:
     with_id = "SELECT status, key_name FROM request WHERE request_id = ?"
-    connection = apsw.Connection(str(server.audit_db), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
+    with connected(server.audit_db) as connection:
         return connection.execute(with_id, (request_id,)).fetchall()
-    finally:
-        connection.close()
 
 
 asked = iter(range(10**9))

@@ -1,7 +1,8 @@
 """Log files as they lie on the disk: read and changed by SQL, anchored, and of an older schema."""
 
 import shutil
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,21 +15,30 @@ from service.audit.file.migrations import MIGRATIONS
 from service.audit.file.side_files import wal_path
 from service.audit.keep.retention import limited_bytes
 from service.audit.prove.anchor import take_anchor
+from tests.support.waiting import PATIENCE_S
+
+
+@contextmanager
+def connected(db: Path) -> Iterator[apsw.Connection]:
+    """Connect to a log that a process may be closing: it is locked until its WAL is emptied."""
+    with closing(apsw.Connection(str(db))) as connection:
+        connection.set_busy_timeout(int(PATIENCE_S * 1_000))
+        yield connection
 
 
 def statements(db: Path, *sql: str) -> None:
-    connection = apsw.Connection(str(db))
-    for statement in sql:
-        connection.execute(statement)
-    connection.close()
+    with connected(db) as connection:
+        for statement in sql:
+            connection.execute(statement)
 
 
 def rows(db: Path, sql: str) -> list[dict[str, Any]]:
-    connection = apsw.Connection(str(db))
-    cursor = connection.execute(sql)
-    found = [dict(zip((name for name, *_ in cursor.get_description()), row, strict=True)) for row in cursor]
-    connection.close()
-    return found
+    with connected(db) as connection:
+        cursor = connection.execute(sql)
+        # A cursor has no description after its last row.
+        return [
+            dict(zip((name for name, *_ in cursor.get_description()), row, strict=True)) for row in cursor
+        ]
 
 
 def used(db: Path) -> int:
@@ -53,14 +63,14 @@ def remove_log(db: Path) -> None:
 
 def stated(db: Path) -> int:
     """The records that the log states as lost."""
-    with closing(apsw.Connection(str(db))) as connection:
+    with connected(db) as connection:
         records: int = connection.execute("SELECT coalesce(sum(records), 0) FROM gap").get
         return records
 
 
 def checkpointed(db: Path) -> None:
     """Bring all that is logged from the WAL into the file itself."""
-    with closing(apsw.Connection(str(db))) as connection:
+    with connected(db) as connection:
         connection.pragma("wal_checkpoint", "TRUNCATE")
 
 
