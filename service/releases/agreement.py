@@ -117,13 +117,13 @@ class Agreement:
 
     def _follow_ledger(self, after: int, release: Release) -> bool:
         """Follow a decision that was stated by a worker that died before the others could see it."""
-        if release_acts.is_stated(self._log, after + 1, release):
-            self._accept(after + 1, release)
-            return True
-        reasons = release_acts.stated_refusal(self._log, after, release)
-        if reasons is None:
+        stated = release_acts.stated_decision(self._log, after, release)
+        if stated is None:
             return False
-        self._refuse(after, release, reasons)
+        if stated["action"] == release_acts.IN_FORCE:
+            self._accept(after + 1, release)
+        else:
+            self._refuse(after, release, stated["reasons"])
         return True
 
     def _accept(self, number: int, release: Release, workers: int = 0) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic_core import from_json
 
@@ -18,7 +18,7 @@ Change = Literal["shadow", "canary", "ab", "promote", "rollback", "stop"]
 IN_FORCE = "in_force"
 """The action of the act that all workers took a release; monitoring and aliases follow it alone."""
 
-_DETAIL = "SELECT detail_json FROM ledger WHERE act_id = ?"
+_DECISION = "SELECT detail_json FROM ledger WHERE act_id IN (?, ?) ORDER BY seq LIMIT 1"
 
 
 def change_act(
@@ -54,11 +54,6 @@ def state_in_force(log: Path, number: int, release: Release, workers: int) -> No
         append_act(log, make_act("release", SERVICE, detail, act_id=_in_force_id(number, release)))
 
 
-def is_stated(log: Path, number: int, release: Release) -> bool:
-    """Whether the ledger states the release as in force; raises AuditUnusable."""
-    return _detail(log, _in_force_id(number, release)) is not None
-
-
 def state_refused(log: Path, after: int, release: Release, reasons: Sequence[str]) -> None:
     """State that the workers refused a release after that number, once; raises AuditUnusable."""
     detail: dict[str, object] = {
@@ -70,16 +65,15 @@ def state_refused(log: Path, after: int, release: Release, reasons: Sequence[str
         append_act(log, make_act("release", SERVICE, detail, act_id=_refused_id(after, release)))
 
 
-def stated_refusal(log: Path, after: int, release: Release) -> tuple[str, ...] | None:
-    """The reasons for which the ledger states it as refused, if it does; raises AuditUnusable."""
-    detail = _detail(log, _refused_id(after, release))
-    return None if detail is None else tuple(from_json(detail)["reasons"])
+def stated_decision(log: Path, after: int, release: Release) -> dict[str, Any] | None:
+    """What the ledger states of the workers' decision after that number, if they made it.
 
-
-def _detail(log: Path, act_id: str) -> str | None:
+    It is the detail of an act, with its action and the reasons of a refusal. Raises AuditUnusable.
+    """
+    ids = _in_force_id(after + 1, release), _refused_id(after, release)
     with closing(open_for_reading(log)) as connection, errors_as_unusable(log):
-        detail: str | None = connection.execute(_DETAIL, (act_id,)).get
-        return detail
+        detail: str | None = connection.execute(_DECISION, ids).get
+    return None if detail is None else from_json(detail)
 
 
 def _in_force_id(number: int, release: Release) -> str:
