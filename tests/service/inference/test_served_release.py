@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import grpc
 import httpx
@@ -33,14 +34,14 @@ class Released(NamedTuple):
 
     def release(self, mode: Mode, share: float = 0.0) -> None:
         """Have it serve both in this mode, and wait until it does."""
-        release = release_of(self.tags, mode, share, number=abs(hash((mode, share))) % 10**9)
+        release = release_of(self.tags, mode, share)
         write_release(self.file, release)
 
         def is_in_force() -> bool:
             found = self.health()["release"]
-            return (found["state"], found["mode"], found["share"]) == ("in force", mode, share)
+            return (found["state"], found["release_id"]) == ("in force", release.release_id)
 
-        await_true(is_in_force, f"{mode} is in force", state=self.health)
+        await_true(is_in_force, f"{mode} of {release.release_id} is in force", state=self.health)
 
     def health(self) -> Any:
         return self.client.get("/health").json()
@@ -58,10 +59,10 @@ class Released(NamedTuple):
         return method(self.channel, "ModelInfer")(request, timeout=30, metadata=[("x-subject-id", person)])
 
 
-def release_of(tags: tuple[str, str], mode: Mode, share: float, number: int) -> Release:
+def release_of(tags: tuple[str, str], mode: Mode, share: float) -> Release:
     champion, challenger = tags
     return Release(
-        release_id=f"{number:032x}",
+        release_id=uuid4().hex,
         since_utc=datetime.now(UTC),
         champion=champion,
         challenger=challenger,
