@@ -233,6 +233,7 @@ def few_descriptors(worker: psutil.Process) -> Iterator[None]:
 @pytest.mark.parametrize("fast_connection", ["on"], indirect=True)
 def test_a_service_whose_file_descriptors_are_used_up_says_so_and_is_alive(server: Server) -> None:
     (worker,) = workers(server)
+    begun = time.monotonic()
     with few_descriptors(worker), ExitStack() as stack:
         for number in range(300):
             sent = [b"", b"GET /livez HT", HEAD % 100 + b"\r\n{"][number % 3]
@@ -249,4 +250,4 @@ def test_a_service_whose_file_descriptors_are_used_up_says_so_and_is_alive(serve
             assert httpx.post(f"{server.url}/predict", json=SETOSA, timeout=30).status_code == 200
         assert httpx.get(f"{server.url}/predictions/history", timeout=30).status_code == 200
     server.await_line("File descriptors run out")
-    assert server.log.count("File descriptors run out") == 1
+    assert server.log.count("File descriptors run out") <= 1 + (time.monotonic() - begun) // 10
