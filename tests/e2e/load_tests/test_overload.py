@@ -42,9 +42,11 @@ def test_every_arrival_has_one_outcome(empty: Service) -> None:
 
 def test_refusals_are_told_apart_and_a_closed_connection_is_replaced() -> None:
     with serving_asgi("tests.support.refusing_app:app") as server:
-        found = asyncio.run(offer(server.url, schedule(200, 0.5, "constant", 0), connections=20))
+        found = asyncio.run(offer(server.url, schedule(200, 1, "constant", 0), connections=80))
     answered, refused = found.outcomes["200"], found.outcomes["429"]
-    assert {*found.outcomes} - {"unsent"} == {"200", "429"}  # On a busy machine, some find no connection.
+    # No arrival is unsent, although more connections are closed than may be open.
+    assert set(found.outcomes) == {"200", "429"}
+    assert refused > 80
     assert abs(answered - refused) <= 2
     assert Histogram.sum([found.admitted_ms]).count == answered
 
